@@ -1,0 +1,322 @@
+//! The agent: bytes from the channel in, bytes for the channel out, and between them one bounded unit of
+//! work at a time. Control flow only: it knows no command.
+//!
+//! ```text
+//!  space/received -> Framer -> check -> envelope -> row of THE TABLE -> Body -> Window -> pending/sent
+//! ```
+//!
+//! It performs no I/O of its own and never waits. The next request is not looked at before the response to
+//! the last is drained, so a client that does not read stops itself and nobody else.
+
+use crate::command::{Call, Poll, Reply, State, Table};
+use crate::errno::Errno;
+use crate::error::{Error, Raised, Slot};
+use crate::frame::{Framer, Scan};
+use crate::json::check::check;
+use crate::json::text::decode_in_place;
+use crate::limits::WINDOW_BYTES_MIN;
+use crate::platform::{Level, Platform};
+use crate::request::{Envelope, Parts, envelope};
+use crate::response::{Body, Bytes, Echo, Rows, Window};
+use crate::shutdown::Progress;
+use core::ops::Range;
+
+/// What the agent needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Bytes: put some into [`Agent::space`].
+    Receive,
+    /// Room: take some of [`Agent::pending`].
+    Transmit,
+    /// Time: step again when a child has ended, or at [`Agent::deadline`].
+    Wait,
+    /// Nothing: step again.
+    Continue,
+    /// To end: it was asked to stop, and all that it had frozen runs again.
+    Exit,
+}
+
+/// Whom a response is for.
+struct Asker {
+    id: Option<Range<usize>>,
+    /// Where the request stands in the frame buffer, with that `id` in it.
+    frame: Range<usize>,
+}
+
+/// What the agent is doing. The numbered first variant makes a new agent all zero.
+#[repr(u8)]
+enum Doing<P: Platform> {
+    /// Waiting for a request.
+    Listening = 0,
+    /// Writing a response.
+    Responding(Body<P>, Echo, Range<usize>),
+    /// Following work that takes longer. Nobody waits for its result when the client has gone.
+    Following(Poll<P>, Option<Asker>),
+}
+
+/// A guest agent with a buffer of `FRAME` bytes for a request and `WINDOW` bytes for a response. All zero
+/// when new, so that a static one takes no place in a file.
+pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
+    state: State<P>,
+    doing: Doing<P>,
+    stopping: bool,
+    deadline_ms: Option<u64>,
+    window: Window<WINDOW>,
+    framer: Framer<FRAME>,
+}
+
+impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
+    const SIZES: () = assert!(FRAME >= 1024 && WINDOW >= WINDOW_BYTES_MIN);
+
+    /// An agent that has not started.
+    pub const fn new() -> Self {
+        let () = Self::SIZES;
+        Agent {
+            state: State::new(),
+            doing: Doing::Listening,
+            stopping: false,
+            deadline_ms: None,
+            window: Window::new(),
+            framer: Framer::new(),
+        }
+    }
+
+    /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
+    /// Errors: the saved state cannot be read or written.
+    pub fn start(&mut self, platform: &mut P) -> Result<(), Errno> {
+        self.state.freezer.restore(platform);
+        let frozen = self.state.freezer.is_frozen();
+        self.state.files.restore(platform, frozen)
+    }
+
+    /// Where bytes of the channel go. Never empty after [`Step::Receive`].
+    pub fn space(&mut self) -> &mut [u8] {
+        self.framer.space()
+    }
+
+    /// The first `len` bytes of [`Agent::space`] are filled.
+    pub fn received(&mut self, len: usize) {
+        self.framer.received(len);
+    }
+
+    /// Bytes for the channel.
+    pub fn pending(&self) -> &[u8] {
+        self.window.pending()
+    }
+
+    /// The channel took the first `len` of [`Agent::pending`].
+    pub fn sent(&mut self, len: usize) {
+        self.window.sent(len);
+    }
+
+    /// The time of [`crate::platform::Clock::now_ms`] by which to step again, after [`Step::Wait`].
+    pub fn deadline(&self) -> Option<u64> {
+        self.deadline_ms
+    }
+
+    /// The channel has lost its client: a half request and a half response are of no use to the next one.
+    /// Open handles and frozen filesystems stay.
+    pub fn disconnected(&mut self) {
+        self.window.clear();
+        self.framer.reset();
+        match &mut self.doing {
+            Doing::Following(_, asker) => *asker = None,
+            other => *other = Doing::Listening,
+        }
+    }
+
+    /// Thaws and then stops. While something cannot be thawed the agent stays.
+    pub fn stop(&mut self, platform: &mut P) {
+        if self.state.freezer.is_frozen() {
+            // What fails stays on record, and the agent with it.
+            let _ = self.state.freezer.thaw(platform);
+        }
+        self.stopping = !self.state.freezer.is_frozen();
+    }
+
+    /// Whether it was asked to stop and nothing stands in the way.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether nothing may be written to filesystems now.
+    pub fn is_frozen(&self) -> bool {
+        self.state.freezer.is_frozen()
+    }
+
+    /// Memory that holds nothing any more and that the caller may give back to the system.
+    pub fn reclaim(&mut self) -> Option<&mut [u8]> {
+        if let Doing::Listening = self.doing { self.framer.reclaim() } else { None }
+    }
+
+    /// The commands' state, for tests that look inside.
+    pub fn state(&self) -> &State<P> {
+        &self.state
+    }
+
+    /// One unit of work: at most one command, or one window of a response.
+    pub fn step(&mut self, platform: &mut P) -> Step {
+        self.deadline_ms = None;
+        if self.stopping {
+            return Step::Exit;
+        }
+        if !self.window.pending().is_empty() {
+            return Step::Transmit;
+        }
+        match &mut self.doing {
+            Doing::Listening => match self.framer.scan() {
+                Scan::More => return Step::Receive,
+                Scan::Frame(frame) => self.execute(platform, frame),
+                Scan::Bad(fault) => {
+                    let error = self.framer.error(fault);
+                    self.doing = refuse(&mut self.window, &error, None, 0..0);
+                }
+            },
+            Doing::Following(poll, asker) => match poll(platform, &mut self.state) {
+                Progress::Wait(until) => {
+                    self.deadline_ms = Some(until);
+                    return Step::Wait;
+                }
+                // What takes longer has no reply on success.
+                Progress::Done(result) => {
+                    self.doing = match (result, asker.take()) {
+                        (Err(error), Some(asker)) => {
+                            refuse(&mut self.window, &error, asker.id, asker.frame)
+                        }
+                        _ => Doing::Listening,
+                    };
+                }
+            },
+            Doing::Responding(..) => {}
+        }
+        self.respond(platform);
+        if self.window.pending().is_empty() { Step::Continue } else { Step::Transmit }
+    }
+
+    /// Runs the request in the frame buffer.
+    #[inline(never)]
+    fn execute(&mut self, platform: &mut P, frame: Range<usize>) {
+        let Self { framer, window, state, .. } = self;
+        let text = framer.part(frame.clone());
+        let slot = Slot::new();
+        let request = match check(text, &slot) {
+            Ok(()) => envelope(text, &slot),
+            Err(Raised) => Envelope { id: None, parts: Err(Raised) },
+        };
+        let id = request.id;
+        let Ok(parts) = request.parts else {
+            self.doing = refuse(window, &slot.get(), id, frame);
+            return;
+        };
+        let slot = Slot::new();
+        let body = match call(platform, state, text, parts, window, &slot) {
+            Ok(Reply::Value) => Body::Done,
+            Ok(Reply::Rows(list)) => Body::Rows(Rows::new(list)),
+            Ok(Reply::Bytes(read, handle, count)) => Body::Bytes(Bytes::new(read, handle, count)),
+            Ok(Reply::Later(poll)) => {
+                self.doing = Doing::Following(poll, Some(Asker { id, frame }));
+                return;
+            }
+            Err(Raised) => {
+                self.doing = refuse(window, &slot.get(), id, frame);
+                return;
+            }
+        };
+        self.doing = Doing::Responding(body, Echo::new(id), frame);
+    }
+
+    /// Writes the next window of the response, if there is one.
+    #[inline(never)]
+    fn respond(&mut self, platform: &mut P) {
+        let Doing::Responding(body, echo, frame) = &mut self.doing else { return };
+        let mut out = self.window.writer();
+        let written = match body {
+            Body::Done => Ok(true),
+            Body::Rows(rows) => Ok(rows.fill(platform, &self.state, &mut out)),
+            Body::Bytes(bytes) => bytes.fill(platform, &mut self.state, &mut out),
+        };
+        let whole = match written {
+            Ok(whole) => whole,
+            Err(error) => {
+                // Bytes fail only before they commit, so the window holds nothing but their beginning.
+                out.rewind(0);
+                describe(&error, &mut out);
+                true
+            }
+        };
+        if whole {
+            *body = Body::Done;
+        }
+        let ended = whole && echo.fill(self.framer.part(frame.clone()), &mut out);
+        let len = out.len();
+        self.window.keep(len);
+        if ended {
+            self.doing = Doing::Listening;
+        }
+    }
+}
+
+impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, FRAME, WINDOW> {
+    fn default() -> Self {
+        Agent::new()
+    }
+}
+
+/// Finds the command, asks whether it may run, runs it.
+#[inline(never)]
+fn call<'f, P: Platform, const WINDOW: usize>(
+    platform: &'f mut P,
+    state: &'f mut State<P>,
+    frame: &'f mut [u8],
+    parts: Parts,
+    window: &mut Window<WINDOW>,
+    slot: &Slot<'f>,
+) -> Result<Reply<P>, Raised> {
+    let pieces = frame.get_disjoint_mut([parts.execute, parts.arguments]);
+    let Ok([name, arguments]) = pieces else {
+        return slot.raise(Error::Text("request not understood"));
+    };
+    let name = decode_in_place(name);
+    let Some(row) = Table::<P>::find(name) else {
+        return slot.raise(Error::CommandNotFound(name));
+    };
+    let frozen = state.freezer.is_frozen();
+    if frozen && !row.while_frozen {
+        let why = "the agent is in frozen state";
+        return slot.raise(Error::CommandDisabled(row.name, why));
+    }
+    if !frozen {
+        platform.log(Level::Info, &[row.name, " called"]);
+    }
+    let mut out = window.writer();
+    let call = Call { platform, state, arguments, slot, out: &mut out };
+    let reply = (row.run)(call)?;
+    let (full, len) = (out.is_full(), out.len());
+    window.keep(len);
+    if full { slot.raise(Error::Text("the reply is larger than the window")) } else { Ok(reply) }
+}
+
+/// Replaces whatever is in the window by the beginning of an error reply.
+#[inline(never)]
+fn refuse<P: Platform, const N: usize>(
+    window: &mut Window<N>,
+    error: &Error<'_>,
+    id: Option<Range<usize>>,
+    frame: Range<usize>,
+) -> Doing<P> {
+    window.clear();
+    let mut out = window.writer();
+    describe(error, &mut out);
+    let len = out.len();
+    window.keep(len);
+    Doing::Responding(Body::Done, Echo::new(id), frame)
+}
+
+/// The error reply up to where the `id` goes.
+fn describe(error: &Error<'_>, out: &mut crate::json::write::Writer<'_>) {
+    out.ascii("{\"error\": {\"class\": \"");
+    out.ascii(error.class());
+    out.ascii("\", \"desc\": \"");
+    error.describe(out);
+    out.ascii("\"}");
+}

@@ -1,0 +1,110 @@
+//! Base64 of RFC 4648 section 4, in fixed blocks: decoded where it stands, encoded from a buffer's tail
+//! into its head, so that neither direction needs memory of its own.
+//!
+//! The arithmetic is in [`qga_bulk`], always on whole blocks; a shorter end is filled up with zeros and cut
+//! again. Decoding takes what real clients send: newlines
+//! anywhere (Proxmox breaks every 76 characters), padding or none; anything else is refused.
+
+use core::ops::Range;
+use qga_bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block, is_interrupted};
+
+/// What fills a text block up: the digit zero.
+const ZERO: u8 = b'A';
+
+/// Decodes `text` in place and returns the decoded part, or nothing if it is not base64.
+pub fn decode_in_place(text: &mut [u8]) -> Option<&mut [u8]> {
+    let (mut read, mut write) = (0, 0);
+    loop {
+        let mut block = [ZERO; TEXT_BLOCK];
+        let filled = gather(text, &mut read, &mut block);
+        // Bits behind the last whole byte are ignored, as every decoder that clients know does.
+        let (whole, rest) = (filled / 4 * 3, filled % 4);
+        if rest == 1 {
+            return None;
+        }
+        let last = filled < TEXT_BLOCK;
+        if last && !padding_fits(text.get(read..)?, filled) {
+            return None;
+        }
+        let bytes = decode_block(&mut block)?;
+        let len = whole + rest.saturating_sub(1);
+        copy(text.get_mut(write..)?, bytes.get(..len)?);
+        write += len;
+        if last {
+            return text.get_mut(..write);
+        }
+    }
+}
+
+/// Whether byte ends a run of digits: a newline is skipped, `=` ends the data.
+fn interrupts(byte: u8) -> bool {
+    (byte == b'\n') | (byte == b'\r') | (byte == b'=')
+}
+
+/// Fills `block` from `text` up to a `=`, newlines left out; says how many characters it holds.
+fn gather(text: &[u8], read: &mut usize, block: &mut [u8; TEXT_BLOCK]) -> usize {
+    let rest = text.get(*read..).unwrap_or(&[]);
+    if let Some(next) = rest.first_chunk::<TEXT_BLOCK>() {
+        if !is_interrupted(next) {
+            *block = *next;
+            *read += TEXT_BLOCK;
+            return TEXT_BLOCK;
+        }
+    }
+    let mut filled = 0;
+    let mut slots = block.iter_mut();
+    for &byte in rest {
+        if byte == b'=' {
+            break;
+        }
+        if !interrupts(byte) {
+            let Some(slot) = slots.next() else { break };
+            *slot = byte;
+            filled += 1;
+        }
+        *read += 1;
+    }
+    filled
+}
+
+/// Whether `end`, behind the last `digits`, is padding that fits, or nothing; newlines do not count.
+fn padding_fits(end: &[u8], digits: usize) -> bool {
+    let signs = end.iter().filter(|&&byte| byte == b'=').count();
+    let fits = signs == 0 || signs <= 2 && (digits + signs) % 4 == 0;
+    fits && end.iter().all(|&byte| interrupts(byte))
+}
+
+/// How many bytes can be encoded inside `room` bytes of buffer by [`encode_in_place`].
+pub const fn raw_room(room: usize) -> usize {
+    room / 4 * 3
+}
+
+/// Encodes the bytes of `buffer` at `raw` into its beginning and returns the length of the text, padded to
+/// a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or behind, so that the
+/// text never overtakes the bytes it is made of.
+pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
+    let (mut read, mut write) = (raw.start, 0);
+    while read < raw.end {
+        let mut bytes = [0; BYTES_BLOCK];
+        let used = copy(&mut bytes, buffer.get(read..raw.end).unwrap_or(&[]));
+        let mut text = [0; TEXT_BLOCK];
+        encode_block(&bytes, &mut text);
+        let len = used.div_ceil(3) * 4;
+        let missing = len / 4 * 3 - used;
+        for slot in text.iter_mut().take(len).rev().take(missing) {
+            *slot = b'=';
+        }
+        copy(buffer.get_mut(write..).unwrap_or(&mut []), text.get(..len).unwrap_or(&text));
+        read += used;
+        write += len;
+    }
+    write
+}
+
+/// Copies as much as fits; says how much that was.
+fn copy(into: &mut [u8], from: &[u8]) -> usize {
+    for (place, &byte) in into.iter_mut().zip(from) {
+        *place = byte;
+    }
+    into.len().min(from.len())
+}

@@ -1,0 +1,193 @@
+//! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
+//!
+//! A command is a typed function: its argument struct mirrors the schema, its signature names the
+//! platform traits and the part of the agent's state that it may touch. [`Call`] does the rest: it reads
+//! the arguments, runs the function, writes the value.
+
+pub mod file;
+pub mod fsfreeze;
+pub mod info;
+pub mod power;
+pub mod sync;
+
+use crate::error::{Error, Raised, Slot};
+use crate::freezer::Freezer;
+use crate::handle::Handles;
+use crate::json::{read, write::Writer};
+use crate::platform::{Files, Freeze, Platform, Power};
+use crate::response::{List, RETURN, ReadBytes};
+use crate::shutdown::{Progress, Shutdown};
+use serde::{Deserialize, Serialize};
+
+/// One command.
+pub struct Row<P: Platform> {
+    /// Its name in the schema.
+    pub name: &'static str,
+    /// The schema version that brought it.
+    pub since: &'static str,
+    /// Whether it may run while filesystems are frozen.
+    pub while_frozen: bool,
+    /// Whether success is answered (`success-response` in the schema).
+    pub replies: bool,
+    /// Whether this guest has what it needs.
+    pub offered: bool,
+    /// Reads the arguments, runs the command, begins the response.
+    pub run: for<'c, 'o, 'w> fn(Call<'c, 'o, 'w, P>) -> Result<Reply<P>, Raised>,
+}
+
+/// The table, for one platform.
+pub struct Table<P>(core::marker::PhantomData<P>);
+
+impl<P: Platform> Table<P> {
+    /// Every command of the schema that this agent knows, in the schema's order.
+    #[rustfmt::skip]
+    pub const ROWS: &'static [Row<P>] = &[
+        Row { name: "guest-sync-delimited", since: "1.1", while_frozen: true, replies: true, offered: true,
+            run: |call| call.delimited(|arguments| sync::sync(arguments)) },
+        Row { name: "guest-sync", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+            run: |call| call.value(|_, _, arguments| Ok(sync::sync(arguments))) },
+        Row { name: "guest-ping", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+            run: |call| call.value(|_, _, arguments| Ok(sync::ping(arguments))) },
+        Row { name: "guest-info", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+            run: |call| call.rows(info::list()) },
+        Row { name: "guest-shutdown", since: "0.15.0", while_frozen: false, replies: false, offered: <P as Power>::OFFERED,
+            run: |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll) },
+        Row { name: "guest-file-open", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments)) },
+        Row { name: "guest-file-close", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments)) },
+        Row { name: "guest-file-read", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.bytes(|state, arguments| file::read(&mut state.files, arguments), file::read_bytes) },
+        Row { name: "guest-file-write", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.value(|_, state, arguments| file::write(&mut state.files, arguments)) },
+        Row { name: "guest-file-seek", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.value(|_, state, arguments| file::seek(&mut state.files, arguments)) },
+        Row { name: "guest-file-flush", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+            run: |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments)) },
+        Row { name: "guest-fsfreeze-status", since: "0.15.0", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
+            run: |call| call.value(|_, state, arguments| Ok(fsfreeze::status(&state.freezer, arguments))) },
+        Row { name: "guest-fsfreeze-freeze", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Freeze>::OFFERED,
+            run: |call| call.value(|p, state, arguments| fsfreeze::freeze(p, &mut state.freezer, arguments)) },
+        Row { name: "guest-fsfreeze-thaw", since: "0.15.0", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
+            run: |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments)) },
+    ];
+
+    /// The row of a command that this guest offers.
+    pub fn find(name: &[u8]) -> Option<&'static Row<P>> {
+        Self::ROWS.iter().find(|row| row.offered && row.name.as_bytes() == name)
+    }
+}
+
+/// What outlives a request: everything that commands may change.
+pub struct State<P: Platform> {
+    /// The open files.
+    pub files: Handles<P::File>,
+    /// The frozen filesystems.
+    pub freezer: Freezer<P::Filesystem>,
+    /// A shutdown under way.
+    pub shutdown: Shutdown,
+}
+
+impl<P: Platform> State<P> {
+    /// The state of an agent that has done nothing.
+    pub const fn new() -> Self {
+        State { files: Handles::new(), freezer: Freezer::new(), shutdown: Shutdown::new() }
+    }
+}
+
+impl<P: Platform> Default for State<P> {
+    fn default() -> Self {
+        State::new()
+    }
+}
+
+/// The arguments of a command that has none.
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+/// Asks how work that takes longer is getting on.
+pub type Poll<P> = for<'s> fn(&mut P, &'s mut State<P>) -> Progress<'s>;
+
+/// How a command's response goes on.
+pub enum Reply<P: Platform> {
+    /// It is written.
+    Value,
+    /// A list of this kind.
+    Rows(&'static List<P>),
+    /// So many bytes of this handle, read so.
+    Bytes(ReadBytes<P>, i64, u64),
+    /// The work has begun; ask again.
+    Later(Poll<P>),
+}
+
+/// One command being called.
+pub struct Call<'c, 'o, 'w, P: Platform> {
+    /// The guest.
+    pub platform: &'c mut P,
+    /// The agent's state.
+    pub state: &'c mut State<P>,
+    /// The text of the arguments.
+    pub arguments: &'c mut [u8],
+    /// Where an error goes.
+    pub slot: &'o Slot<'c>,
+    /// Where the response goes.
+    pub out: &'o mut Writer<'w>,
+}
+
+type Done<P> = Result<Reply<P>, Raised>;
+
+impl<'c, P: Platform> Call<'c, '_, '_, P> {
+    /// A command that returns a value.
+    fn value<A: Deserialize<'c>, R: Serialize>(
+        self,
+        run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<R, Error<'c>>,
+    ) -> Done<P> {
+        let arguments = read::from_text(self.arguments, self.slot)?;
+        let value = match run(self.platform, self.state, arguments) {
+            Ok(value) => value,
+            Err(error) => return self.slot.raise(error),
+        };
+        self.out.ascii(RETURN);
+        value.serialize(self.out)?;
+        Ok(Reply::Value)
+    }
+
+    /// The same behind a 0xFF, by which a client finds the reply in a stream it does not know.
+    fn delimited<A: Deserialize<'c>, R: Serialize>(self, run: impl FnOnce(A) -> R) -> Done<P> {
+        let value = run(read::from_text(self.arguments, self.slot)?);
+        self.out.raw(&[0xFF]);
+        self.out.ascii(RETURN);
+        value.serialize(self.out)?;
+        Ok(Reply::Value)
+    }
+
+    /// A command without arguments that returns a list.
+    fn rows(self, list: &'static List<P>) -> Done<P> {
+        let Nothing {} = read::from_text(self.arguments, self.slot)?;
+        Ok(Reply::Rows(list))
+    }
+
+    /// A command that returns bytes: `run` says of what and how many, `read` reads them.
+    fn bytes<A: Deserialize<'c>>(
+        self,
+        run: impl FnOnce(&'c mut State<P>, A) -> Result<(i64, u64), Error<'c>>,
+        read: ReadBytes<P>,
+    ) -> Done<P> {
+        match run(self.state, read::from_text(self.arguments, self.slot)?) {
+            Ok((handle, count)) => Ok(Reply::Bytes(read, handle, count)),
+            Err(error) => self.slot.raise(error),
+        }
+    }
+
+    /// A command that takes its time: `run` begins it, `poll` follows it.
+    fn later<A: Deserialize<'c>>(
+        self,
+        run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<(), Error<'c>>,
+        poll: Poll<P>,
+    ) -> Done<P> {
+        match run(self.platform, self.state, read::from_text(self.arguments, self.slot)?) {
+            Ok(()) => Ok(Reply::Later(poll)),
+            Err(error) => self.slot.raise(error),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a platform call failed: the number of errno(3) and its text, as glibc words it, because clients show
+//! and match these texts. Numbers are Linux's generic ones; a platform that has others translates.
+
+/// An error number of errno(3), positive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub u16);
+
+macro_rules! errnos {
+    ($($name:ident = $number:literal, $text:literal;)*) => {
+        impl Errno {
+            $(#[doc = $text] pub const $name: Errno = Errno($number);)*
+
+            /// The text of strerror(3), or nothing for a number that no call of the agent returns.
+            pub fn text(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some($text),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    PERM = 1, "Operation not permitted";
+    NOENT = 2, "No such file or directory";
+    SRCH = 3, "No such process";
+    INTR = 4, "Interrupted system call";
+    IO = 5, "Input/output error";
+    NXIO = 6, "No such device or address";
+    TOOBIG = 7, "Argument list too long";
+    NOEXEC = 8, "Exec format error";
+    BADF = 9, "Bad file descriptor";
+    CHILD = 10, "No child processes";
+    AGAIN = 11, "Resource temporarily unavailable";
+    NOMEM = 12, "Cannot allocate memory";
+    ACCES = 13, "Permission denied";
+    FAULT = 14, "Bad address";
+    NOTBLK = 15, "Block device required";
+    BUSY = 16, "Device or resource busy";
+    EXIST = 17, "File exists";
+    XDEV = 18, "Invalid cross-device link";
+    NODEV = 19, "No such device";
+    NOTDIR = 20, "Not a directory";
+    ISDIR = 21, "Is a directory";
+    INVAL = 22, "Invalid argument";
+    NFILE = 23, "Too many open files in system";
+    MFILE = 24, "Too many open files";
+    NOTTY = 25, "Inappropriate ioctl for device";
+    TXTBSY = 26, "Text file busy";
+    FBIG = 27, "File too large";
+    NOSPC = 28, "No space left on device";
+    SPIPE = 29, "Illegal seek";
+    ROFS = 30, "Read-only file system";
+    MLINK = 31, "Too many links";
+    PIPE = 32, "Broken pipe";
+    DEADLK = 35, "Resource deadlock avoided";
+    NAMETOOLONG = 36, "File name too long";
+    NOSYS = 38, "Function not implemented";
+    NOTEMPTY = 39, "Directory not empty";
+    LOOP = 40, "Too many levels of symbolic links";
+    NODATA = 61, "No data available";
+    REMOTE = 66, "Object is remote";
+    NOLINK = 67, "Link has been severed";
+    COMM = 70, "Communication error on send";
+    PROTO = 71, "Protocol error";
+    OVERFLOW = 75, "Value too large for defined data type";
+    OPNOTSUPP = 95, "Operation not supported";
+    ADDRINUSE = 98, "Address already in use";
+    ADDRNOTAVAIL = 99, "Cannot assign requested address";
+    NETDOWN = 100, "Network is down";
+    CONNRESET = 104, "Connection reset by peer";
+    NOBUFS = 105, "No buffer space available";
+    NOTCONN = 107, "Transport endpoint is not connected";
+    TIMEDOUT = 110, "Connection timed out";
+    CONNREFUSED = 111, "Connection refused";
+    HOSTDOWN = 112, "Host is down";
+    HOSTUNREACH = 113, "No route to host";
+    STALE = 116, "Stale file handle";
+    UCLEAN = 117, "Structure needs cleaning";
+    REMOTEIO = 121, "Remote I/O error";
+    DQUOT = 122, "Disk quota exceeded";
+    NOMEDIUM = 123, "No medium found";
+    MEDIUMTYPE = 124, "Wrong medium type";
+    CANCELED = 125, "Operation canceled";
+    NOKEY = 126, "Required key not available";
+    KEYREJECTED = 129, "Key was rejected by service";
+}
+
+impl core::fmt::Display for Errno {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.text() {
+            Some(text) => f.write_str(text),
+            None => write!(f, "Unknown error {}", self.0),
+        }
+    }
+}
+
+impl core::error::Error for Errno {}
+
+impl embedded_io::Error for Errno {
+    fn kind(&self) -> embedded_io::ErrorKind {
+        use embedded_io::ErrorKind as Kind;
+        match *self {
+            Errno::NOENT => Kind::NotFound,
+            Errno::PERM | Errno::ACCES => Kind::PermissionDenied,
+            Errno::EXIST => Kind::AlreadyExists,
+            Errno::INVAL => Kind::InvalidInput,
+            Errno::OPNOTSUPP => Kind::Unsupported,
+            Errno::NOMEM => Kind::OutOfMemory,
+            Errno::INTR => Kind::Interrupted,
+            Errno::TIMEDOUT => Kind::TimedOut,
+            _ => Kind::Other,
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The frozen set: which filesystems this agent has stopped, and the promise that it can start them again.
+//!
+//! Freeze: list every freezable local filesystem of the mount table, each superblock once, holding each
+//! open; write the mark; then freeze in reverse mount order. If one fails, what was frozen is thawed.
+//! Thaw: exactly those, through the descriptors still open, in the reverse of the order they froze in.
+//!
+//! The mark ([`crate::mark`]) says which step was under way, so that an agent that was killed at any point
+//! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
+//! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
+
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
+use crate::mark::{self, Head, Phase, Row, RowState};
+use crate::mountinfo::{Lines, Mount, unescape};
+use crate::platform::{Device, Freeze};
+use embedded_io::{Seek, SeekFrom};
+use heapless::Vec;
+
+const TABLE: &str = "failed to read the mount table";
+const MARK: &str = "failed to write the frozen mark (is the state directory writable?)";
+const THAW: &str = "failed to thaw";
+
+/// A filesystem that is listed for freezing, or frozen.
+struct Entry<F> {
+    /// Tells superblocks apart.
+    device: Device,
+    /// Keeps the filesystem from going away.
+    filesystem: F,
+    /// Where in the mark its row begins.
+    row: u64,
+    frozen: bool,
+}
+
+/// The answer to guest-fsfreeze-status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Nothing of ours is frozen.
+    Thawed,
+    /// Something of ours is.
+    Frozen,
+    /// Something of ours is, and could not be thawed, or is gone.
+    Error,
+}
+
+/// What the agent has frozen. All zero when new.
+pub struct Freezer<F> {
+    frozen: bool,
+    /// A thaw has failed on something.
+    failed: bool,
+    /// What is frozen stands in the mark of an earlier agent, not in `entries`.
+    inherited: bool,
+    entries: Vec<Entry<F>, FROZEN_MAX>,
+    /// The mount point that the present error is about.
+    subject: Vec<u8, PATH_SHOWN_BYTES>,
+    /// One line of the mount table or of the mark.
+    line: [u8; MOUNT_LINE_BYTES_MAX],
+}
+
+/// What went wrong; the mount point stands in [`Freezer::subject`].
+#[derive(Clone, Copy)]
+enum Failure {
+    /// Something that concerns no mount point.
+    Plain(&'static str, Errno),
+    /// Something on the mount point.
+    On(&'static str, Errno),
+    /// More filesystems than fit.
+    TooMany,
+}
+
+impl<F> Freezer<F> {
+    /// A freezer that has frozen nothing.
+    pub const fn new() -> Self {
+        Freezer {
+            frozen: false,
+            failed: false,
+            inherited: false,
+            entries: Vec::new(),
+            subject: Vec::new(),
+            line: [0; MOUNT_LINE_BYTES_MAX],
+        }
+    }
+
+    /// Whether anything of ours is frozen, so that nothing may be written.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// The present state.
+    pub fn status(&self) -> Status {
+        match (self.frozen, self.failed) {
+            (false, _) => Status::Thawed,
+            (true, false) => Status::Frozen,
+            (true, true) => Status::Error,
+        }
+    }
+
+    /// Room for a line of the mount table, for others who read that.
+    pub fn scratch(&mut self) -> &mut [u8] {
+        &mut self.line
+    }
+
+    /// Takes over from an agent before this one, if its mark is there: see the head of this file.
+    pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
+        let Ok(mut mark) = platform.open_mark() else { return };
+        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+        let head = mark::read_head(&mut mark, &boot);
+        drop(mark);
+        if head == Head::Stale {
+            return self.forget(platform);
+        }
+        self.frozen = true;
+        self.inherited = true;
+        if let Head::Ours(Phase::Freezing | Phase::Thawing) = head {
+            // A failure stays on record: the status says so.
+            let _ = self.thaw_recorded(platform);
+        }
+    }
+
+    /// Freezes everything; returns how many filesystems. Errors: one cannot be opened or frozen (all run
+    /// again then), or the mark cannot be written (nothing was frozen).
+    pub fn freeze<'s, P: Freeze<Filesystem = F>>(
+        &'s mut self,
+        platform: &mut P,
+    ) -> Result<i64, Error<'s>> {
+        let result = self.freeze_all(platform);
+        self.explain(result)
+    }
+
+    /// Thaws what was frozen; returns how many filesystems run again because of it. With nothing recorded it
+    /// tries every mount, for an operator who must get a guest going that somebody else froze.
+    /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
+    pub fn thaw<'s, P: Freeze<Filesystem = F>>(
+        &'s mut self,
+        platform: &mut P,
+    ) -> Result<i64, Error<'s>> {
+        let result =
+            if self.frozen { self.thaw_recorded(platform) } else { self.thaw_everything(platform) };
+        self.explain(result)
+    }
+
+    fn explain(&self, result: Result<i64, Failure>) -> Result<i64, Error<'_>> {
+        result.map_err(|failure| match failure {
+            Failure::Plain(what, errno) => Error::Failed(what, errno),
+            Failure::On(what, errno) => Error::FailedOn(what, &self.subject, errno),
+            Failure::TooMany => TOO_MANY,
+        })
+    }
+
+    fn freeze_all<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Result<i64, Failure> {
+        let mut mark = platform.create_mark().map_err(|errno| Failure::Plain(MARK, errno))?;
+        let mut prepared = self.list(platform, &mut mark);
+        if prepared.is_ok() && !self.entries.is_empty() {
+            prepared = platform.publish_mark().map_err(|errno| Failure::Plain(MARK, errno));
+        }
+        if prepared.is_err() || self.entries.is_empty() {
+            self.forget(platform);
+            return prepared.map(|()| 0);
+        }
+        self.frozen = true;
+        for entry in self.entries.iter_mut().rev() {
+            let state = match platform.freeze(&entry.filesystem) {
+                Ok(()) => RowState::Frozen,
+                Err(Errno::BUSY | Errno::OPNOTSUPP) => RowState::NotOurs,
+                Err(errno) => {
+                    let path = mark::path(&mut mark, entry.row);
+                    // What cannot be thawed stays on record: the status says so.
+                    let _ = self.thaw_entries(platform, Some(mark));
+                    self.subject = path;
+                    return Err(Failure::On("failed to freeze", errno));
+                }
+            };
+            entry.frozen = state == RowState::Frozen;
+            mark::set_row(&mut mark, entry.row, state);
+        }
+        self.entries.retain(|entry| entry.frozen);
+        let count = self.entries.len() as i64;
+        if count == 0 {
+            self.forget(platform);
+        } else {
+            mark::set_phase(&mut mark, Phase::Frozen);
+        }
+        Ok(count)
+    }
+
+    /// Thaws what the entries say, or the mark of an earlier agent.
+    fn thaw_recorded<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+    ) -> Result<i64, Failure> {
+        let mut mark = platform.open_mark().ok();
+        if !self.inherited {
+            return self.thaw_entries(platform, mark);
+        }
+        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+        let head = mark.as_mut().map(|mark| mark::read_head(mark, &boot));
+        match (mark, head) {
+            (Some(mark), Some(Head::Ours(_))) => self.thaw_inherited(platform, mark),
+            _ => {
+                let count = self.thaw_everything(platform)?;
+                self.forget(platform);
+                Ok(count)
+            }
+        }
+    }
+
+    /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.
+    fn list<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+        mark: &mut P::Mark,
+    ) -> Result<(), Failure> {
+        let marked = |errno| Failure::Plain(MARK, errno);
+        let tabled = |errno| Failure::Plain(TABLE, errno);
+        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+        mark::write_head(mark, &boot).map_err(marked)?;
+        let mut row = mark::HEAD_BYTES as u64;
+        let table = platform.mounts().map_err(tabled)?;
+        let mut lines = Lines::new(table, b'\n', &mut self.line);
+        while let Some((line, _)) = lines.next().map_err(tabled)? {
+            let Some(mount) = Mount::parse(line) else { continue };
+            let Some(device) = superblock(platform, mount.device, mount.kind, mount.source) else {
+                continue;
+            };
+            if self.entries.iter().any(|entry| entry.device == device) {
+                continue;
+            }
+            let path = unescape(mount.mountpoint);
+            let opened = match platform.inspect(path) {
+                Ok(inode) if inode.plain && reaches(mount.device, inode.on) => {
+                    platform.open_mount(path).map(|filesystem| (filesystem, inode.on))
+                }
+                // Another mount covers the place: this one cannot be reached by its path.
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => continue,
+                Err(errno) => Err(errno),
+            };
+            let (filesystem, on) = match opened {
+                Ok(opened) => opened,
+                Err(errno) => {
+                    self.subject = mark::shown(path);
+                    return Err(Failure::On("failed to open", errno));
+                }
+            };
+            let text = Row { state: RowState::Listed, on, path };
+            let length = text.append(mark).map_err(marked)?;
+            let entry = Entry { device, filesystem, row, frozen: false };
+            self.entries.push(entry).map_err(|_| Failure::TooMany)?;
+            row += length;
+        }
+        Ok(())
+    }
+
+    /// Thaws what this agent froze.
+    fn thaw_entries<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+        mut mark: Option<P::Mark>,
+    ) -> Result<i64, Failure> {
+        if let Some(mark) = &mut mark {
+            mark::set_phase(mark, Phase::Thawing);
+        }
+        let (mut count, mut stuck) = (0, None);
+        for entry in self.entries.iter_mut().filter(|entry| entry.frozen) {
+            match platform.thaw(&entry.filesystem) {
+                Ok(()) => count += 1,
+                // Somebody else has thawed it.
+                Err(Errno::INVAL) => {}
+                Err(errno) => {
+                    if stuck.is_none() {
+                        let path = mark.as_mut().map(|mark| mark::path(mark, entry.row));
+                        self.subject = path.unwrap_or_default();
+                        stuck = Some(errno);
+                    }
+                    continue;
+                }
+            }
+            entry.frozen = false;
+            if let Some(mark) = &mut mark {
+                mark::set_row(mark, entry.row, RowState::NotOurs);
+            }
+        }
+        self.entries.retain(|entry| entry.frozen);
+        self.thawed(platform, count, stuck)
+    }
+
+    /// Thaws what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
+    fn thaw_inherited<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+        mut mark: P::Mark,
+    ) -> Result<i64, Failure> {
+        let unsure = last_listed(&mut mark, &mut self.line);
+        let mut notes = platform.open_mark().ok();
+        if let Some(notes) = &mut notes {
+            mark::set_phase(notes, Phase::Thawing);
+        }
+        let rewound = mark.seek(SeekFrom::Start(mark::HEAD_BYTES as u64));
+        rewound.map_err(|errno| Failure::Plain("failed to read the frozen mark", errno))?;
+        let (mut count, mut stuck) = (0, None);
+        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
+        while let Ok(Some((line, at))) = lines.next() {
+            let at = at + mark::HEAD_BYTES as u64;
+            let Some(row) = Row::parse(line) else { continue };
+            // Freezing went from the last row to the first: of those without a result only the last one
+            // can have been frozen before the agent was killed.
+            let ours = row.state == RowState::Frozen
+                || row.state == RowState::Listed && unsure == Some(at);
+            if !ours {
+                continue;
+            }
+            match thaw_path(platform, row.path, row.on) {
+                Ok(thawed) => {
+                    count += i64::from(thawed);
+                    if let Some(notes) = &mut notes {
+                        mark::set_row(notes, at, RowState::NotOurs);
+                    }
+                }
+                Err(errno) if stuck.is_none() => {
+                    self.subject = mark::shown(row.path);
+                    stuck = Some(errno);
+                }
+                Err(_) => {}
+            }
+        }
+        self.thawed(platform, count, stuck)
+    }
+
+    /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
+    fn thaw_everything<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+    ) -> Result<i64, Failure> {
+        let tabled = |errno| Failure::Plain(TABLE, errno);
+        let table = platform.mounts().map_err(tabled)?;
+        let mut lines = Lines::new(table, b'\n', &mut self.line);
+        let mut count = 0;
+        while let Some((line, _)) = lines.next().map_err(tabled)? {
+            let Some(mount) = Mount::parse(line) else { continue };
+            let local = superblock(platform, mount.device, mount.kind, mount.source);
+            let path = unescape(mount.mountpoint);
+            if local.is_none() || !platform.inspect(path).is_ok_and(|inode| inode.plain) {
+                continue;
+            }
+            let Ok(filesystem) = platform.open_mount(path) else { continue };
+            let mut thawed = false;
+            while platform.thaw(&filesystem).is_ok() {
+                thawed = true;
+            }
+            count += i64::from(thawed);
+        }
+        Ok(count)
+    }
+
+    /// The end of a thaw: all runs, or something is `stuck` for this reason.
+    fn thawed<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+        count: i64,
+        stuck: Option<Errno>,
+    ) -> Result<i64, Failure> {
+        match stuck {
+            None => {
+                self.forget(platform);
+                Ok(count)
+            }
+            Some(errno) => {
+                self.failed = true;
+                Err(Failure::On(THAW, errno))
+            }
+        }
+    }
+
+    /// Nothing of ours is frozen any more.
+    fn forget<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
+        let _ = platform.remove_mark();
+        self.entries.clear();
+        self.frozen = false;
+        self.failed = false;
+        self.inherited = false;
+    }
+}
+
+impl<F> Default for Freezer<F> {
+    fn default() -> Self {
+        Freezer::new()
+    }
+}
+
+const TOO_MANY: Error<'static> =
+    Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");
+const _: () = assert!(FROZEN_MAX == 512);
+
+/// What tells a local filesystem's superblock from others; nothing for network and virtual ones. btrfs
+/// numbers each subvolume by itself, so there it is the device below.
+fn superblock<P: Freeze>(
+    platform: &mut P,
+    device: Device,
+    kind: &[u8],
+    source: &mut [u8],
+) -> Option<Device> {
+    match device.major() {
+        0 if kind == b"btrfs" => platform
+            .inspect(unescape(source))
+            .ok()
+            .map(|inode| inode.is)
+            .filter(|is| is.major() != 0),
+        0 => None,
+        _ => Some(device),
+    }
+}
+
+/// Whether a path on superblock `on` is on the mount of `device` (btrfs' subvolumes cannot be told apart).
+fn reaches(device: Device, on: Device) -> bool {
+    device.major() == 0 || device == on
+}
+
+/// Thaws the filesystem at `path` if it still is the one of superblock `on`. Whether it was frozen.
+fn thaw_path<P: Freeze>(platform: &mut P, path: &[u8], on: Device) -> Result<bool, Errno> {
+    if platform.inspect(path)?.on != on {
+        return Err(Errno::NODEV);
+    }
+    let filesystem = platform.open_mount(path)?;
+    match platform.thaw(&filesystem) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Where the last row without a result begins.
+fn last_listed<M>(mark: &mut M, buffer: &mut [u8]) -> Option<u64>
+where
+    M: embedded_io::Read<Error = Errno>,
+{
+    let mut last = None;
+    let mut lines = Lines::new(mark, mark::ROW_END, buffer);
+    while let Ok(Some((line, at))) = lines.next() {
+        if Row::parse(line).is_some_and(|row| row.state == RowState::Listed) {
+            last = Some(at + mark::HEAD_BYTES as u64);
+        }
+    }
+    last
+}

@@ -1,0 +1,132 @@
+//! The open files, by number, and the numbers, which are never given out twice: not after a close, not
+//! after the agent was restarted.
+//!
+//! The next number is saved before it is used ([`Handles::open`]), in the reference's own format, so that
+//! either agent goes on where the other stopped: `[global]`, `fd_counter=N`.
+
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::limits::{HANDLE_FIRST, HANDLES_MAX};
+use crate::mountinfo::decimal;
+use crate::platform::{Clock, Files, Level, Log};
+use heapless::Vec;
+
+/// The saved state is this, a number and a newline.
+const STATE_HEAD: &str = "[global]\nfd_counter=";
+/// Enough for the head and any number, and for a comment that somebody wrote into it.
+const STATE_BYTES_MAX: usize = 256;
+
+/// The files that clients have opened.
+pub struct Handles<F> {
+    next: u64,
+    open: Vec<(i64, F), HANDLES_MAX>,
+}
+
+impl<F> Handles<F> {
+    /// A table that has no number to give yet: [`Handles::restore`] comes first.
+    pub const fn new() -> Self {
+        Handles { next: 0, open: Vec::new() }
+    }
+
+    /// Reads where the numbers go on. A damaged state is replaced by one above everything that can have
+    /// been given out: the milliseconds since 1970, of which no agent has opened as many files.
+    /// While `frozen` nothing is written. Errors: the state cannot be read or saved.
+    pub fn restore<P: Files<File = F> + Clock + Log>(
+        &mut self,
+        platform: &mut P,
+        frozen: bool,
+    ) -> Result<(), Errno> {
+        let mut state = [0; STATE_BYTES_MAX];
+        self.next = match platform.load_state(&mut state) {
+            Ok(len) => match parse(state.get(..len).unwrap_or(&[])) {
+                Some(next) => next,
+                None => {
+                    if !frozen {
+                        let text = "saved handle number is damaged, going on far above it";
+                        platform.log(Level::Warning, &[text]);
+                    }
+                    platform.wall_ms().max(1 << 40)
+                }
+            },
+            Err(Errno::NOENT) => HANDLE_FIRST,
+            Err(errno) => return Err(errno),
+        };
+        if frozen { Ok(()) } else { save(platform, self.next) }
+    }
+
+    /// Opens a file by `open` under a new number.
+    pub fn open<'a, P: Files<File = F>>(
+        &mut self,
+        platform: &mut P,
+        open: impl FnOnce(&mut P) -> Result<F, Error<'a>>,
+    ) -> Result<i64, Error<'a>> {
+        if self.open.is_full() {
+            return Err(Error::HandlesExhausted(HANDLES_MAX));
+        }
+        let file = open(platform)?;
+        let handle = self.next as i64;
+        let next = self.next.saturating_add(1);
+        if let Err(errno) = save(platform, next) {
+            let _ = platform.close(file);
+            return Err(Error::Failed("failed to commit persistent state to disk", errno));
+        }
+        self.next = next;
+        match self.open.push((handle, file)) {
+            Ok(()) => Ok(handle),
+            Err((_, file)) => {
+                let _ = platform.close(file);
+                Err(Error::HandlesExhausted(HANDLES_MAX))
+            }
+        }
+    }
+
+    /// The file of a handle.
+    pub fn file(&mut self, handle: i64) -> Result<&mut F, Error<'static>> {
+        let found = self.open.iter_mut().find(|(number, _)| *number == handle);
+        found.map(|(_, file)| file).ok_or(Error::HandleNotFound(handle))
+    }
+
+    /// Takes the file of a handle out of the table.
+    pub fn take(&mut self, handle: i64) -> Result<F, Error<'static>> {
+        let place = self.open.iter().position(|(number, _)| *number == handle);
+        let place = place.ok_or(Error::HandleNotFound(handle))?;
+        // Swap with the last entry and pop that: heapless' own `swap_remove` can panic.
+        let (_, after) = self.open.split_at_mut_checked(place).unwrap_or_default();
+        if let [found, .., last] = after {
+            core::mem::swap(found, last);
+        }
+        self.open.pop().map(|(_, file)| file).ok_or(Error::HandleNotFound(handle))
+    }
+
+    /// How many files are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether no file is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+impl<F> Default for Handles<F> {
+    fn default() -> Self {
+        Handles::new()
+    }
+}
+
+fn save<P: Files>(platform: &mut P, next: u64) -> Result<(), Errno> {
+    let mut text = [0; STATE_BYTES_MAX];
+    let mut out = crate::json::write::Writer::new(&mut text);
+    out.ascii(STATE_HEAD);
+    out.unsigned(next);
+    out.ascii("\n");
+    platform.save_state(out.written())
+}
+
+/// The number behind `fd_counter=`, if it is one that may be given out.
+fn parse(state: &[u8]) -> Option<u64> {
+    let mut lines = state.split(|&byte| byte == b'\n');
+    let number = lines.find_map(|line| line.trim_ascii().strip_prefix(b"fd_counter="))?;
+    decimal(number.trim_ascii()).filter(|&next| next <= i64::MAX as u64)
+}

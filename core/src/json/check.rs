@@ -1,0 +1,207 @@
+//! Whether one whole frame is valid JSON of QEMU's dialect: the frame in, nothing or what is wrong out.
+//!
+//! After this check the rest of the core walks the text without doubting it. Iterative: the kind of each
+//! open bracket is one bit, the keys of open objects are positions in one fixed table.
+
+use super::lexer::{Found, Lexer, Token};
+use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
+use crate::error::{Error, Raised, Slot};
+use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
+use heapless::Vec;
+
+const _: () = assert!(DEPTH_MAX <= u64::BITS as usize);
+
+/// What may stand next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Value,
+    ValueOrClose,
+    Key,
+    KeyOrClose,
+    Colon,
+    CommaOrClose,
+    End,
+}
+
+/// Checks the one value in `frame`. What is wrong is put into `slot`.
+pub fn check<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Result<(), Raised> {
+    let mut lexer = Lexer::new();
+    let mut at = 0;
+    let mut grammar = Grammar::new(frame, slot);
+    loop {
+        match lexer.next(frame, &mut at) {
+            Found::Token(token) => grammar.token(token, lexer.start, at)?,
+            Found::End => {
+                if let Some(token) = lexer.finish() {
+                    grammar.token(token, lexer.start, at)?;
+                }
+                return if grammar.expect == Expect::End { Ok(()) } else { slot.raise(VALUE) };
+            }
+            // The framer cuts no frame with either in it.
+            Found::Stray | Found::Sentinel => return slot.raise(VALUE),
+        }
+    }
+}
+
+const VALUE: Error<'static> = Error::Json("expecting value");
+
+struct Grammar<'f, 's> {
+    frame: &'f [u8],
+    slot: &'s Slot<'f>,
+    expect: Expect,
+    depth: usize,
+    /// Bit n: whether the bracket at depth n is an object's.
+    objects: u64,
+    /// Keys of all open objects, outer ones first: the text between their quotes.
+    keys: Vec<&'f [u8], MEMBERS_MAX>,
+    /// How many of `keys` belong to objects further out, a depth.
+    outer: [u8; DEPTH_MAX],
+}
+
+const _: () = assert!(MEMBERS_MAX <= u8::MAX as usize);
+
+impl<'f, 's> Grammar<'f, 's> {
+    fn new(frame: &'f [u8], slot: &'s Slot<'f>) -> Self {
+        let outer = [0; DEPTH_MAX];
+        Grammar {
+            frame,
+            slot,
+            expect: Expect::Value,
+            depth: 0,
+            objects: 0,
+            keys: Vec::new(),
+            outer,
+        }
+    }
+
+    fn token(&mut self, token: Token, start: usize, end: usize) -> Result<(), Raised> {
+        let text = self.frame.get(start..end).unwrap_or(&[]);
+        match (self.expect, token) {
+            (Expect::KeyOrClose | Expect::CommaOrClose, Token::ObjectClose) if self.in_object() => {
+                self.close();
+            }
+            (Expect::ValueOrClose | Expect::CommaOrClose, Token::ArrayClose)
+                if !self.in_object() && self.depth > 0 =>
+            {
+                self.close();
+            }
+            (Expect::Key | Expect::KeyOrClose, Token::String) => {
+                self.string(text)?;
+                self.key(inside(text))?;
+                self.expect = Expect::Colon;
+            }
+            (Expect::Key | Expect::KeyOrClose, _) => return self.wrong("expecting key"),
+            (Expect::Colon, Token::Colon) => self.expect = Expect::Value,
+            (Expect::Colon, _) => return self.wrong("expecting ':'"),
+            (Expect::CommaOrClose, Token::Comma) => {
+                self.expect = if self.in_object() { Expect::Key } else { Expect::Value };
+            }
+            (Expect::CommaOrClose, _) if self.in_object() => {
+                return self.wrong("expected ',' or '}'");
+            }
+            (Expect::CommaOrClose, _) => return self.wrong("expected ',' or ']'"),
+            (Expect::Value | Expect::ValueOrClose, _) => self.value(token, text)?,
+            (Expect::End, _) => return self.slot.raise(VALUE),
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, token: Token, text: &'f [u8]) -> Result<(), Raised> {
+        match token {
+            Token::ObjectOpen => return self.open(true),
+            Token::ArrayOpen => return self.open(false),
+            Token::String => self.string(text)?,
+            Token::Keyword if !matches!(text, b"true" | b"false" | b"null") => {
+                return self.slot.raise(Error::JsonKeyword(text));
+            }
+            Token::Number | Token::Keyword => {}
+            Token::ObjectClose | Token::ArrayClose | Token::Colon | Token::Comma => {
+                return self.slot.raise(VALUE);
+            }
+        }
+        self.after_value();
+        Ok(())
+    }
+
+    fn open(&mut self, object: bool) -> Result<(), Raised> {
+        match self.outer.get_mut(self.depth) {
+            Some(outer) => *outer = self.keys.len() as u8,
+            None => return self.slot.raise(Error::TOO_DEEP),
+        }
+        self.objects = self.objects << 1 | u64::from(object);
+        self.depth += 1;
+        self.expect = if object { Expect::KeyOrClose } else { Expect::ValueOrClose };
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.objects >>= 1;
+        self.keys.truncate(usize::from(self.outer.get(self.depth).copied().unwrap_or(0)));
+        self.after_value();
+    }
+
+    fn after_value(&mut self) {
+        self.expect = if self.depth == 0 { Expect::End } else { Expect::CommaOrClose };
+    }
+
+    fn in_object(&self) -> bool {
+        self.depth > 0 && self.objects & 1 == 1
+    }
+
+    fn key(&mut self, key: &'f [u8]) -> Result<(), Raised> {
+        let outer = self.outer.get(self.depth.saturating_sub(1)).copied().unwrap_or(0);
+        if self.keys.iter().skip(usize::from(outer)).any(|other| same(other, key)) {
+            return self.wrong("duplicate key");
+        }
+        match self.keys.push(key) {
+            Ok(()) => Ok(()),
+            Err(_) => self.slot.raise(Error::TOO_MANY_MEMBERS),
+        }
+    }
+
+    #[cold]
+    fn wrong(&self, what: &'static str) -> Result<(), Raised> {
+        self.slot.raise(Error::Json(what))
+    }
+
+    /// Checks the escapes and the UTF-8 of a string token.
+    fn string(&self, token: &'f [u8]) -> Result<(), Raised> {
+        let quote = token.first().copied().unwrap_or(b'"');
+        let mut rest = inside(token);
+        loop {
+            rest = rest.get(plain_prefix(rest, quote)..).unwrap_or(&[]);
+            let len = match rest.first() {
+                None => return Ok(()),
+                Some(b'\\') => match escape(rest) {
+                    Ok((_, len)) => len,
+                    Err(BadEscape::NotCharacter(len)) => {
+                        let shown = rest.get(..len).unwrap_or(rest);
+                        return self.slot.raise(Error::JsonCharacter(shown));
+                    }
+                    Err(BadEscape::Unknown) => {
+                        return self.wrong("invalid escape sequence in string");
+                    }
+                },
+                Some(_) => match utf8(rest) {
+                    (Some(_), len) => len,
+                    (None, _) => return self.wrong("invalid UTF-8 sequence in string"),
+                },
+            };
+            rest = rest.get(len..).unwrap_or(&[]);
+        }
+    }
+}
+
+/// The text between the quotes of a string token.
+fn inside(token: &[u8]) -> &[u8] {
+    match token {
+        [_, inside @ .., _] => inside,
+        _ => &[],
+    }
+}
+
+/// Whether two keys name the same member; most are written without escapes.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a == b || ((a.contains(&b'\\') || b.contains(&b'\\')) && Characters(a).eq(Characters(b)))
+}

@@ -1,0 +1,198 @@
+//! QEMU's JSON dialect cut into tokens: bytes in, in pieces of any size, token boundaries out.
+//!
+//! The lexer knows the shape of a token, not its meaning: escapes, UTF-8, keywords and grammar are
+//! checked on the whole frame ([`super::check`]). It keeps one state between calls, so cutting the
+//! input elsewhere never changes what it finds. Dialect: single-quoted strings too; no `+1`, `01`, `.5`, `5.`, `0e1`;
+//! no control characters in strings; 0xFF resets (guest-sync-delimited in the QGA schema).
+
+use super::text::plain_prefix;
+
+/// What a token is, by its first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Token {
+    /// `{`
+    ObjectOpen,
+    /// `}`
+    ObjectClose,
+    /// `[`
+    ArrayOpen,
+    /// `]`
+    ArrayClose,
+    /// `:`
+    Colon,
+    /// `,`
+    Comma,
+    /// A quoted string, quotes included.
+    String,
+    /// A number.
+    Number,
+    /// A run of small letters; only `true`, `false` and `null` mean something.
+    Keyword,
+}
+
+/// What the lexer came upon.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// The input ends here, possibly inside a token.
+    End,
+    /// A whole token, from [`Lexer::start`] to the position reached.
+    Token(Token),
+    /// Bytes that are no token, from [`Lexer::start`] to the position reached, the offending one included.
+    Stray,
+    /// A 0xFF.
+    Sentinel,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum State {
+    Between = 0,
+    DoubleQuoted,
+    DoubleQuotedEscape,
+    SingleQuoted,
+    SingleQuotedEscape,
+    Minus,
+    Zero,
+    Integer,
+    Point,
+    Fraction,
+    Exponent,
+    ExponentSign,
+    ExponentDigits,
+    Keyword,
+}
+
+/// Where a byte leads.
+enum Go {
+    /// On, within the token.
+    To(State),
+    /// The token ends before this byte.
+    Before(Token),
+    /// The token ends with this byte.
+    With(Token),
+    /// The byte cannot stand here.
+    Stray,
+}
+
+/// The lexer's state between two pieces of input. All zero when new.
+pub struct Lexer {
+    state: State,
+    /// Where the present token, or the last one found, begins.
+    pub start: usize,
+}
+
+impl Lexer {
+    /// A lexer at the beginning of a text.
+    pub const fn new() -> Self {
+        Lexer { state: State::Between, start: 0 }
+    }
+
+    /// Whether a token has begun and not ended.
+    pub fn inside(&self) -> bool {
+        self.state != State::Between
+    }
+
+    /// Forgets the present token.
+    pub fn reset(&mut self) {
+        self.state = State::Between;
+    }
+
+    /// Reads `bytes` from `at` on to the end of the next token. `at` moves past what was used.
+    pub fn next(&mut self, bytes: &[u8], at: &mut usize) -> Found {
+        loop {
+            if let Some(quote) = self.quote() {
+                *at += plain_prefix(bytes.get(*at..).unwrap_or(&[]), quote);
+            }
+            let Some(&byte) = bytes.get(*at) else { return Found::End };
+            if byte == 0xFF {
+                self.state = State::Between;
+                *at += 1;
+                return Found::Sentinel;
+            }
+            if self.state == State::Between {
+                self.start = *at;
+                if let b' ' | b'\t' | b'\r' | b'\n' = byte {
+                    *at += 1;
+                    continue;
+                }
+            }
+            let go = self.go(byte);
+            if !matches!(go, Go::Before(_)) {
+                *at += 1;
+            }
+            self.state = State::Between;
+            match go {
+                Go::To(state) => self.state = state,
+                Go::Before(token) | Go::With(token) => return Found::Token(token),
+                Go::Stray => return Found::Stray,
+            }
+        }
+    }
+
+    /// The last token of a text that has ended: a number or keyword needs no byte after it then.
+    pub fn finish(&mut self) -> Option<Token> {
+        match self.go(b' ') {
+            Go::Before(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    fn quote(&self) -> Option<u8> {
+        match self.state {
+            State::DoubleQuoted => Some(b'"'),
+            State::SingleQuoted => Some(b'\''),
+            _ => None,
+        }
+    }
+
+    fn go(&self, byte: u8) -> Go {
+        use State as S;
+        match (self.state, byte) {
+            (S::Between, _) => begin(byte),
+            (S::DoubleQuoted, b'"') | (S::SingleQuoted, b'\'') => Go::With(Token::String),
+            (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
+            (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),
+            (S::DoubleQuoted | S::DoubleQuotedEscape, 0x20..=0xFD) => Go::To(S::DoubleQuoted),
+            (S::SingleQuoted | S::SingleQuotedEscape, 0x20..=0xFD) => Go::To(S::SingleQuoted),
+            (S::Minus, b'0') => Go::To(S::Zero),
+            (S::Minus, b'1'..=b'9') | (S::Integer, b'0'..=b'9') => Go::To(S::Integer),
+            (S::Zero | S::Integer, b'.') => Go::To(S::Point),
+            (S::Point | S::Fraction, b'0'..=b'9') => Go::To(S::Fraction),
+            (S::Integer | S::Fraction, b'e' | b'E') => Go::To(S::Exponent),
+            (S::Exponent, b'+' | b'-') => Go::To(S::ExponentSign),
+            (S::Exponent | S::ExponentSign | S::ExponentDigits, b'0'..=b'9') => {
+                Go::To(S::ExponentDigits)
+            }
+            (S::Zero | S::Integer | S::Fraction | S::ExponentDigits, _) => {
+                Go::Before(Token::Number)
+            }
+            (S::Keyword, b'a'..=b'z') => Go::To(S::Keyword),
+            (S::Keyword, _) => Go::Before(Token::Keyword),
+            _ => Go::Stray,
+        }
+    }
+}
+
+impl Default for Lexer {
+    fn default() -> Self {
+        Lexer::new()
+    }
+}
+
+fn begin(byte: u8) -> Go {
+    match byte {
+        b'{' => Go::With(Token::ObjectOpen),
+        b'}' => Go::With(Token::ObjectClose),
+        b'[' => Go::With(Token::ArrayOpen),
+        b']' => Go::With(Token::ArrayClose),
+        b':' => Go::With(Token::Colon),
+        b',' => Go::With(Token::Comma),
+        b'"' => Go::To(State::DoubleQuoted),
+        b'\'' => Go::To(State::SingleQuoted),
+        b'-' => Go::To(State::Minus),
+        b'0' => Go::To(State::Zero),
+        b'1'..=b'9' => Go::To(State::Integer),
+        b'a'..=b'z' => Go::To(State::Keyword),
+        _ => Go::Stray,
+    }
+}

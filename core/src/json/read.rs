@@ -1,0 +1,350 @@
+//! Typed arguments out of a checked JSON text: serde's `Deserializer` over the frame itself.
+//!
+//! In: the text of an object that [`super::check`] has passed. Out: a struct whose strings borrow from the
+//! frame, where their escapes (and base64) were decoded in place. Members are visited in the order of
+//! the struct, not of the text, so that errors come in the schema's order: each declared member is
+//! missing, wrong or right, and only then is an undeclared one unexpected. That needs no memory but
+//! one slot for each declared member.
+//!
+//! Every enumeration in QGA arguments is an alternate (a word or something else), so
+//! `deserialize_enum` offers both to the type.
+
+use super::lexer::{Found, Lexer, Token};
+use super::text::{decode_in_place, is_named};
+use crate::base64;
+use crate::error::{Error, Parameter, Raised, Slot};
+use crate::mountinfo::decimal;
+use serde::de::value::U32Deserializer;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor,
+};
+use serde::{Deserialize, forward_to_deserialize_any};
+
+/// Most members that an argument struct declares.
+const FIELDS_MAX: usize = 8;
+
+/// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put into `slot`.
+pub fn from_text<'de, T: Deserialize<'de>>(
+    arguments: &'de mut [u8],
+    slot: &Slot<'de>,
+) -> Result<T, Raised> {
+    T::deserialize(Value { text: Some(arguments), at: Parameter::default(), slot })
+}
+
+/// Base64 in a JSON string, decoded where it stood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base64<'de> {
+    /// The decoded bytes.
+    Bytes(&'de [u8]),
+    /// Not base64. A command says so in its turn, behind the errors that come before it.
+    Invalid,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Base64<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Decoded<'a>(core::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Decoded<'a> {
+            type Value = Base64<'a>;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("base64")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Base64<'a>, E> {
+                Ok(Base64::Bytes(bytes))
+            }
+            fn visit_unit<E>(self) -> Result<Base64<'a>, E> {
+                Ok(Base64::Invalid)
+            }
+        }
+        deserializer.deserialize_newtype_struct(BASE64, Decoded(core::marker::PhantomData))
+    }
+}
+
+/// The newtype by which [`Base64`] asks [`Value`] to decode in place, which serde has no word for.
+const BASE64: &str = "Base64";
+
+/// Cuts the next value off `rest`, the inside of an array or object, commas and colons skipped.
+fn take<'de>(rest: &mut &'de mut [u8]) -> Option<&'de mut [u8]> {
+    let (mut lexer, mut at) = (Lexer::new(), 0);
+    let (mut depth, mut start) = (0u32, None);
+    loop {
+        match lexer.next(rest, &mut at) {
+            Found::Token(Token::Comma | Token::Colon) if start.is_none() => continue,
+            Found::Token(Token::ObjectOpen | Token::ArrayOpen) => depth += 1,
+            Found::Token(Token::ObjectClose | Token::ArrayClose) => depth = depth.checked_sub(1)?,
+            Found::Token(_) => {}
+            _ => return None,
+        }
+        let start = *start.get_or_insert(lexer.start);
+        if depth == 0 {
+            let (head, tail) = core::mem::take(rest).split_at_mut_checked(at)?;
+            *rest = tail;
+            return head.get_mut(start..);
+        }
+    }
+}
+
+/// One value of the text, or the place where a declared member is missing.
+struct Value<'de, 'e> {
+    text: Option<&'de mut [u8]>,
+    at: Parameter,
+    slot: &'e Slot<'de>,
+}
+
+impl<'de> Value<'de, '_> {
+    fn text(&mut self) -> Result<&'de mut [u8], Raised> {
+        match self.text.take() {
+            Some(text) => Ok(text),
+            None => self.slot.raise(Error::Missing(self.at)),
+        }
+    }
+
+    #[cold]
+    fn wrong_type<T>(&self, expected: &'static str) -> Result<T, Raised> {
+        self.slot.raise(Error::WrongType(self.at, expected))
+    }
+
+    /// The text behind the first byte, if that is `open`.
+    fn inside(&mut self, open: u8, expected: &'static str) -> Result<&'de mut [u8], Raised> {
+        match self.text()?.split_first_mut() {
+            Some((first, rest)) if *first == open => Ok(rest),
+            _ => self.wrong_type(expected),
+        }
+    }
+
+    fn string(&mut self) -> Result<&'de mut [u8], Raised> {
+        match self.text()? {
+            [b'"' | b'\'', inside @ .., _] => Ok(decode_in_place(inside)),
+            _ => self.wrong_type("string"),
+        }
+    }
+
+    /// A whole number: its sign and size.
+    fn integer(&mut self) -> Result<(bool, u64), Raised> {
+        let text = &*self.text()?;
+        let digits = text.strip_prefix(b"-");
+        match decimal(digits.unwrap_or(text)) {
+            Some(size) => Ok((digits.is_some(), size)),
+            None => self.wrong_type("integer"),
+        }
+    }
+
+    fn signed(&mut self) -> Result<i64, Raised> {
+        let (negative, size) = self.integer()?;
+        let number = if negative { 0i64.checked_sub_unsigned(size) } else { size.try_into().ok() };
+        match number {
+            Some(number) => Ok(number),
+            None => self.wrong_type("integer"),
+        }
+    }
+
+    fn boolean(&mut self) -> Result<bool, Raised> {
+        match &*self.text()? {
+            b"true" => Ok(true),
+            b"false" => Ok(false),
+            _ => self.wrong_type("boolean"),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Value<'de, '_> {
+    type Error = Raised;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Raised> {
+        Err(Raised)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+        visitor.visit_bool(self.boolean()?)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+        visitor.visit_i64(self.signed()?)
+    }
+
+    /// A negative number stands for its two's complement, as in the reference.
+    fn deserialize_u64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+        let (negative, size) = self.integer()?;
+        if negative && size > 1 << 63 {
+            return self.wrong_type("integer");
+        }
+        visitor.visit_u64(if negative { size.wrapping_neg() } else { size })
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+        visitor.visit_borrowed_bytes(self.string()?)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
+        if self.text.is_some() { visitor.visit_some(self) } else { visitor.visit_none() }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Raised> {
+        if name != BASE64 {
+            return visitor.visit_newtype_struct(self);
+        }
+        match base64::decode_in_place(self.string()?) {
+            Some(bytes) => visitor.visit_borrowed_bytes(bytes),
+            None => visitor.visit_unit(),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+        let rest = self.inside(b'[', "array")?;
+        visitor.visit_seq(Elements { rest, list: self.at.name, index: 0, slot: self.slot })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Raised> {
+        let mut slots = Slots::default();
+        let unexpected = match &self.text {
+            Some([]) => None,
+            _ => sort(self.inside(b'{', "object")?, fields, &mut slots),
+        };
+        let slots = slots.iter_mut().zip(fields);
+        let value = visitor.visit_seq(Members { slots, at: self.at, slot: self.slot })?;
+        match unexpected {
+            Some(name) => self.slot.raise(Error::Unexpected(self.at, name)),
+            None => Ok(value),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Raised> {
+        // Unless something more exact is found, the type refuses this kind of value.
+        let refused = self.wrong_type(name);
+        match self.text.as_deref().and_then(<[u8]>::first) {
+            Some(b'"' | b'\'') => {
+                let word: &'de [u8] = self.string()?;
+                match words.iter().position(|known| known.as_bytes() == word) {
+                    Some(index) => visitor.visit_enum(Word(index as u32)),
+                    None => self.slot.raise(Error::BadValue(self.at, word)),
+                }
+            }
+            Some(b'0'..=b'9' | b'-') => visitor.visit_i64(self.signed()?),
+            Some(b't' | b'f') => visitor.visit_bool(self.boolean()?),
+            Some(_) => refused,
+            None => self.slot.raise(Error::Missing(self.at)),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 u8 u16 u32 f32 f64 char str string byte_buf unit unit_struct tuple tuple_struct
+        map identifier ignored_any
+    }
+}
+
+type Slots<'de> = [Option<&'de mut [u8]>; FIELDS_MAX];
+
+/// Puts the values of an object's declared members into their slots; returns the first undeclared name.
+fn sort<'de>(
+    mut inside: &'de mut [u8],
+    fields: &'static [&'static str],
+    slots: &mut Slots<'de>,
+) -> Option<&'de [u8]> {
+    let mut unexpected = None;
+    while let (Some([_, key @ .., _]), Some(value)) = (take(&mut inside), take(&mut inside)) {
+        let declared = fields.iter().position(|field| is_named(key, field));
+        match declared.and_then(|index| slots.get_mut(index)) {
+            Some(slot) => *slot = Some(value),
+            None => unexpected = unexpected.or(Some(&*decode_in_place(key))),
+        }
+    }
+    unexpected
+}
+
+/// The declared members of an object, in the order of the struct.
+struct Members<'de, 'e, I> {
+    slots: I,
+    at: Parameter,
+    slot: &'e Slot<'de>,
+}
+
+impl<'s, 'de: 's, I> SeqAccess<'de> for Members<'de, '_, I>
+where
+    I: Iterator<Item = (&'s mut Option<&'de mut [u8]>, &'static &'static str)>,
+{
+    type Error = Raised;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Raised> {
+        let Some((slot, name)) = self.slots.next() else { return Ok(None) };
+        let at = Parameter { name, ..self.at };
+        seed.deserialize(Value { text: slot.take(), at, slot: self.slot }).map(Some)
+    }
+}
+
+/// The elements of an array.
+struct Elements<'de, 'e> {
+    rest: &'de mut [u8],
+    list: &'static &'static str,
+    index: u32,
+    slot: &'e Slot<'de>,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'de, '_> {
+    type Error = Raised;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Raised> {
+        let Some(text) = take(&mut self.rest) else { return Ok(None) };
+        let at = Parameter { list: Some(self.list), index: self.index, name: &"" };
+        self.index += 1;
+        seed.deserialize(Value { text: Some(text), at, slot: self.slot }).map(Some)
+    }
+}
+
+/// A word of an enumeration, by its number.
+struct Word(u32);
+
+impl<'de> EnumAccess<'de> for Word {
+    type Error = Raised;
+    type Variant = Unit;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Unit), Raised> {
+        let number: U32Deserializer<Raised> = self.0.into_deserializer();
+        Ok((seed.deserialize(number)?, Unit))
+    }
+}
+
+/// A word carries nothing.
+struct Unit;
+
+impl<'de> VariantAccess<'de> for Unit {
+    type Error = Raised;
+
+    fn unit_variant(self) -> Result<(), Raised> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Raised> {
+        Err(Raised)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Raised> {
+        Err(Raised)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Raised> {
+        Err(Raised)
+    }
+}

@@ -1,0 +1,167 @@
+//! The characters of JSON strings: UTF-8 in, escapes decoded in place, QEMU's ASCII-only escapes out.
+//!
+//! Strings are *modified* UTF-8, as in the reference: U+0000 is held as C0 80, so that a NUL can never cut
+//! a path short. Everything else follows RFC 3629, and Unicode's 66 noncharacters are refused.
+
+pub use qga_bulk::plain_prefix;
+
+/// One character at the start of `bytes`, if it is valid, and how many bytes it takes (at least one
+/// unless `bytes` is empty).
+pub fn utf8(bytes: &[u8]) -> (Option<u32>, usize) {
+    let Some((&first, rest)) = bytes.split_first() else { return (None, 0) };
+    let (extra, bits, least) = match first {
+        0x00..=0x7F => return (Some(u32::from(first)), 1),
+        0xC0..=0xDF => (1, first & 0x1F, 0x80),
+        0xE0..=0xEF => (2, first & 0x0F, 0x800),
+        0xF0..=0xF7 => (3, first & 0x07, 0x1_0000),
+        _ => return (None, 1),
+    };
+    let mut code = u32::from(bits);
+    let mut len = 1;
+    for &byte in rest.iter().take(extra) {
+        if byte & 0xC0 != 0x80 {
+            return (None, len);
+        }
+        code = code << 6 | u32::from(byte & 0x3F);
+        len += 1;
+    }
+    let whole = len == extra + 1;
+    let nul = code == 0 && extra == 1;
+    (if whole && (code >= least || nul) && is_character(code) { Some(code) } else { None }, len)
+}
+
+/// Whether `code` may stand in a string: not a surrogate, not a noncharacter, within Unicode.
+pub fn is_character(code: u32) -> bool {
+    code <= 0x10_FFFF
+        && !(0xD800..=0xDFFF).contains(&code)
+        && !(0xFDD0..=0xFDEF).contains(&code)
+        && code & 0xFFFE != 0xFFFE
+}
+
+/// What is wrong with an escape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadEscape {
+    /// A letter that JSON does not escape.
+    Unknown,
+    /// `\u` without four hexadecimal digits, or with a number that is no character. The length is that
+    /// of the text to show, backslash included.
+    NotCharacter(usize),
+}
+
+/// The character of the escape at the start of `bytes` (which starts with a backslash), and its length.
+/// Two `\u` that form a surrogate pair are one escape.
+pub fn escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
+    let simple = match bytes.get(1) {
+        Some(b'b') => 0x08,
+        Some(b'f') => 0x0C,
+        Some(b'n') => 0x0A,
+        Some(b'r') => 0x0D,
+        Some(b't') => 0x09,
+        Some(&byte @ (b'"' | b'\'' | b'\\' | b'/')) => u32::from(byte),
+        Some(b'u') => return unicode_escape(bytes),
+        _ => return Err(BadEscape::Unknown),
+    };
+    Ok((simple, 2))
+}
+
+fn unicode_escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
+    let first = hex4(bytes.get(2..)).ok_or(BadEscape::NotCharacter(6))?;
+    if (0xD800..=0xDBFF).contains(&first) {
+        let second = match bytes.get(6..8) {
+            Some(b"\\u") => hex4(bytes.get(8..)),
+            _ => None,
+        };
+        if let Some(low @ 0xDC00..=0xDFFF) = second {
+            let code = 0x1_0000 + ((first & 0x3FF) << 10 | low & 0x3FF);
+            return if is_character(code) {
+                Ok((code, 12))
+            } else {
+                Err(BadEscape::NotCharacter(12))
+            };
+        }
+    }
+    if is_character(first) { Ok((first, 6)) } else { Err(BadEscape::NotCharacter(6)) }
+}
+
+fn hex4(bytes: Option<&[u8]>) -> Option<u32> {
+    let digits = bytes?.get(..4)?;
+    let mut code = 0;
+    for &digit in digits {
+        code = code << 4 | char::from(digit).to_digit(16)?;
+    }
+    Some(code)
+}
+
+/// Where the first backslash of a checked string is.
+fn first_escape(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += plain_prefix(text.get(at..)?, b'\\');
+        if *text.get(at)? == b'\\' {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Decodes the escapes of a checked string (its text without the quotes) in place and returns the
+/// decoded part, which is never longer.
+pub fn decode_in_place(text: &mut [u8]) -> &mut [u8] {
+    let Some(mut write) = first_escape(text) else { return text };
+    let mut read = write;
+    while let Some(&byte) = text.get(read) {
+        let mut utf8 = [0; 4];
+        let (bytes, used) = match byte {
+            b'\\' => {
+                let (code, used) = escape(text.get(read..).unwrap_or(&[])).unwrap_or((0xFFFD, 2));
+                (encode(code, &mut utf8), used)
+            }
+            other => {
+                utf8 = [other, 0, 0, 0];
+                (utf8.get(..1).unwrap_or(&[]), 1)
+            }
+        };
+        for (slot, &byte) in text.iter_mut().skip(write).zip(bytes) {
+            *slot = byte;
+        }
+        write += bytes.len();
+        read += used;
+    }
+    text.get_mut(..write).unwrap_or(&mut [])
+}
+
+/// `code` as modified UTF-8.
+fn encode(code: u32, into: &mut [u8; 4]) -> &[u8] {
+    if code == 0 {
+        *into = [0xC0, 0x80, 0, 0];
+        return into.get(..2).unwrap_or(&[]);
+    }
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(into).as_bytes()
+}
+
+/// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
+pub fn is_named(key: &[u8], name: &str) -> bool {
+    key == name.as_bytes()
+        || key.contains(&b'\\') && Characters(key).eq(name.bytes().map(u32::from))
+}
+
+/// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as
+/// U+FFFD. For comparing keys and for echoing.
+#[derive(Clone)]
+pub struct Characters<'a>(pub &'a [u8]);
+
+impl Iterator for Characters<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let (code, len) = match self.0.first()? {
+            b'\\' => match escape(self.0) {
+                Ok((code, len)) => (Some(code), len),
+                Err(_) => (None, 1),
+            },
+            _ => utf8(self.0),
+        };
+        self.0 = self.0.get(len..).unwrap_or(&[]);
+        Some(code.unwrap_or(0xFFFD))
+    }
+}

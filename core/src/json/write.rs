@@ -1,0 +1,355 @@
+//! Typed values in, JSON text out, into the free part of a fixed buffer: QEMU's spacing, ASCII only.
+//!
+//! A [`Writer`] that runs out of room says so once, at the end ([`Writer::is_full`]); what it holds then is
+//! never sent. serde's `Serializer` on top of it covers what QGA returns: integers, booleans, strings,
+//! lists, structs, unit variants. Members are written in the order of the struct.
+
+use super::text::utf8;
+use crate::error::Raised;
+use crate::limits::SUBJECT_BYTES_MAX;
+use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
+
+/// Writes into a buffer from its start on.
+pub struct Writer<'w> {
+    bytes: &'w mut [u8],
+    len: usize,
+    full: bool,
+}
+
+impl<'w> Writer<'w> {
+    /// A writer into `bytes`.
+    pub fn new(bytes: &'w mut [u8]) -> Self {
+        Writer { bytes, len: 0, full: false }
+    }
+
+    /// A writer into `bytes` behind the first `len`, which are written already.
+    pub fn after(bytes: &'w mut [u8], len: usize) -> Self {
+        let len = len.min(bytes.len());
+        Writer { bytes, len, full: false }
+    }
+
+    /// Whether something did not fit.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// How many bytes are written.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What is written.
+    pub fn written(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Takes back what was written behind the first `len` bytes.
+    pub fn rewind(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.full = false;
+    }
+
+    /// The free part; [`Writer::advance`] by what was put there.
+    pub fn free(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.len..).unwrap_or(&mut [])
+    }
+
+    /// Takes over the first `len` bytes of the free part.
+    pub fn advance(&mut self, len: usize) {
+        self.len = (self.len + len).min(self.bytes.len());
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        match self.free().get_mut(..bytes.len()) {
+            Some(free) => {
+                for (place, &byte) in free.iter_mut().zip(bytes) {
+                    *place = byte;
+                }
+                self.len += bytes.len();
+            }
+            None => self.full = true,
+        }
+    }
+
+    /// Text that needs no escapes, as it is.
+    pub fn ascii(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    /// The inside of a JSON string: everything but printable ASCII escaped, invalid UTF-8 as U+FFFD.
+    pub fn text(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (code, len) = utf8(bytes);
+            self.character(code.unwrap_or(0xFFFD));
+            bytes = bytes.get(len..).unwrap_or(&[]);
+        }
+    }
+
+    /// Foreign text inside an error: as [`Writer::text`], cut where it is longer than an error can show.
+    pub fn subject(&mut self, bytes: &[u8]) {
+        match bytes.get(..SUBJECT_BYTES_MAX) {
+            Some(shown) if bytes.len() > SUBJECT_BYTES_MAX => {
+                self.text(shown);
+                self.ascii("...");
+            }
+            _ => self.text(bytes),
+        }
+    }
+
+    /// One character of a JSON string, as QEMU escapes it.
+    pub fn character(&mut self, code: u32) {
+        let short = match code {
+            0x08 => b'b',
+            0x0C => b'f',
+            0x0A => b'n',
+            0x0D => b'r',
+            0x09 => b't',
+            0x22 | 0x5C => code as u8,
+            0x20..=0x7E => return self.raw(&[code as u8]),
+            0x1_0000.. => {
+                let above = code - 0x1_0000;
+                self.unit(0xD800 | (above >> 10 & 0x3FF) as u16);
+                return self.unit(0xDC00 | (above & 0x3FF) as u16);
+            }
+            _ => return self.unit(code as u16),
+        };
+        self.raw(&[b'\\', short]);
+    }
+
+    fn unit(&mut self, unit: u16) {
+        let hex = |shift: u32| {
+            let digit = (unit >> shift & 0xF) as u8;
+            digit + if digit < 10 { b'0' } else { b'A' - 10 }
+        };
+        self.raw(&[b'\\', b'u', hex(12), hex(8), hex(4), hex(0)]);
+    }
+
+    /// A number in decimal.
+    pub fn integer(&mut self, number: i64) {
+        if number < 0 {
+            self.ascii("-");
+        }
+        self.unsigned(number.unsigned_abs());
+    }
+
+    /// A non-negative number in decimal.
+    pub fn unsigned(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut used = 0;
+        for slot in digits.iter_mut().rev() {
+            *slot = b'0' + (number % 10) as u8;
+            number /= 10;
+            used += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(digits.len() - used..).unwrap_or(&[]));
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.ascii(if value { "true" } else { "false" });
+    }
+
+    fn string(&mut self, text: &[u8]) {
+        self.ascii("\"");
+        self.text(text);
+        self.ascii("\"");
+    }
+}
+
+type Done = Result<(), Raised>;
+/// A type that no QGA schema returns.
+const UNUSED: Raised = Raised;
+
+macro_rules! refuse {
+    ($($method:ident($($type:ty),*);)*) => {
+        $(fn $method(self, $(_: $type),*) -> Done { Err(UNUSED) })*
+    };
+}
+
+macro_rules! numbers {
+    ($($method:ident $type:ty as $wide:ty, $write:ident;)*) => {
+        $(fn $method(self, number: $type) -> Done { self.$write(<$wide>::from(number)); Ok(()) })*
+    };
+}
+
+impl<'s, 'w> Serializer for &'s mut Writer<'w> {
+    type Ok = ();
+    type Error = Raised;
+    type SerializeSeq = List<'s, 'w>;
+    type SerializeStruct = List<'s, 'w>;
+    type SerializeTuple = Impossible<(), Raised>;
+    type SerializeTupleStruct = Impossible<(), Raised>;
+    type SerializeTupleVariant = Impossible<(), Raised>;
+    type SerializeMap = Impossible<(), Raised>;
+    type SerializeStructVariant = Impossible<(), Raised>;
+
+    numbers! {
+        serialize_i8 i8 as i64, integer;
+        serialize_i16 i16 as i64, integer;
+        serialize_i32 i32 as i64, integer;
+        serialize_i64 i64 as i64, integer;
+        serialize_u8 u8 as u64, unsigned;
+        serialize_u16 u16 as u64, unsigned;
+        serialize_u32 u32 as u64, unsigned;
+        serialize_u64 u64 as u64, unsigned;
+        serialize_bool bool as bool, boolean;
+    }
+
+    refuse! {
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_none();
+        serialize_unit_struct(&'static str);
+    }
+
+    fn serialize_str(self, text: &str) -> Done {
+        self.string(text.as_bytes());
+        Ok(())
+    }
+
+    fn serialize_bytes(self, text: &[u8]) -> Done {
+        self.string(text);
+        Ok(())
+    }
+
+    /// A command that returns nothing returns `{}`.
+    fn serialize_unit(self) -> Done {
+        self.ascii("{}");
+        Ok(())
+    }
+
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Done {
+        value.serialize(self)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Done {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Done {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Done {
+        Err(UNUSED)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<List<'s, 'w>, Raised> {
+        Ok(List::open(self, "[", "]"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'s, 'w>, Raised> {
+        Ok(List::open(self, "{", "}"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Raised> {
+        Err(UNUSED)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Raised> {
+        Err(UNUSED)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Raised> {
+        Err(UNUSED)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Raised> {
+        Err(UNUSED)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Raised> {
+        Err(UNUSED)
+    }
+
+    fn collect_str<T: ?Sized + core::fmt::Display>(self, _: &T) -> Done {
+        Err(UNUSED)
+    }
+}
+
+/// An array or object being written.
+pub struct List<'s, 'w> {
+    out: &'s mut Writer<'w>,
+    close: &'static str,
+    first: bool,
+}
+
+impl<'s, 'w> List<'s, 'w> {
+    fn open(out: &'s mut Writer<'w>, open: &'static str, close: &'static str) -> Self {
+        out.ascii(open);
+        List { out, close, first: true }
+    }
+
+    fn separate(&mut self) {
+        if !core::mem::take(&mut self.first) {
+            self.out.ascii(", ");
+        }
+    }
+
+    fn finish(self) -> Done {
+        self.out.ascii(self.close);
+        Ok(())
+    }
+}
+
+impl SerializeSeq for List<'_, '_> {
+    type Ok = ();
+    type Error = Raised;
+
+    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Done {
+        self.separate();
+        value.serialize(&mut *self.out)
+    }
+
+    fn end(self) -> Done {
+        self.finish()
+    }
+}
+
+impl SerializeStruct for List<'_, '_> {
+    type Ok = ();
+    type Error = Raised;
+
+    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Done {
+        self.separate();
+        self.out.ascii("\"");
+        self.out.ascii(key);
+        self.out.ascii("\": ");
+        value.serialize(&mut *self.out)
+    }
+
+    fn end(self) -> Done {
+        self.finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! Every capacity of the core, each with its reason. Sizes that depend on the guest (the frame, the
+//! window) are const parameters of [`crate::Agent`]; what they must satisfy is asserted there.
+
+/// Deepest nesting of one request, the request's own object included. No QGA argument nests deeper than
+/// three; the bound also makes "which bracket closes here" one bit a level in a single `u64`.
+pub const DEPTH_MAX: usize = 64;
+
+/// Most members in all the objects that are open at one point of a request. Needed to refuse duplicate
+/// keys in constant memory and bounded time; QGA's largest argument object has five.
+pub const MEMBERS_MAX: usize = 128;
+
+/// Most files open at one time. Clients open one and close it; the bound is for those that forget to.
+pub const HANDLES_MAX: usize = 128;
+
+/// First handle number that an agent without history gives out, as the reference agent does.
+pub const HANDLE_FIRST: u64 = 1000;
+
+/// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at all.
+pub const FROZEN_MAX: usize = 512;
+
+/// Longest line of the mount table that is read in full. It must hold a mount point of `PATH_MAX`
+/// bytes, each escaped to four (`\040`), before the filesystem type.
+pub const MOUNT_LINE_BYTES_MAX: usize = 20 * 1024;
+const _: () = assert!(MOUNT_LINE_BYTES_MAX > 4 * PATH_BYTES_MAX);
+
+/// Longest path, without the final NUL (`PATH_MAX` of limits.h less one).
+pub const PATH_BYTES_MAX: usize = 4095;
+
+/// How much of a mount point an error shows.
+pub const PATH_SHOWN_BYTES: usize = 256;
+
+/// Largest `count` of guest-file-read: 48 MiB (QGA schema, guest-file-read).
+pub const READ_COUNT_MAX: i64 = 48 * 1024 * 1024;
+
+/// `count` of guest-file-read when the client names none (QGA schema, guest-file-read).
+pub const READ_COUNT_DEFAULT: i64 = 4096;
+
+/// Longest foreign text (a path, a name, a token) shown in an error; what is beyond is cut with `...`.
+/// Escaped to six bytes each it must leave room in the smallest window: see [`WINDOW_BYTES_MIN`].
+pub const SUBJECT_BYTES_MAX: usize = 512;
+
+/// Smallest window an agent can have: one error with two subjects in full, or one row of any list.
+pub const WINDOW_BYTES_MIN: usize = 4096;
+const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
+
+/// Bytes at the start of the frame buffer that are kept when the rest is given back after a large
+/// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
+pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
+
+/// How long a shutdown program may run before it counts as having worked: it then is busy shutting down.
+pub const SHUTDOWN_HELPER_MS_MAX: u64 = 10_000;
+
+/// How long processes get between SIGTERM and SIGKILL when the agent itself shuts the guest down.
+pub const SHUTDOWN_TERM_MS: u64 = 3_000;
+
+/// How often the agent looks whether those processes have gone.
+pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;
+
+/// Space for the account of a failed shutdown: what was tried and why it did not work.
+pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 512;

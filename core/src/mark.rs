@@ -1,0 +1,174 @@
+//! The frozen mark: what an agent was doing to filesystems, for the agent that comes after it.
+//!
+//! ```text
+//! qga-frozen 1 <boot id> <phase>\n     one head, 52 bytes
+//! <state> <major>:<minor> <path>\0     one row for each filesystem, in mount order
+//! ```
+//!
+//! Phase and state are one byte each, overwritten in place, so that no kill can leave half a step: the head
+//! and all rows are written before the mark is in force and before the first filesystem is frozen. The
+//! reference agent's mark is an empty file of the same name; it is understood as "frozen, no list".
+
+use crate::errno::Errno;
+use crate::json::write::Writer;
+use crate::limits::PATH_SHOWN_BYTES;
+use crate::mountinfo::{device, retry};
+use crate::platform::Device;
+use embedded_io::{Read, Seek, SeekFrom, Write};
+use heapless::Vec;
+
+const MAGIC: &[u8] = b"qga-frozen 1 ";
+const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
+/// Length of the head.
+pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
+/// The boot that a guest without boot ids is in.
+pub const NO_BOOT: [u8; 36] = [b'0'; 36];
+/// What ends a row; no path contains it.
+pub const ROW_END: u8 = 0;
+
+/// What the agent was doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Phase {
+    /// Freezing one after the other; the client has no answer yet.
+    Freezing = b'f',
+    /// All are frozen.
+    Frozen = b'F',
+    /// Thawing one after the other.
+    Thawing = b't',
+}
+
+/// What is known of one filesystem.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum RowState {
+    /// To be frozen.
+    Listed = b'.',
+    /// Frozen by us.
+    Frozen = b'F',
+    /// Not frozen, or not by us.
+    NotOurs = b'-',
+}
+
+/// What the head of a mark says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Head {
+    /// Written by an agent like this one, in this boot.
+    Ours(Phase),
+    /// Written in an earlier boot: nothing is frozen any more.
+    Stale,
+    /// Not written by an agent like this one.
+    Foreign,
+}
+
+/// One row of a mark.
+pub struct Row<'l> {
+    /// What became of it.
+    pub state: RowState,
+    /// The superblock behind the path, as stat(2) gave it.
+    pub on: Device,
+    /// The mount point.
+    pub path: &'l [u8],
+}
+
+impl<'l> Row<'l> {
+    /// Reads a row, without its end.
+    pub fn parse(row: &'l [u8]) -> Option<Self> {
+        let mut fields = row.splitn(3, |&byte| byte == b' ');
+        let state = match fields.next()? {
+            b"F" => RowState::Frozen,
+            b"." => RowState::Listed,
+            _ => RowState::NotOurs,
+        };
+        Some(Row { state, on: device(fields.next()?)?, path: fields.next()? })
+    }
+
+    /// Appends the row to a mark; returns its length.
+    pub fn append<M: Write<Error = Errno>>(&self, mark: &mut M) -> Result<u64, Errno> {
+        let mut bytes = [0; 32];
+        let mut head = Writer::new(&mut bytes);
+        head.raw(&[self.state as u8, b' ']);
+        head.unsigned(u64::from(self.on.major()));
+        head.raw(b":");
+        head.unsigned(u64::from(self.on.minor()));
+        head.raw(b" ");
+        write_all(mark, head.written())?;
+        write_all(mark, self.path)?;
+        write_all(mark, &[ROW_END])?;
+        Ok((head.len() + self.path.len() + 1) as u64)
+    }
+}
+
+/// Writes the head of a new mark.
+pub fn write_head<M: Write<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<(), Errno> {
+    let mut bytes = [0; HEAD_BYTES];
+    let mut head = Writer::new(&mut bytes);
+    head.raw(MAGIC);
+    head.raw(boot);
+    head.raw(&[b' ', Phase::Freezing as u8, b'\n']);
+    write_all(mark, head.written())
+}
+
+/// Reads the head; the mark then stands at the first row.
+pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Head {
+    let mut bytes = [0; HEAD_BYTES];
+    let mut filled = 0;
+    while let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match retry(|| mark.read(free)) {
+            Ok(0) | Err(_) => return Head::Foreign,
+            Ok(len) => filled += len,
+        }
+    }
+    let Some(rest) = bytes.strip_prefix(MAGIC) else { return Head::Foreign };
+    let Some((id, rest)) = rest.split_first_chunk::<36>() else { return Head::Foreign };
+    if id != boot {
+        return Head::Stale;
+    }
+    match rest {
+        [b' ', b'f', b'\n'] => Head::Ours(Phase::Freezing),
+        [b' ', b'F', b'\n'] => Head::Ours(Phase::Frozen),
+        [b' ', b't', b'\n'] => Head::Ours(Phase::Thawing),
+        _ => Head::Foreign,
+    }
+}
+
+/// Records the phase. A mark that cannot be written any more must not stop a thaw: the error is dropped.
+pub fn set_phase<M: Write<Error = Errno> + Seek>(mark: &mut M, phase: Phase) {
+    set(mark, PHASE_AT, phase as u8);
+}
+
+/// Records what became of the filesystem whose row begins `at` there.
+pub fn set_row<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, state: RowState) {
+    set(mark, at, state as u8);
+}
+
+fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) {
+    if mark.seek(SeekFrom::Start(at)).is_ok() {
+        let _ = write_all(mark, &[byte]);
+    }
+}
+
+/// The beginning of the path in the row `at` there, for an error text.
+pub fn path<M: Read<Error = Errno> + Seek>(mark: &mut M, at: u64) -> Vec<u8, PATH_SHOWN_BYTES> {
+    let mut bytes = [0; PATH_SHOWN_BYTES];
+    let read =
+        mark.seek(SeekFrom::Start(at)).ok().and_then(|_| retry(|| mark.read(&mut bytes)).ok());
+    let row = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
+    let row = row.split(|&byte| byte == ROW_END).next().unwrap_or(&[]);
+    shown(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path))
+}
+
+/// As much of a path as an error keeps.
+pub fn shown(path: &[u8]) -> Vec<u8, PATH_SHOWN_BYTES> {
+    Vec::from_slice(path.get(..PATH_SHOWN_BYTES).unwrap_or(path)).unwrap_or_default()
+}
+
+fn write_all<M: Write<Error = Errno>>(mark: &mut M, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match retry(|| mark.write(bytes))? {
+            0 => return Err(Errno::NOSPC),
+            len => bytes = bytes.get(len..).unwrap_or(&[]),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Mounts, freezing, and the mark that outlives a killed agent.
+
+use crate::errno::Errno;
+use embedded_io::{Read, Seek, Write};
+
+/// The number of a device or of the superblock on it: major in the upper half, minor in the lower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Device(pub u64);
+
+impl Device {
+    /// The device `major:minor`.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Device((major as u64) << 32 | minor as u64)
+    }
+
+    /// The major number; 0 stands for filesystems without a device.
+    pub const fn major(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The minor number.
+    pub const fn minor(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// What stat(2) says of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inode {
+    /// The superblock that it is on (`st_dev`).
+    pub on: Device,
+    /// The device that it is (`st_rdev`), for block and character devices.
+    pub is: Device,
+    /// Whether it is a directory or a regular file, so that opening it does nothing else.
+    pub plain: bool,
+}
+
+/// Mounted filesystems, and stopping them.
+pub trait Freeze {
+    /// Whether this guest can freeze filesystems.
+    const OFFERED: bool = false;
+
+    /// The mount table in the format of proc(5), `/proc/pid/mountinfo`.
+    type Table: Read<Error = Errno>;
+    /// An open mount point. It keeps the filesystem from going away.
+    type Filesystem;
+    /// The frozen mark: a small file that a freeze cannot stop and that does not outlive the boot.
+    type Mark: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>;
+
+    /// Opens the mount table. Errors: ENOENT without /proc.
+    fn mounts(&mut self) -> Result<Self::Table, Errno>;
+
+    /// Looks a path up, following links (stat(2)).
+    fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno>;
+
+    /// Opens a mount point for freezing (open(2), read-only, no waiting).
+    fn open_mount(&mut self, path: &[u8]) -> Result<Self::Filesystem, Errno>;
+
+    /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY (frozen
+    /// already), EOPNOTSUPP (cannot be frozen), EIO; failure leaves it running.
+    fn freeze(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno>;
+
+    /// Thaws (FITHAW). Errors: EINVAL (not frozen); failure leaves it frozen.
+    fn thaw(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno>;
+
+    /// Begins a new mark, empty and not yet in force.
+    fn create_mark(&mut self) -> Result<Self::Mark, Errno>;
+
+    /// Puts the mark begun last in force, at once (rename(2)): from now on [`Freeze::open_mark`] finds it.
+    fn publish_mark(&mut self) -> Result<(), Errno>;
+
+    /// Opens the mark; ENOENT when there is none.
+    fn open_mark(&mut self) -> Result<Self::Mark, Errno>;
+
+    /// Removes the mark; ENOENT when there is none.
+    fn remove_mark(&mut self) -> Result<(), Errno>;
+
+    /// The identity of this boot (`/proc/sys/kernel/random/boot_id`), 36 characters; a mark of another boot
+    /// says nothing about this one.
+    fn boot_id(&mut self) -> Result<[u8; 36], Errno>;
+}

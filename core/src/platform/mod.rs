@@ -1,0 +1,54 @@
+//! What the core asks of a guest: small traits, one subject each. One method is one system call or one
+//! short file access and therefore one *fault point*: its doc names the errors and what failure leaves.
+//!
+//! Each trait has `OFFERED`, false unless the guest says otherwise. Commands of a trait that is not offered
+//! are left out of guest-info and answer CommandNotFound, so a small guest implements what it has and
+//! writes `impl Freeze for Guest { .. }` with the [`Absent`] types for the rest.
+
+mod clock;
+mod files;
+mod freeze;
+mod log;
+mod power;
+
+pub use clock::Clock;
+pub use files::{Access, Files, How};
+pub use freeze::{Device, Freeze, Inode};
+pub use log::{Level, Log};
+pub use power::{Exit, InitSystem, Mode, Power, Signal};
+
+use crate::errno::Errno;
+
+/// Everything that an agent needs. Whoever implements the traits has it.
+pub trait Platform: Clock + Files + Freeze + Log + Power + 'static {}
+impl<T: Clock + Files + Freeze + Log + Power + 'static> Platform for T {}
+
+/// The file, mount table or filesystem of a guest that has none: no value of it exists.
+#[derive(Clone, Copy, Debug)]
+pub enum Absent {}
+
+impl embedded_io::ErrorType for Absent {
+    type Error = Errno;
+}
+
+impl embedded_io::Read for Absent {
+    fn read(&mut self, _: &mut [u8]) -> Result<usize, Errno> {
+        match *self {}
+    }
+}
+
+impl embedded_io::Write for Absent {
+    fn write(&mut self, _: &[u8]) -> Result<usize, Errno> {
+        match *self {}
+    }
+
+    fn flush(&mut self) -> Result<(), Errno> {
+        match *self {}
+    }
+}
+
+impl embedded_io::Seek for Absent {
+    fn seek(&mut self, _: embedded_io::SeekFrom) -> Result<u64, Errno> {
+        match *self {}
+    }
+}

@@ -1,0 +1,256 @@
+//! Shutting the guest down, also where there is no /sbin/shutdown and where the agent is process 1.
+//!
+//! In this order, until one works: the guest's own programs (as the reference calls them), its init by
+//! signal, and last the agent itself: end the processes, unmount or make read-only, reboot(2). As process 1
+//! only the last makes sense. Each step that fails leaves a line in the account that the error reply shows.
+//! Nothing here waits: [`Shutdown::poll`] says when to ask again.
+
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::json::write::Writer;
+use crate::limits::{
+    SHUTDOWN_HELPER_MS_MAX, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
+};
+use crate::mountinfo::{Lines, Mount, unescape};
+use crate::platform::{Clock, Exit, Freeze, InitSystem, Mode, Power, Signal};
+use heapless::String;
+
+/// How work that takes longer is getting on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress<'s> {
+    /// Ask again when a child has ended, or at this time of [`Clock::now_ms`].
+    Wait(u64),
+    /// It has worked, or not.
+    Done(Result<(), Error<'s>>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Start this one of the programs.
+    Program(usize),
+    /// It runs, until this time at most.
+    Running(usize, u64),
+    Init,
+    Terminate,
+    /// Processes have until this time to end.
+    Ending(u64),
+    Kernel,
+}
+
+/// A shutdown under way.
+pub struct Shutdown {
+    stage: Stage,
+    mode: Mode,
+    account: String<SHUTDOWN_REPORT_BYTES_MAX>,
+}
+
+impl Shutdown {
+    /// None under way.
+    pub const fn new() -> Self {
+        Shutdown { stage: Stage::Program(0), mode: Mode::Powerdown, account: String::new() }
+    }
+
+    /// Begins one.
+    pub fn begin(&mut self, mode: Mode) {
+        self.stage = Stage::Program(0);
+        self.mode = mode;
+        self.account.clear();
+    }
+
+    /// Goes on with it; `line` is room for a line of the mount table.
+    pub fn poll<P: Power + Freeze + Clock>(
+        &mut self,
+        platform: &mut P,
+        line: &mut [u8],
+    ) -> Progress<'_> {
+        loop {
+            let next = match self.stage {
+                Stage::Program(number) => self.start(platform, number),
+                Stage::Running(number, until) => self.follow(platform, number, until),
+                Stage::Init => self.signal_init(platform),
+                Stage::Terminate => self.terminate(platform),
+                Stage::Ending(until) => await_end(platform, until),
+                Stage::Kernel => {
+                    unmount_all(platform, line);
+                    platform.sync();
+                    let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
+                    self.note("reboot(2)", Because::Errno(failed));
+                    Next::Refused
+                }
+            };
+            match next {
+                Next::Stage(stage) => self.stage = stage,
+                Next::Wait(until) => return Progress::Wait(until),
+                Next::Works => return Progress::Done(Ok(())),
+                Next::Refused => {
+                    return Progress::Done(Err(Error::Tried("failed to shutdown", &self.account)));
+                }
+            }
+        }
+    }
+
+    fn start<P: Power + Clock>(&mut self, platform: &mut P, number: usize) -> Next {
+        if platform.init_system() == InitSystem::Agent {
+            return Next::Stage(Stage::Terminate);
+        }
+        let Some((path, arguments)) = program(self.mode, number) else {
+            return Next::Stage(Stage::Init);
+        };
+        match platform.start_program(path, arguments) {
+            Ok(()) => {
+                let until = platform.now_ms().saturating_add(SHUTDOWN_HELPER_MS_MAX);
+                Next::Stage(Stage::Running(number, until))
+            }
+            Err(errno) => {
+                self.note(path, Because::Errno(errno));
+                Next::Stage(Stage::Program(number + 1))
+            }
+        }
+    }
+
+    fn follow<P: Power + Clock>(&mut self, platform: &mut P, number: usize, until: u64) -> Next {
+        match platform.program_exit() {
+            Some(Exit::Status(0)) => Next::Works,
+            Some(exit) => {
+                let mut output = [0; 128];
+                let len = platform.program_output(&mut output);
+                let output = output.get(..len).unwrap_or(&[]);
+                let path = program(self.mode, number).map_or("", |(path, _)| path);
+                self.note(path, Because::Exit(exit, output));
+                Next::Stage(Stage::Program(number + 1))
+            }
+            None if platform.now_ms() >= until => Next::Works,
+            None => Next::Wait(until),
+        }
+    }
+
+    fn signal_init<P: Power>(&mut self, platform: &mut P) -> Next {
+        let init = platform.init_system();
+        match platform.signal_init(init, self.mode) {
+            Ok(()) => return Next::Works,
+            Err(Errno::OPNOTSUPP) => self.note("init", Because::Text("its signals are not known")),
+            Err(errno) => self.note("init", Because::Errno(errno)),
+        }
+        Next::Stage(Stage::Terminate)
+    }
+
+    /// From here on nothing is spared, so the right to end the guest is asked for first.
+    fn terminate<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
+        if let Err(errno) = platform.may_reboot() {
+            self.note("reboot(2)", Because::Errno(errno));
+            return Next::Refused;
+        }
+        platform.signal_all(Signal::Terminate);
+        Next::Stage(Stage::Ending(platform.now_ms().saturating_add(SHUTDOWN_TERM_MS)))
+    }
+
+    /// Adds a line to the account; what does not fit is cut.
+    fn note(&mut self, who: &str, because: Because<'_>) {
+        let mut bytes = [0; 256];
+        let mut out = Writer::new(&mut bytes);
+        if !self.account.is_empty() {
+            out.ascii("; ");
+        }
+        out.ascii(who);
+        out.ascii(": ");
+        match because {
+            Because::Errno(errno) => match errno.text() {
+                Some(text) => out.ascii(text),
+                None => {
+                    out.ascii("error ");
+                    out.unsigned(u64::from(errno.0));
+                }
+            },
+            Because::Text(text) => out.ascii(text),
+            Because::Exit(exit, output) => {
+                let (word, number) = match exit {
+                    Exit::Status(status) => ("exit status ", status),
+                    Exit::Signal(signal) => ("ended by signal ", signal),
+                };
+                out.ascii(word);
+                out.unsigned(u64::from(number));
+                let output = output.trim_ascii();
+                if !output.is_empty() {
+                    out.ascii(", it said: ");
+                    for &byte in output {
+                        out.raw(&[if byte.is_ascii_graphic() { byte } else { b' ' }]);
+                    }
+                }
+            }
+        }
+        for &byte in out.written() {
+            let _ = self.account.push(char::from(byte));
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown::new()
+    }
+}
+
+enum Next {
+    Stage(Stage),
+    Wait(u64),
+    Works,
+    Refused,
+}
+
+enum Because<'a> {
+    Errno(Errno),
+    Text(&'a str),
+    Exit(Exit, &'a [u8]),
+}
+
+/// The programs that shut a guest down, as the reference calls them.
+fn program(mode: Mode, number: usize) -> Option<(&'static str, &'static [&'static str])> {
+    const WHY: &str = "hypervisor initiated shutdown";
+    Some(match (number, mode) {
+        (0, Mode::Powerdown) => ("/sbin/poweroff", &[]),
+        (0, Mode::Halt) => ("/sbin/halt", &[]),
+        (0, Mode::Reboot) => ("/sbin/reboot", &[]),
+        (1, Mode::Powerdown) => ("/sbin/shutdown", &["-h", "-P", "+0", WHY]),
+        (1, Mode::Halt) => ("/sbin/shutdown", &["-h", "-H", "+0", WHY]),
+        (1, Mode::Reboot) => ("/sbin/shutdown", &["-h", "-r", "+0", WHY]),
+        _ => return None,
+    })
+}
+
+fn await_end<P: Power + Clock>(platform: &mut P, until: u64) -> Next {
+    let now = platform.now_ms();
+    if platform.processes_remain() {
+        if now < until {
+            return Next::Wait(until.min(now.saturating_add(SHUTDOWN_TERM_POLL_MS)));
+        }
+        platform.signal_all(Signal::Kill);
+    }
+    Next::Stage(Stage::Kernel)
+}
+
+/// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.
+fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
+    platform.sync();
+    // The table lists outer mounts first and has no end to begin at, so each pass takes what is free by
+    // then. A pass that frees nothing is the last.
+    while each_local_mount(platform, line, |platform, path| platform.unmount(path).is_ok()) {}
+    each_local_mount(platform, line, |platform, path| platform.remount_read_only(path).is_ok());
+}
+
+fn each_local_mount<P: Freeze>(
+    platform: &mut P,
+    line: &mut [u8],
+    mut act: impl FnMut(&mut P, &[u8]) -> bool,
+) -> bool {
+    let Ok(table) = platform.mounts() else { return false };
+    let mut lines = Lines::new(table, b'\n', line);
+    let mut any = false;
+    while let Ok(Some((line, _))) = lines.next() {
+        if let Some(mount) = Mount::parse(line)
+            && (mount.device.major() != 0 || mount.kind == b"btrfs")
+        {
+            any |= act(platform, unescape(mount.mountpoint));
+        }
+    }
+    any
+}

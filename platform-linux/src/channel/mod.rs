@@ -1,0 +1,221 @@
+//! Where requests come from: one channel of three kinds, opened by its own room, read and written here.
+//!
+//! Every descriptor is non-blocking and every wait is one poll(2) of the channel and the signals, without a
+//! timeout: an idle agent does not wake up, with a client attached or not.
+
+mod serial;
+mod unix;
+mod virtio;
+
+use crate::errno::errno;
+use crate::fd::Fd;
+use crate::options::{Method, Options};
+use crate::signals::Signals;
+use crate::sys;
+use core::ffi::CStr;
+use qga_core::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use rustix::fd::AsFd;
+
+/// What became of waiting for the channel.
+pub enum Moved {
+    /// So many bytes were read or written.
+    Bytes(usize),
+    /// A signal waits.
+    Signal,
+    /// The client has gone; another may come.
+    ClientGone,
+    /// The channel is of no use any more.
+    Lost(Errno),
+}
+
+/// Why there is no channel.
+pub struct Unopened {
+    /// What could not be done.
+    pub what: &'static str,
+    /// With what.
+    pub path: &'static CStr,
+    /// Why.
+    pub errno: Errno,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// What the channel is made of.
+enum Kind {
+    /// A virtio port. While the hypervisor's side is closed poll(2) reports a hang-up at once and for ever,
+    /// so an edge-triggered epoll waits for its opening.
+    Port { closed: bool, edge: Option<Fd> },
+    /// A serial line.
+    Serial,
+    /// A socket that clients connect to, one after the other.
+    Listener(Fd),
+}
+
+/// The channel.
+pub struct Channel {
+    kind: Kind,
+    /// The device, or the connection while there is one.
+    fd: Option<Fd>,
+    /// The last read brought so much that there is likely more: read before waiting.
+    eager: bool,
+}
+
+/// A read of so many bytes is likely not the last of a request.
+const EAGER_BYTES: usize = 4096;
+
+impl Channel {
+    /// Opens the channel that the options ask for.
+    #[inline(never)]
+    pub fn open(options: &Options) -> Result<Self, Unopened> {
+        let (kind, fd) = match options.method {
+            Method::VirtioSerial => {
+                let fd = virtio::open(options.path)?;
+                (Kind::Port { closed: false, edge: None }, Some(fd))
+            }
+            Method::IsaSerial => (Kind::Serial, Some(serial::open(options.path)?)),
+            Method::UnixListen => (Kind::Listener(unix::listen(options.path)?), None),
+        };
+        Ok(Channel { kind, fd, eager: false })
+    }
+
+    /// Waits for bytes and reads them into `into`.
+    pub fn receive(&mut self, signals: &Signals, into: &mut [u8]) -> Moved {
+        loop {
+            if !core::mem::take(&mut self.eager)
+                && let Err(moved) = self.await_bytes(signals)
+            {
+                return moved;
+            }
+            let Some(fd) = &self.fd else { continue };
+            match rustix::io::read(fd, &mut *into).map_err(errno) {
+                Ok(0) => return self.client_gone(),
+                Ok(len) => {
+                    self.eager = len >= EAGER_BYTES;
+                    if let Kind::Port { closed, .. } = &mut self.kind {
+                        *closed = false;
+                    }
+                    return Moved::Bytes(len);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    if let Kind::Port { closed, .. } = &mut self.kind {
+                        *closed = false;
+                    }
+                }
+                Err(errno) => return self.failed(errno),
+            }
+        }
+    }
+
+    /// Writes some of `bytes`, waiting until the client takes them.
+    pub fn send(&mut self, signals: &Signals, bytes: &[u8]) -> Moved {
+        loop {
+            let Some(fd) = &self.fd else { return Moved::ClientGone };
+            match rustix::io::write(fd, bytes).map_err(errno) {
+                Ok(len) => return Moved::Bytes(len),
+                Err(Errno::AGAIN) => {}
+                Err(Errno::INTR) => continue,
+                Err(errno) => return self.failed(errno),
+            }
+            match poll(signals, Some(fd), PollFlags::OUT, None) {
+                Ready::Signal => return Moved::Signal,
+                Ready::Channel(events) if events.contains(PollFlags::OUT) => {}
+                Ready::Channel(_) => return self.client_gone(),
+                Ready::Timeout => {}
+            }
+        }
+    }
+
+    /// Waits until there is something to read, or a client to accept.
+    fn await_bytes(&mut self, signals: &Signals) -> Result<(), Moved> {
+        let waited = match (&mut self.kind, &self.fd) {
+            (Kind::Port { closed: true, edge }, Some(port)) => {
+                return await_opening(signals, port, edge);
+            }
+            (Kind::Listener(listener), None) => {
+                let ready = poll(signals, Some(listener), PollFlags::IN, None);
+                if let Ready::Channel(_) = ready {
+                    self.fd = unix::accept(listener);
+                }
+                ready
+            }
+            (_, fd) => poll(signals, fd.as_ref(), PollFlags::IN, None),
+        };
+        match waited {
+            Ready::Signal => Err(Moved::Signal),
+            Ready::Channel(_) | Ready::Timeout => Ok(()),
+        }
+    }
+
+    /// The client closed its side.
+    fn client_gone(&mut self) -> Moved {
+        match &mut self.kind {
+            Kind::Port { closed, .. } => *closed = true,
+            Kind::Serial => return Moved::Lost(Errno::IO),
+            Kind::Listener(_) => self.fd = None,
+        }
+        Moved::ClientGone
+    }
+
+    fn failed(&mut self, errno: Errno) -> Moved {
+        match self.kind {
+            Kind::Listener(_) => self.client_gone(),
+            _ => Moved::Lost(errno),
+        }
+    }
+}
+
+/// Waits until the state of a virtio port whose other side is closed has changed.
+fn await_opening(signals: &Signals, port: &Fd, edge: &mut Option<Fd>) -> Result<(), Moved> {
+    let lost = |error| Moved::Lost(errno(error));
+    let edge = match edge {
+        Some(edge) => edge,
+        None => {
+            let created = sys::epoll().map_err(Moved::Lost)?;
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&created, port, epoll::EventData::new_u64(0), flags).map_err(lost)?;
+            edge.insert(created)
+        }
+    };
+    match poll(signals, Some(edge), PollFlags::IN, None) {
+        Ready::Signal => return Err(Moved::Signal),
+        Ready::Channel(_) | Ready::Timeout => {}
+    }
+    // Takes the event; the next one comes with the next change.
+    let mut events =
+        [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let _ = epoll::wait(&*edge, &mut events[..], Some(&now));
+    Ok(())
+}
+
+/// What a poll(2) found.
+pub enum Ready {
+    /// A signal waits.
+    Signal,
+    /// The channel has these events.
+    Channel(PollFlags),
+    /// The time is over.
+    Timeout,
+}
+
+/// Waits for a signal, for `events` of `fd`, or for `timeout`.
+pub fn poll(
+    signals: &Signals,
+    fd: Option<&Fd>,
+    events: PollFlags,
+    timeout: Option<&Timespec>,
+) -> Ready {
+    let other = fd.unwrap_or(&signals.fd).as_fd();
+    let mut both =
+        [PollFd::new(&signals.fd, PollFlags::IN), PollFd::from_borrowed_fd(other, events)];
+    let waited = rustix::event::poll(&mut both, timeout);
+    let [signal, channel] = both;
+    if waited.is_ok() && !signal.revents().is_empty() {
+        return Ready::Signal;
+    }
+    match channel.revents() {
+        events if waited.is_ok() && !events.is_empty() => Ready::Channel(events),
+        _ => Ready::Timeout,
+    }
+}

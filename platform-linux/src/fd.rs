@@ -1,0 +1,109 @@
+//! An open file descriptor: closed when dropped, understood by rustix, and by the core through embedded-io.
+//!
+//! The type is our own because rustix' asserts at every use that a descriptor is not -1, which the compiler
+//! cannot see there. Here it can: the number is never negative.
+
+use crate::errno::errno;
+use crate::sys;
+use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
+use qga_core::Errno;
+use rustix::fd::{AsFd, BorrowedFd};
+
+/// An open file. Invariant: the number is not negative.
+pub struct Fd(i32);
+
+impl Fd {
+    /// Takes a descriptor over.
+    ///
+    /// # Safety
+    /// `number` is not negative, is open, and nobody else closes it.
+    pub const unsafe fn from_raw(number: i32) -> Self {
+        Fd(number)
+    }
+
+    /// The number.
+    pub fn raw(&self) -> i32 {
+        self.0
+    }
+
+    /// Gives the descriptor up without closing it.
+    pub fn keep_open(self) {
+        core::mem::forget(self);
+    }
+
+    /// Closes it and says what that found (close(2)): EIO, ENOSPC, EDQUOT. It is closed all the same.
+    pub fn close(self) -> Result<(), Errno> {
+        let number = self.0;
+        self.keep_open();
+        // SAFETY: the descriptor was this value's alone, and the value is gone.
+        match unsafe { rustix::io::try_close(number) } {
+            Ok(()) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(errno(error)),
+        }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is this value's alone, and the value is going.
+        unsafe { rustix::io::close(self.0) }
+    }
+}
+
+impl AsFd for Fd {
+    #[inline(always)]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the invariant, and the descriptor stays open while `self` is borrowed.
+        unsafe {
+            core::hint::assert_unchecked(self.0 >= 0);
+            BorrowedFd::borrow_raw(self.0)
+        }
+    }
+}
+
+impl ErrorType for Fd {
+    type Error = Errno;
+}
+
+impl Read for Fd {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(self, into).map_err(errno)
+    }
+}
+
+impl Write for Fd {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        rustix::io::write(self, bytes).map_err(errno)
+    }
+
+    fn flush(&mut self) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+impl Seek for Fd {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64, Errno> {
+        let to = match to {
+            SeekFrom::Start(offset) => rustix::fs::SeekFrom::Start(offset),
+            SeekFrom::Current(offset) => rustix::fs::SeekFrom::Current(offset),
+            SeekFrom::End(offset) => rustix::fs::SeekFrom::End(offset),
+        };
+        rustix::fs::seek(self, to).map_err(errno)
+    }
+}
+
+/// Opens what is closed of standard input, output and error. Process 1 has none of them where there is no
+/// console, and the channel would take their place: a log line would go to the hypervisor.
+pub fn fill_standard() -> Result<(), Errno> {
+    for number in 0..3 {
+        // SAFETY: only asked whether it is open, and not closed here.
+        let standard = unsafe { Fd::from_raw(number) };
+        let open = rustix::io::fcntl_getfd(&standard).is_ok();
+        standard.keep_open();
+        if !open {
+            // The lowest free number is taken, and all below are open.
+            sys::memory(true)?.keep_open();
+        }
+    }
+    Ok(())
+}

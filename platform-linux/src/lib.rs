@@ -1,0 +1,21 @@
+//! The agent on Linux: everything that touches the kernel, without libc. It decides nothing; what it does
+//! is one system call a method.
+//!
+//! * [`platform`]: the core's traits, one file each.
+//! * [`channel`]: where requests come from: virtio port, serial line, unix socket.
+//! * [`options`]: the command line. [`run`]: the loop between them.
+//! * [`sys`]: the few system calls that rustix does not offer, the only assembly beside `_start`.
+
+#![no_std]
+
+pub mod channel;
+pub mod errno;
+pub mod fd;
+pub mod options;
+pub mod path;
+pub mod platform;
+pub mod print;
+pub mod run;
+pub mod signals;
+pub mod state_dir;
+pub mod sys;

@@ -1,0 +1,155 @@
+//! The binary `qga`: from the kernel's entry to the loop. Options, state, signals, then [`qga_linux::run`].
+
+#![no_std]
+#![no_main]
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use qga_core::{Agent, Errno};
+use qga_linux::options::{self, Command, Options, USAGE, Words, Wrong};
+use qga_linux::path::PathBuffer;
+use qga_linux::platform::Linux;
+use qga_linux::print::{Line, STDERR, STDOUT};
+use qga_linux::run::{LinuxAgent, run};
+use qga_linux::signals::Signals;
+use qga_linux::state_dir::StateDir;
+use qga_linux::sys;
+// Linked for its symbols: the compiler calls them.
+use qga_mem as _;
+
+/// Memory that one thread uses, from one place.
+struct Owned<T>(UnsafeCell<T>);
+
+// SAFETY: the program has one thread, and `entry` is the only one to look inside, once.
+unsafe impl<T> Sync for Owned<T> {}
+
+static AGENT: Owned<LinuxAgent> = Owned(UnsafeCell::new(Agent::new()));
+static PATH: Owned<PathBuffer> = Owned(UnsafeCell::new(PathBuffer::new()));
+
+/// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI, "Process
+/// Initialization").
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    core::arch::naked_asm!("xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {}", "ud2",
+        sym entry)
+}
+
+/// # Safety
+/// `stack` is what the kernel left.
+unsafe extern "C" fn entry(stack: *const usize) -> ! {
+    // SAFETY: the number of arguments is the first word, the list of them begins at the second and ends with
+    // a null pointer, the environment begins behind that.
+    let (count, list) = unsafe { (*stack, stack.wrapping_add(1).cast::<*const c_char>()) };
+    let environment = list.wrapping_add(count + 1).cast::<*const u8>();
+    // SAFETY: the kernel's list, which lives as long as the process.
+    let words = unsafe { Words::new(list, count) };
+    sys::exit(match options::parse(words) {
+        Ok(Command::Run(options)) => start(&options, environment),
+        Ok(Command::Help) => print(USAGE),
+        Ok(Command::Version) => print(concat!(
+            "qga ",
+            env!("CARGO_PKG_VERSION"),
+            ", QEMU guest agent protocol 10.2.2\n"
+        )),
+        Err(wrong) => explain(&wrong),
+    })
+}
+
+fn start(options: &Options, environment: *const *const u8) -> i32 {
+    if let Err(errno) = qga_linux::fd::fill_standard() {
+        return fail("cannot fill the standard descriptors", None, errno);
+    }
+    let state = match StateDir::open(options.state_dir) {
+        Ok(state) => state,
+        Err(errno) => {
+            let what = "cannot write to the state directory";
+            return fail(what, Some(options.state_dir.unwrap_or(c"/var/run")), errno);
+        }
+    };
+    let log = match options.log_file.map(qga_linux::platform::open_log).transpose() {
+        Ok(log) => log,
+        Err(errno) => return fail("cannot open the log file", options.log_file, errno),
+    };
+    let signals = match Signals::take_over() {
+        Ok(signals) => signals,
+        Err(errno) => return fail("cannot take over the signals", None, errno),
+    };
+    // SAFETY: this function runs once, on the only thread, so these are the only references.
+    let (agent, path) = unsafe {
+        (&mut *core::hint::black_box(AGENT.0.get()), &mut *core::hint::black_box(PATH.0.get()))
+    };
+    let mut linux = Linux {
+        path,
+        state,
+        log,
+        verbose: options.verbose,
+        is_init: rustix::process::getpid().is_init(),
+        environment,
+        helper: None,
+    };
+    if let Err(errno) = agent.start(&mut linux) {
+        return fail("cannot read or write the state file qga.state", options.state_dir, errno);
+    }
+    run(agent, &mut linux, options, &signals)
+}
+
+fn print(text: &str) -> i32 {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(STDOUT, rest) {
+            Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or(&[]),
+            _ => return 1,
+        }
+    }
+    0
+}
+
+fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> i32 {
+    let mut line = Line::new();
+    line.text("qga: ").text(what);
+    if let Some(path) = path {
+        line.text(" ").bytes(path.to_bytes());
+    }
+    line.text(": ").errno(errno).write(STDERR);
+    1
+}
+
+fn explain(wrong: &Wrong) -> i32 {
+    let mut line = Line::new();
+    line.text("qga: ");
+    match wrong {
+        Wrong::Unknown(word) => line.text("unknown option '").bytes(word).text("'"),
+        Wrong::Ambiguous(word) => line.text("ambiguous option '").bytes(word).text("'"),
+        Wrong::NoValue(name) => line.text("option --").text(name).text(" needs a value"),
+        Wrong::HasValue(name) => line.text("option --").text(name).text(" takes no value"),
+        Wrong::Method(word) => line
+            .text("unknown method '")
+            .bytes(word)
+            .text("': virtio-serial, isa-serial and unix-listen are known"),
+        Wrong::NoPath(method) => line.text("method ").text(method).text(" needs a path (-p)"),
+    };
+    line.text(", see qga --help").write(STDERR);
+    1
+}
+
+#[cfg(prove_no_panic)]
+unsafe extern "C" {
+    /// Does not exist: a panic that can be reached makes the linker say so.
+    fn a_panic_is_reachable() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(prove_no_panic)]
+    // SAFETY: never linked.
+    unsafe {
+        a_panic_is_reachable()
+    }
+    #[cfg(not(prove_no_panic))]
+    sys::exit(134)
+}
+
+#[cfg(not(prove_no_panic))]
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

@@ -1,0 +1,222 @@
+//! The command line, as the reference agent takes it: short options alone or joined, long ones whole or as
+//! an unambiguous beginning, values attached or behind. Other words are ignored, as there.
+
+use core::ffi::{CStr, c_char};
+
+/// Where requests come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A named port of a virtio console.
+    VirtioSerial,
+    /// A serial line.
+    IsaSerial,
+    /// A unix socket that the agent listens on.
+    UnixListen,
+}
+
+/// What the command line asks for.
+pub struct Options {
+    /// Where requests come from.
+    pub method: Method,
+    /// The device or socket, if it is not the usual one.
+    pub path: Option<&'static CStr>,
+    /// The directory of the state, if it is not the usual one.
+    pub state_dir: Option<&'static CStr>,
+    /// The log file.
+    pub log_file: Option<&'static CStr>,
+    /// Log everything.
+    pub verbose: bool,
+    /// Wait for a device that is missing or has gone.
+    pub retry: bool,
+}
+
+/// What to do.
+pub enum Command {
+    /// Serve.
+    Run(Options),
+    /// Print the usage.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// What is wrong with the command line.
+pub enum Wrong {
+    /// No such option.
+    Unknown(&'static [u8]),
+    /// The beginning of several options.
+    Ambiguous(&'static [u8]),
+    /// The option needs a value.
+    NoValue(&'static str),
+    /// The option takes no value.
+    HasValue(&'static str),
+    /// No such method.
+    Method(&'static [u8]),
+    /// A method that needs a path.
+    NoPath(&'static str),
+}
+
+/// The usage text.
+pub const USAGE: &str = "\
+Usage: qga [options]
+A QEMU guest agent: answers the hypervisor's requests over a channel.
+
+  -m, --method METHOD      virtio-serial (default), isa-serial, unix-listen
+  -p, --path PATH          device or socket; the default is
+                           /dev/virtio-ports/org.qemu.guest_agent.0 (without udev the
+                           port is found by that name), /dev/ttyS0 for isa-serial
+  -t, --statedir DIR       where handle numbers and the frozen mark are kept;
+                           the default is /var/run, else /run, /dev/shm, /tmp
+  -l, --logfile FILE       append the log to FILE instead of standard error
+  -v, --verbose            log every command, not only errors
+  -r, --retry-path         wait for a device that is missing or goes away
+  -V, --version            print the version
+  -h, --help               print this text
+";
+
+#[derive(Clone, Copy)]
+struct Known {
+    short: u8,
+    long: &'static str,
+    value: bool,
+}
+
+const fn known(short: u8, long: &'static str, value: bool) -> Known {
+    Known { short, long, value }
+}
+
+static KNOWN: [Known; 8] = [
+    known(b'm', "method", true),
+    known(b'p', "path", true),
+    known(b't', "statedir", true),
+    known(b'l', "logfile", true),
+    known(b'v', "verbose", false),
+    known(b'r', "retry-path", false),
+    known(b'V', "version", false),
+    known(b'h', "help", false),
+];
+
+/// Reads the words behind the program's name.
+pub fn parse(mut words: Words) -> Result<Command, Wrong> {
+    let mut options = Options {
+        method: Method::VirtioSerial,
+        path: None,
+        state_dir: None,
+        log_file: None,
+        verbose: false,
+        retry: false,
+    };
+    while let Some(word) = words.next() {
+        let bytes = word.to_bytes();
+        if bytes == b"--" {
+            break;
+        }
+        if let Some(name) = bytes.strip_prefix(b"--") {
+            let equals = name.iter().position(|&byte| byte == b'=');
+            let option = long(name.get(..equals.unwrap_or(name.len())).unwrap_or(name), bytes)?;
+            let value = match (equals, option.value) {
+                (Some(_), false) => return Err(Wrong::HasValue(option.long)),
+                (Some(at), true) => Some(behind(word, 2 + at + 1)),
+                (None, true) => Some(words.next().ok_or(Wrong::NoValue(option.long))?),
+                (None, false) => None,
+            };
+            if let Some(command) = apply(&mut options, option, value)? {
+                return Ok(command);
+            }
+        } else if let Some((b'-', shorts)) = bytes.split_first() {
+            for (at, &short) in shorts.iter().enumerate() {
+                let option = KNOWN.iter().find(|option| option.short == short);
+                let option = *option.ok_or(Wrong::Unknown(bytes))?;
+                let attached = at + 1 < shorts.len();
+                let value = match (option.value, attached) {
+                    (false, _) => None,
+                    (true, true) => Some(behind(word, at + 2)),
+                    (true, false) => Some(words.next().ok_or(Wrong::NoValue(option.long))?),
+                };
+                let ends = value.is_some();
+                if let Some(command) = apply(&mut options, option, value)? {
+                    return Ok(command);
+                }
+                if ends {
+                    break;
+                }
+            }
+        }
+    }
+    if options.method == Method::UnixListen && options.path.is_none() {
+        return Err(Wrong::NoPath("unix-listen"));
+    }
+    Ok(Command::Run(options))
+}
+
+fn apply(
+    options: &mut Options,
+    option: Known,
+    value: Option<&'static CStr>,
+) -> Result<Option<Command>, Wrong> {
+    match option.short {
+        b'm' => {
+            options.method = match value.map_or(&b""[..], CStr::to_bytes) {
+                b"virtio-serial" => Method::VirtioSerial,
+                b"isa-serial" => Method::IsaSerial,
+                b"unix-listen" => Method::UnixListen,
+                other => return Err(Wrong::Method(other)),
+            }
+        }
+        b'p' => options.path = value,
+        b't' => options.state_dir = value,
+        b'l' => options.log_file = value,
+        b'v' => options.verbose = true,
+        b'r' => options.retry = true,
+        b'V' => return Ok(Some(Command::Version)),
+        _ => return Ok(Some(Command::Help)),
+    }
+    Ok(None)
+}
+
+/// The long option of this name, or the only one that begins so.
+fn long(name: &'static [u8], word: &'static [u8]) -> Result<Known, Wrong> {
+    let mut begin = KNOWN.iter().filter(|option| option.long.as_bytes().starts_with(name));
+    match (begin.next(), begin.next()) {
+        (Some(option), None) => Ok(*option),
+        (None, _) => Err(Wrong::Unknown(word)),
+        (Some(_), Some(_)) => {
+            let whole = KNOWN.iter().find(|option| option.long.as_bytes() == name);
+            whole.copied().ok_or(Wrong::Ambiguous(word))
+        }
+    }
+}
+
+/// The rest of `word` from byte `at` on.
+fn behind(word: &'static CStr, at: usize) -> &'static CStr {
+    let rest = word.to_bytes_with_nul().get(at..).unwrap_or(&[0]);
+    CStr::from_bytes_with_nul(rest).unwrap_or(c"")
+}
+
+/// The words of the command line.
+pub struct Words {
+    next: *const *const c_char,
+    left: usize,
+}
+
+impl Words {
+    /// `count` words, of which the first is the program's name and is skipped.
+    ///
+    /// # Safety
+    /// `list` holds `count` texts that end with a NUL and live as long as the process.
+    pub unsafe fn new(list: *const *const c_char, count: usize) -> Self {
+        Words { next: list.wrapping_add(1), left: count.saturating_sub(1) }
+    }
+}
+
+impl Iterator for Words {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        self.left = self.left.checked_sub(1)?;
+        // SAFETY: `left` words remain; whoever made this list vouched for them.
+        let word = unsafe { CStr::from_ptr(*self.next) };
+        self.next = self.next.wrapping_add(1);
+        Some(word)
+    }
+}

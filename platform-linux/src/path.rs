@@ -1,0 +1,32 @@
+//! Paths for the kernel: bytes in, the same with a NUL behind them out, in one buffer that is always there, so
+//! that a path takes no stack.
+
+use core::ffi::CStr;
+use qga_core::Errno;
+use qga_core::limits::PATH_BYTES_MAX;
+
+/// Room for one path.
+pub struct PathBuffer([u8; PATH_BYTES_MAX + 1]);
+
+impl PathBuffer {
+    /// An empty one; all zero.
+    pub const fn new() -> Self {
+        PathBuffer([0; PATH_BYTES_MAX + 1])
+    }
+
+    /// `path`, ended by a NUL. Errors: ENAMETOOLONG, and ENOENT for a path with a NUL in it, as the kernel
+    /// says of a name that cannot be.
+    pub fn path(&mut self, path: &[u8]) -> Result<&CStr, Errno> {
+        let place = self.0.get_mut(..path.len() + 1).ok_or(Errno::NAMETOOLONG)?;
+        for (place, &byte) in place.iter_mut().zip(path.iter().chain(&[0])) {
+            *place = byte;
+        }
+        CStr::from_bytes_with_nul(place).map_err(|_| Errno::NOENT)
+    }
+}
+
+impl Default for PathBuffer {
+    fn default() -> Self {
+        PathBuffer::new()
+    }
+}

@@ -1,0 +1,43 @@
+//! Files: open(2), close(2), and the state file.
+
+use super::Linux;
+use crate::fd::Fd;
+use crate::sys;
+use qga_core::Errno;
+use qga_core::platform::{Access, Files, How};
+use rustix::fs::{Mode, OFlags};
+
+impl Files for Linux {
+    const OFFERED: bool = true;
+    type File = Fd;
+
+    fn open(&mut self, path: &[u8], how: How) -> Result<Fd, Errno> {
+        let mut flags = OFlags::NOCTTY | OFlags::NONBLOCK;
+        flags |= match how.access {
+            Access::Read => OFlags::RDONLY,
+            Access::Write => OFlags::WRONLY,
+            Access::Both => OFlags::RDWR,
+        };
+        flags.set(OFlags::CREATE, how.create);
+        flags.set(OFlags::TRUNC, how.truncate);
+        flags.set(OFlags::APPEND, how.append);
+        let path = self.path.path(path)?;
+        // A new file is everybody's, whatever mask the agent was started with.
+        let mask = rustix::process::umask(Mode::empty());
+        let file = sys::open(path, flags, 0o666);
+        rustix::process::umask(mask);
+        file
+    }
+
+    fn close(&mut self, file: Fd) -> Result<(), Errno> {
+        file.close()
+    }
+
+    fn load_state(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        self.state.load(into)
+    }
+
+    fn save_state(&mut self, state: &[u8]) -> Result<(), Errno> {
+        self.state.save(state)
+    }
+}

@@ -1,0 +1,32 @@
+//! The core's platform traits on Linux, one file each.
+
+mod clock;
+mod files;
+mod freeze;
+mod log;
+mod power;
+
+pub use log::open_log;
+pub use power::Helper;
+
+use crate::fd::Fd;
+use crate::path::PathBuffer;
+use crate::state_dir::StateDir;
+
+/// The guest that the agent runs in.
+pub struct Linux {
+    /// Room for a path on its way to the kernel.
+    pub path: &'static mut PathBuffer,
+    /// Where the state and the frozen mark live.
+    pub state: StateDir,
+    /// The log file, if it is not standard error.
+    pub log: Option<Fd>,
+    /// Whether everything is logged, or only errors.
+    pub verbose: bool,
+    /// Whether the agent is process 1.
+    pub is_init: bool,
+    /// The environment, for programs that are started.
+    pub environment: *const *const u8,
+    /// The program started last.
+    pub helper: Option<Helper>,
+}

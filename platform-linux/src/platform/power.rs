@@ -1,0 +1,217 @@
+//! Power: programs (fork, execve, wait4), init's signals, mounts, reboot(2).
+
+use super::Linux;
+use crate::errno::errno;
+use crate::fd::Fd;
+use crate::sys::{self, Fork};
+use core::ffi::CStr;
+use linux_raw_sys::general::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
+use qga_core::Errno;
+use qga_core::platform::{Exit, InitSystem, Mode, Power, Signal};
+use rustix::fs::SeekFrom;
+use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::process::{WaitOptions, WaitStatus};
+use rustix::system::RebootCommand;
+
+/// Most arguments of a program, its own name and the final null pointer included.
+const ARGUMENTS_MAX: usize = 8;
+/// Room for the program's path and arguments, a NUL behind each.
+const ARGUMENT_BYTES_MAX: usize = 256;
+/// First real-time signal, as every init counts them (glibc keeps two of the kernel's for itself).
+const SIGRTMIN: i32 = 34;
+
+/// A program that was started.
+pub struct Helper {
+    pid: i32,
+    exit: Option<Exit>,
+    output: Fd,
+}
+
+impl Linux {
+    /// Collects children that have ended: the helper's result, and, as process 1, orphans. Whether no child
+    /// is left.
+    pub fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let ended = exit(status);
+                    if let Some(helper) = &mut self.helper
+                        && helper.pid == pid.as_raw_nonzero().get()
+                    {
+                        helper.exit = ended;
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CHILD) => return true,
+                Ok(None) | Err(_) => return false,
+            }
+        }
+    }
+}
+
+fn exit(status: WaitStatus) -> Option<Exit> {
+    let signal = status.terminating_signal().map(|signal| Exit::Signal(signal as u8));
+    status.exit_status().map(|status| Exit::Status(status as u8)).or(signal)
+}
+
+/// A program's path and arguments as execve(2) wants them.
+struct Arguments {
+    bytes: [u8; ARGUMENT_BYTES_MAX],
+    pointers: [*const u8; ARGUMENTS_MAX],
+}
+
+impl Arguments {
+    fn fill(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
+        let mut rest = &mut self.bytes[..];
+        let mut pointers = self.pointers.iter_mut();
+        for text in core::iter::once(&path).chain(arguments) {
+            let split = rest.split_at_mut_checked(text.len() + 1).ok_or(Errno::TOOBIG)?;
+            let (place, after) = split;
+            for (slot, byte) in place.iter_mut().zip(text.bytes()) {
+                *slot = byte;
+            }
+            *pointers.next().ok_or(Errno::TOOBIG)? = place.as_ptr();
+            rest = after;
+        }
+        // One pointer is left null.
+        pointers.next().map(drop).ok_or(Errno::TOOBIG)
+    }
+}
+
+impl Power for Linux {
+    const OFFERED: bool = true;
+
+    fn start_program(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
+        let target = self.path.path(path.as_bytes())?;
+        rustix::fs::access(target, rustix::fs::Access::EXEC_OK).map_err(errno)?;
+        let mut list = Arguments {
+            bytes: [0; ARGUMENT_BYTES_MAX],
+            pointers: [core::ptr::null(); ARGUMENTS_MAX],
+        };
+        list.fill(path, arguments)?;
+        // Memory instead of pipes and /dev/null: nothing to drain, nothing that might not be there.
+        let (input, output) = (sys::memory(false)?, sys::memory(false)?);
+        // SAFETY: the child below ends by execve or exit.
+        match unsafe { sys::fork() }? {
+            // SAFETY: the lists end with null pointers, their texts with NULs; the environment is the
+            // one that the kernel handed over.
+            Fork::Child => unsafe {
+                become_program(target, &list, self.environment, &input, &output)
+            },
+            Fork::Parent(pid) => {
+                self.helper = Some(Helper { pid, exit: None, output });
+                Ok(())
+            }
+        }
+    }
+
+    fn program_exit(&mut self) -> Option<Exit> {
+        self.reap();
+        self.helper.as_ref().and_then(|helper| helper.exit)
+    }
+
+    fn program_output(&mut self, into: &mut [u8]) -> usize {
+        let Some(helper) = &self.helper else { return 0 };
+        if rustix::fs::seek(&helper.output, SeekFrom::Start(0)).is_err() {
+            return 0;
+        }
+        rustix::io::read(&helper.output, into).unwrap_or(0)
+    }
+
+    fn init_system(&mut self) -> InitSystem {
+        if self.is_init {
+            return InitSystem::Agent;
+        }
+        let mut exe = [0u8; 64];
+        let len = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/1/exe", &mut exe[..]);
+        let path = exe.get(..len.unwrap_or(0)).unwrap_or(&[]);
+        if path.ends_with(b"/systemd") {
+            InitSystem::Systemd
+        } else if path.ends_with(b"/busybox") || path.ends_with(b"/finit") {
+            InitSystem::Busybox
+        } else {
+            InitSystem::Other
+        }
+    }
+
+    fn signal_init(&mut self, init: InitSystem, mode: Mode) -> Result<(), Errno> {
+        let signal = match (init, mode) {
+            (InitSystem::Systemd, Mode::Halt) => SIGRTMIN + 3,
+            (InitSystem::Systemd, Mode::Powerdown) => SIGRTMIN + 4,
+            (InitSystem::Systemd, Mode::Reboot) => SIGRTMIN + 5,
+            (InitSystem::Busybox, Mode::Halt) => SIGUSR1 as i32,
+            (InitSystem::Busybox, Mode::Powerdown) => SIGUSR2 as i32,
+            (InitSystem::Busybox, Mode::Reboot) => SIGTERM as i32,
+            (InitSystem::Agent | InitSystem::Other, _) => return Err(Errno::OPNOTSUPP),
+        };
+        sys::kill(1, signal)
+    }
+
+    fn may_reboot(&mut self) -> Result<(), Errno> {
+        // Ctrl-Alt-Del is of no use from here on, and switching it off takes the same right. Inside a process
+        // namespace the call is not known (EINVAL) although reboot(2) works there.
+        match rustix::system::reboot(RebootCommand::CadOff) {
+            Err(rustix::io::Errno::PERM) => Err(Errno::PERM),
+            _ => Ok(()),
+        }
+    }
+
+    fn signal_all(&mut self, signal: Signal) {
+        let number = match signal {
+            Signal::Terminate => SIGTERM,
+            Signal::Kill => SIGKILL,
+        };
+        let _ = sys::kill(-1, number as i32);
+    }
+
+    fn processes_remain(&mut self) -> bool {
+        // All processes descend from process 1, so if that is the agent and it has no child, there is none.
+        !(self.reap() && self.is_init)
+    }
+
+    fn unmount(&mut self, path: &[u8]) -> Result<(), Errno> {
+        rustix::mount::unmount(self.path.path(path)?, UnmountFlags::empty()).map_err(errno)
+    }
+
+    fn remount_read_only(&mut self, path: &[u8]) -> Result<(), Errno> {
+        let path = self.path.path(path)?;
+        rustix::mount::mount_remount(path, MountFlags::RDONLY, c"").map_err(errno)
+    }
+
+    fn sync(&mut self) {
+        rustix::fs::sync();
+    }
+
+    fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {
+        let command = match mode {
+            Mode::Powerdown => RebootCommand::PowerOff,
+            Mode::Halt => RebootCommand::Halt,
+            Mode::Reboot => RebootCommand::Restart,
+        };
+        rustix::system::reboot(command).map_err(errno)
+    }
+}
+
+/// In the child: a session of its own, no signal blocked, memory for input and output, then the program.
+///
+/// # Safety
+/// As [`sys::execve`].
+unsafe fn become_program(
+    path: &CStr,
+    arguments: &Arguments,
+    environment: *const *const u8,
+    input: &Fd,
+    output: &Fd,
+) -> ! {
+    /// What shells return for a program that could not be executed.
+    const NOT_EXECUTED: i32 = 127;
+    let _ = rustix::process::setsid();
+    let _ = sys::block_signals(0);
+    let _ = rustix::stdio::dup2_stdin(input);
+    let _ = rustix::stdio::dup2_stdout(output);
+    let _ = rustix::stdio::dup2_stderr(output);
+    // SAFETY: passed on.
+    let failed = unsafe { sys::execve(path, arguments.pointers.as_ptr(), environment) };
+    crate::print::Line::new().text("cannot execute: ").errno(failed).write(crate::print::STDERR);
+    sys::exit(NOT_EXECUTED)
+}

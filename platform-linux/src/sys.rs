@@ -1,0 +1,194 @@
+//! The system calls that are not rustix's: those that it does not offer to a program without libc (processes,
+//! signals, clocks), and those that make a descriptor, which it answers with an assertion that the compiler
+//! cannot prove, so that a panic could be reached (docs/decisions.md, "Descriptors"). One architecture
+//! each; this is the one that the project builds for.
+
+use crate::fd::Fd;
+use core::arch::asm;
+use core::ffi::CStr;
+use linux_raw_sys::general as raw;
+use qga_core::Errno;
+use rustix::fs::OFlags;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("write `call` and `_start` (main.rs) for this architecture");
+
+/// A system call with up to four arguments.
+///
+/// # Safety
+/// What the call does with its arguments must be sound.
+unsafe fn call(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<usize, Errno> {
+    let result: isize;
+    // SAFETY: the kernel's calling convention: rcx and r11 are lost, memory may change.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a, in("rsi") b,
+            in("rdx") c, in("r10") d, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    if result < 0 { Err(Errno(result.wrapping_neg() as u16)) } else { Ok(result as usize) }
+}
+
+/// A system call whose result is a new descriptor.
+///
+/// # Safety
+/// As [`call`], and the result must be a descriptor that nobody else has.
+unsafe fn call_fd(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<Fd, Errno> {
+    // SAFETY: passed on; descriptors are small non-negative numbers.
+    unsafe { call(number, a, b, c, d).map(|fd| Fd::from_raw((fd & 0x7FFF_FFFF) as i32)) }
+}
+
+/// Opens a file, relative to the directory `at` (openat(2)). Never inherited by programs.
+pub fn open_at(at: &Fd, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno> {
+    open_from(at.raw(), path, flags, mode)
+}
+
+/// Opens a file (open(2)). Never inherited by programs.
+pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno> {
+    open_from(raw::AT_FDCWD, path, flags, mode)
+}
+
+fn open_from(at: i32, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno> {
+    let flags = (flags | OFlags::CLOEXEC).bits() as usize;
+    // SAFETY: the path ends with a NUL and lives until the call returns.
+    unsafe { call_fd(raw::__NR_openat, at as usize, path.as_ptr() as usize, flags, mode as usize) }
+}
+
+/// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one behind the other.
+pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    let (fd, len) = (directory.raw() as usize, into.len());
+    // SAFETY: the kernel writes at most `len` bytes there.
+    unsafe { call(raw::__NR_getdents64, fd, into.as_mut_ptr() as usize, len, 0) }
+}
+
+/// A file in memory (memfd_create(2)), inherited by programs or not.
+pub fn memory(inherited: bool) -> Result<Fd, Errno> {
+    let flags = if inherited { 0 } else { raw::MFD_CLOEXEC };
+    // SAFETY: the name ends with a NUL.
+    unsafe { call_fd(raw::__NR_memfd_create, c"qga".as_ptr() as usize, flags as usize, 0, 0) }
+}
+
+/// A unix stream socket, not inherited, that never waits (socket(2)).
+pub fn unix_socket() -> Result<Fd, Errno> {
+    // SOCK_STREAM; SOCK_CLOEXEC and SOCK_NONBLOCK are the flags of open(2) by definition (socket(2)).
+    let kind = 1 | raw::O_CLOEXEC | raw::O_NONBLOCK;
+    // SAFETY: no memory is involved.
+    unsafe { call_fd(raw::__NR_socket, AF_UNIX as usize, kind as usize, 0, 0) }
+}
+
+const AF_UNIX: u16 = 1;
+
+/// Gives a unix socket its path and lets clients connect, of which `backlog` may wait (bind(2), listen(2)).
+/// Errors: ENAMETOOLONG above 107 bytes, EADDRINUSE, those of open(2).
+pub fn listen_at(socket: &Fd, path: &CStr, backlog: u32) -> Result<(), Errno> {
+    // `struct sockaddr_un` of unix(7).
+    #[repr(C)]
+    struct Address {
+        family: u16,
+        path: [u8; 108],
+    }
+    let mut address = Address { family: AF_UNIX, path: [0; 108] };
+    let bytes = path.to_bytes();
+    if bytes.len() >= address.path.len() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for (place, &byte) in address.path.iter_mut().zip(bytes) {
+        *place = byte;
+    }
+    let (fd, pointer) = (socket.raw() as usize, &raw const address as usize);
+    // SAFETY: the kernel reads the address, which lives until the call returns.
+    unsafe { call(raw::__NR_bind, fd, pointer, size_of::<Address>(), 0) }?;
+    // SAFETY: no memory is involved.
+    unsafe { call(raw::__NR_listen, fd, backlog as usize, 0, 0) }.map(drop)
+}
+
+/// The next connection of a socket, not inherited, that never waits (accept4(2)).
+pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
+    let flags = (raw::O_CLOEXEC | raw::O_NONBLOCK) as usize;
+    // SAFETY: a null pointer asks for no address.
+    unsafe { call_fd(raw::__NR_accept4, listener.raw() as usize, 0, 0, flags) }
+}
+
+/// An epoll instance, not inherited (epoll_create1(2)).
+pub fn epoll() -> Result<Fd, Errno> {
+    // SAFETY: no memory is involved.
+    unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
+}
+
+/// Ends the process.
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process and with it every claim on its memory.
+        let _ = unsafe { call(raw::__NR_exit_group, status as usize, 0, 0, 0) };
+    }
+}
+
+/// Where a process goes on after [`fork`].
+pub enum Fork {
+    /// In the new process.
+    Child,
+    /// In the old one, which learns the number of the new.
+    Parent(i32),
+}
+
+/// Makes a copy of this process. Errors: EAGAIN, ENOMEM.
+///
+/// # Safety
+/// The child must end by [`execve`] or [`exit`].
+pub unsafe fn fork() -> Result<Fork, Errno> {
+    // SAFETY: a process with one thread; both copies return with the same stack, each in its own memory.
+    Ok(match unsafe { call(raw::__NR_fork, 0, 0, 0, 0) }? {
+        0 => Fork::Child,
+        pid => Fork::Parent(pid as i32),
+    })
+}
+
+/// Replaces this process by a program; returns only with an error.
+///
+/// # Safety
+/// `arguments` and `environment` end with a null pointer; what they point to ends with a NUL.
+pub unsafe fn execve(
+    path: &CStr,
+    arguments: *const *const u8,
+    environment: *const *const u8,
+) -> Errno {
+    let path = path.as_ptr() as usize;
+    // SAFETY: the caller vouches for the lists.
+    let failed =
+        unsafe { call(raw::__NR_execve, path, arguments as usize, environment as usize, 0) };
+    failed.err().unwrap_or(Errno::NOSYS)
+}
+
+/// Sends a signal by number, real-time ones too (kill(2)).
+pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    unsafe { call(raw::__NR_kill, pid as usize, signal as usize, 0, 0) }.map(drop)
+}
+
+/// A set of signals as the kernel wants it.
+pub fn signal_set(signals: &[u32]) -> u64 {
+    signals.iter().fold(0, |set, &signal| set | 1u64.wrapping_shl(signal.wrapping_sub(1)))
+}
+
+/// Makes `set` the blocked signals (rt_sigprocmask(2)).
+pub fn block_signals(set: u64) -> Result<(), Errno> {
+    let pointer = &raw const set as usize;
+    // SAFETY: the kernel reads eight bytes of a variable that lives until it returns.
+    unsafe { call(raw::__NR_rt_sigprocmask, raw::SIG_SETMASK as usize, pointer, 0, 8) }.map(drop)
+}
+
+/// A descriptor from which blocked signals of `set` are read (signalfd(2)).
+pub fn signalfd(set: u64) -> Result<Fd, Errno> {
+    let pointer = &raw const set as usize;
+    // SFD_CLOEXEC and SFD_NONBLOCK are the same numbers by definition (linux/signalfd.h).
+    let flags = (raw::O_CLOEXEC | raw::O_NONBLOCK) as usize;
+    // SAFETY: the kernel reads eight bytes of a variable that lives until it returns.
+    unsafe { call_fd(raw::__NR_signalfd4, usize::MAX, pointer, 8, flags) }
+}
+
+/// Seconds and nanoseconds of a clock (clock_gettime(2)).
+pub fn clock(clock: u32) -> (u64, u64) {
+    let mut now = raw::__kernel_timespec { tv_sec: 0, tv_nsec: 0 };
+    let pointer = &raw mut now as usize;
+    // SAFETY: the kernel writes one timespec into a variable that lives until it returns.
+    let _ = unsafe { call(raw::__NR_clock_gettime, clock as usize, pointer, 0, 0) };
+    (now.tv_sec as u64, now.tv_nsec as u64)
+}
