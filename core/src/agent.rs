@@ -56,11 +56,12 @@ enum Doing<P: Platform> {
 
 /// A guest agent with a buffer of `FRAME` bytes for a request and `WINDOW` bytes for a response. All zero
 /// when new, so that a static one takes no place in a file.
+#[repr(C)]
 pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
-    state: State<P>,
     doing: Doing<P>,
     stopping: bool,
     deadline_ms: Option<u64>,
+    state: State<P>,
     window: Window<WINDOW>,
     framer: Framer<FRAME>,
 }
@@ -72,10 +73,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     pub const fn new() -> Self {
         let () = Self::SIZES;
         Agent {
-            state: State::new(),
             doing: Doing::Listening,
             stopping: false,
             deadline_ms: None,
+            state: State::new(),
             window: Window::new(),
             framer: Framer::new(),
         }
@@ -274,16 +275,16 @@ fn call<'f, P: Platform, const WINDOW: usize>(
 ) -> Result<Reply<P>, Raised> {
     let pieces = frame.get_disjoint_mut([parts.execute, parts.arguments]);
     let Ok([name, arguments]) = pieces else {
-        return slot.raise(Error::Text("request not understood"));
+        return Err(slot.raise(&Error::Text("request not understood")));
     };
     let name = decode_in_place(name);
     let Some(row) = Table::<P>::find(name) else {
-        return slot.raise(Error::CommandNotFound(name));
+        return Err(slot.raise(&Error::CommandNotFound(name)));
     };
     let frozen = state.freezer.is_frozen();
     if frozen && !row.while_frozen {
         let why = "the agent is in frozen state";
-        return slot.raise(Error::CommandDisabled(row.name, why));
+        return Err(slot.raise(&Error::CommandDisabled(row.name, why)));
     }
     if !frozen {
         platform.log(Level::Info, &[row.name, " called"]);
@@ -293,7 +294,10 @@ fn call<'f, P: Platform, const WINDOW: usize>(
     let reply = (row.run)(call)?;
     let (full, len) = (out.is_full(), out.len());
     window.keep(len);
-    if full { slot.raise(Error::Text("the reply is larger than the window")) } else { Ok(reply) }
+    if full {
+        return Err(slot.raise(&Error::Text("the reply is larger than the window")));
+    }
+    Ok(reply)
 }
 
 /// Replaces whatever is in the window by the beginning of an error reply.

@@ -3,7 +3,7 @@
 
 /// An error number of errno(3), positive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Errno(pub u16);
+pub struct Errno(pub u32);
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {

@@ -233,9 +233,10 @@ impl<'a> Slot<'a> {
 
     /// Puts an error down.
     #[cold]
-    pub fn raise<T>(&self, error: Error<'a>) -> Result<T, Raised> {
-        self.0.set(error);
-        Err(Raised)
+    #[inline(never)]
+    pub fn raise(&self, error: &Error<'a>) -> Raised {
+        self.0.set(*error);
+        Raised
     }
 
     /// The error put down last.

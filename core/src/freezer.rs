@@ -44,6 +44,7 @@ pub enum Status {
 }
 
 /// What the agent has frozen. All zero when new.
+#[repr(C)]
 pub struct Freezer<F> {
     frozen: bool,
     /// A thaw has failed on something.

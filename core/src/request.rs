@@ -29,7 +29,7 @@ pub struct Parts {
 pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
     let mut members = Members { frame, lexer: Lexer::new(), at: 0 };
     if members.token() != Some(Token::ObjectOpen) {
-        return Envelope { id: None, parts: slot.raise(Error::NotAnObject) };
+        return Envelope { id: None, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
     let (mut id, mut execute, mut arguments, mut wrong) = (None, None, 0..0, None);
     while let Some((key, value)) = members.next() {
@@ -50,8 +50,8 @@ pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
         wrong = wrong.or(fault);
     }
     let parts = match (wrong, execute) {
-        (Some(error), _) => slot.raise(error),
-        (None, None) => slot.raise(Error::MemberMissing),
+        (Some(error), _) => Err(slot.raise(&error)),
+        (None, None) => Err(slot.raise(&Error::MemberMissing)),
         (None, Some(execute)) => Ok(Parts { execute, arguments }),
     };
     Envelope { id, parts }

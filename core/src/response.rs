@@ -25,6 +25,7 @@ pub const RETURN: &str = "{\"return\": ";
 ///  | sent |  pending  |    free    |
 ///  0     sent        len           N
 /// ```
+#[repr(C)]
 pub struct Window<const N: usize> {
     sent: usize,
     len: usize,

@@ -4,5 +4,5 @@ use qga_core::Errno;
 
 /// The core's number for rustix's.
 pub fn errno(error: rustix::io::Errno) -> Errno {
-    Errno(error.raw_os_error() as u16)
+    Errno(error.raw_os_error() as u32)
 }

@@ -18,10 +18,17 @@ impl PathBuffer {
     /// says of a name that cannot be.
     pub fn path(&mut self, path: &[u8]) -> Result<&CStr, Errno> {
         let place = self.0.get_mut(..path.len() + 1).ok_or(Errno::NAMETOOLONG)?;
-        for (place, &byte) in place.iter_mut().zip(path.iter().chain(&[0])) {
+        for (place, &byte) in place.iter_mut().zip(path) {
+            if byte == 0 {
+                return Err(Errno::NOENT);
+            }
             *place = byte;
         }
-        CStr::from_bytes_with_nul(place).map_err(|_| Errno::NOENT)
+        if let Some(last) = place.last_mut() {
+            *last = 0;
+        }
+        // SAFETY: the last byte is a NUL, and none before it is.
+        Ok(unsafe { CStr::from_bytes_with_nul_unchecked(place) })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
 use linux_raw_sys::general as raw;
+use linux_raw_sys::ioctl;
 use qga_core::Errno;
 use rustix::fs::OFlags;
 
@@ -24,7 +25,7 @@ unsafe fn call(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<us
         asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a, in("rsi") b,
             in("rdx") c, in("r10") d, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
-    if result < 0 { Err(Errno(result.wrapping_neg() as u16)) } else { Ok(result as usize) }
+    if result < 0 { Err(Errno(result.wrapping_neg() as u32)) } else { Ok(result as usize) }
 }
 
 /// A system call whose result is a new descriptor.
@@ -111,6 +112,26 @@ pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
 pub fn epoll() -> Result<Fd, Errno> {
     // SAFETY: no memory is involved.
     unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
+}
+
+/// The settings of a serial line (TCGETS of ioctl_tty(2)). Errors: ENOTTY.
+pub fn line_settings(line: &Fd) -> Result<raw::termios, Errno> {
+    let mut settings =
+        raw::termios { c_iflag: 0, c_oflag: 0, c_cflag: 0, c_lflag: 0, c_line: 0, c_cc: [0; 19] };
+    let (fd, pointer) = (line.raw() as usize, &raw mut settings as usize);
+    // SAFETY: the kernel writes its termios into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }?;
+    Ok(settings)
+}
+
+/// Sets them, and drops input that has come before (TCSETS, TCFLSH).
+pub fn set_line_settings(line: &Fd, settings: &raw::termios) -> Result<(), Errno> {
+    const INPUT: usize = 0;
+    let (fd, pointer) = (line.raw() as usize, &raw const *settings as usize);
+    // SAFETY: the kernel reads a termios that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCSETS as usize, pointer, 0) }?;
+    // SAFETY: no memory is involved.
+    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCFLSH as usize, INPUT, 0) }.map(drop)
 }
 
 /// Ends the process.

@@ -145,7 +145,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         let arguments = read::from_text(self.arguments, self.slot)?;
         let value = match run(self.platform, self.state, arguments) {
             Ok(value) => value,
-            Err(error) => return self.slot.raise(error),
+            Err(error) => return Err(self.slot.raise(&error)),
         };
         self.out.ascii(RETURN);
         value.serialize(self.out)?;
@@ -175,7 +175,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
     ) -> Done<P> {
         match run(self.state, read::from_text(self.arguments, self.slot)?) {
             Ok((handle, count)) => Ok(Reply::Bytes(read, handle, count)),
-            Err(error) => self.slot.raise(error),
+            Err(error) => Err(self.slot.raise(&error)),
         }
     }
 
@@ -187,7 +187,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
     ) -> Done<P> {
         match run(self.platform, self.state, read::from_text(self.arguments, self.slot)?) {
             Ok(()) => Ok(Reply::Later(poll)),
-            Err(error) => self.slot.raise(error),
+            Err(error) => Err(self.slot.raise(&error)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! open bracket is one bit, the keys of open objects are positions in one fixed table.
 
 use super::lexer::{Found, Lexer, Token};
-use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
+use super::text::{BadEscape, Characters, escape, has_escape, plain_prefix, utf8};
 use crate::error::{Error, Raised, Slot};
 use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
 use heapless::Vec;
@@ -35,10 +35,10 @@ pub fn check<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Result<(), Raised> {
                 if let Some(token) = lexer.finish() {
                     grammar.token(token, lexer.start, at)?;
                 }
-                return if grammar.expect == Expect::End { Ok(()) } else { slot.raise(VALUE) };
+                return if grammar.expect == Expect::End { Ok(()) } else { Err(slot.raise(&VALUE)) };
             }
             // The framer cuts no frame with either in it.
-            Found::Stray | Found::Sentinel => return slot.raise(VALUE),
+            Found::Stray | Found::Sentinel => return Err(slot.raise(&VALUE)),
         }
     }
 }
@@ -101,7 +101,7 @@ impl<'f, 's> Grammar<'f, 's> {
             }
             (Expect::CommaOrClose, _) => return self.wrong("expected ',' or ']'"),
             (Expect::Value | Expect::ValueOrClose, _) => self.value(token, text)?,
-            (Expect::End, _) => return self.slot.raise(VALUE),
+            (Expect::End, _) => return Err(self.slot.raise(&VALUE)),
         }
         Ok(())
     }
@@ -112,11 +112,11 @@ impl<'f, 's> Grammar<'f, 's> {
             Token::ArrayOpen => return self.open(false),
             Token::String => self.string(text)?,
             Token::Keyword if !matches!(text, b"true" | b"false" | b"null") => {
-                return self.slot.raise(Error::JsonKeyword(text));
+                return Err(self.slot.raise(&Error::JsonKeyword(text)));
             }
             Token::Number | Token::Keyword => {}
             Token::ObjectClose | Token::ArrayClose | Token::Colon | Token::Comma => {
-                return self.slot.raise(VALUE);
+                return Err(self.slot.raise(&VALUE));
             }
         }
         self.after_value();
@@ -126,7 +126,7 @@ impl<'f, 's> Grammar<'f, 's> {
     fn open(&mut self, object: bool) -> Result<(), Raised> {
         match self.outer.get_mut(self.depth) {
             Some(outer) => *outer = self.keys.len() as u8,
-            None => return self.slot.raise(Error::TOO_DEEP),
+            None => return Err(self.slot.raise(&Error::TOO_DEEP)),
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
@@ -156,13 +156,14 @@ impl<'f, 's> Grammar<'f, 's> {
         }
         match self.keys.push(key) {
             Ok(()) => Ok(()),
-            Err(_) => self.slot.raise(Error::TOO_MANY_MEMBERS),
+            Err(_) => Err(self.slot.raise(&Error::TOO_MANY_MEMBERS)),
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn wrong(&self, what: &'static str) -> Result<(), Raised> {
-        self.slot.raise(Error::Json(what))
+        Err(self.slot.raise(&Error::Json(what)))
     }
 
     /// Checks the escapes and the UTF-8 of a string token.
@@ -177,7 +178,7 @@ impl<'f, 's> Grammar<'f, 's> {
                     Ok((_, len)) => len,
                     Err(BadEscape::NotCharacter(len)) => {
                         let shown = rest.get(..len).unwrap_or(rest);
-                        return self.slot.raise(Error::JsonCharacter(shown));
+                        return Err(self.slot.raise(&Error::JsonCharacter(shown)));
                     }
                     Err(BadEscape::Unknown) => {
                         return self.wrong("invalid escape sequence in string");
@@ -203,5 +204,5 @@ fn inside(token: &[u8]) -> &[u8] {
 
 /// Whether two keys name the same member; most are written without escapes.
 fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b || ((a.contains(&b'\\') || b.contains(&b'\\')) && Characters(a).eq(Characters(b)))
+    a == b || ((has_escape(a) || has_escape(b)) && Characters(a).eq(Characters(b)))
 }

@@ -21,7 +21,7 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 
 /// Most members that an argument struct declares.
-const FIELDS_MAX: usize = 8;
+const FIELDS_MAX: usize = 6;
 
 /// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put into `slot`.
 pub fn from_text<'de, T: Deserialize<'de>>(
@@ -92,29 +92,33 @@ struct Value<'de, 'e> {
 
 impl<'de> Value<'de, '_> {
     fn text(&mut self) -> Result<&'de mut [u8], Raised> {
-        match self.text.take() {
-            Some(text) => Ok(text),
-            None => self.slot.raise(Error::Missing(self.at)),
-        }
+        self.text.take().ok_or_else(|| self.missing())
     }
 
     #[cold]
-    fn wrong_type<T>(&self, expected: &'static str) -> Result<T, Raised> {
-        self.slot.raise(Error::WrongType(self.at, expected))
+    #[inline(never)]
+    fn missing(&self) -> Raised {
+        self.slot.raise(&Error::Missing(self.at))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wrong_type(&self, expected: &'static str) -> Raised {
+        self.slot.raise(&Error::WrongType(self.at, expected))
     }
 
     /// The text behind the first byte, if that is `open`.
     fn inside(&mut self, open: u8, expected: &'static str) -> Result<&'de mut [u8], Raised> {
         match self.text()?.split_first_mut() {
             Some((first, rest)) if *first == open => Ok(rest),
-            _ => self.wrong_type(expected),
+            _ => Err(self.wrong_type(expected)),
         }
     }
 
     fn string(&mut self) -> Result<&'de mut [u8], Raised> {
         match self.text()? {
             [b'"' | b'\'', inside @ .., _] => Ok(decode_in_place(inside)),
-            _ => self.wrong_type("string"),
+            _ => Err(self.wrong_type("string")),
         }
     }
 
@@ -122,27 +126,56 @@ impl<'de> Value<'de, '_> {
     fn integer(&mut self) -> Result<(bool, u64), Raised> {
         let text = &*self.text()?;
         let digits = text.strip_prefix(b"-");
-        match decimal(digits.unwrap_or(text)) {
-            Some(size) => Ok((digits.is_some(), size)),
-            None => self.wrong_type("integer"),
-        }
+        let size = decimal(digits.unwrap_or(text));
+        size.map(|size| (digits.is_some(), size)).ok_or_else(|| self.wrong_type("integer"))
     }
 
+    #[inline(never)]
     fn signed(&mut self) -> Result<i64, Raised> {
         let (negative, size) = self.integer()?;
         let number = if negative { 0i64.checked_sub_unsigned(size) } else { size.try_into().ok() };
-        match number {
-            Some(number) => Ok(number),
-            None => self.wrong_type("integer"),
-        }
+        number.ok_or_else(|| self.wrong_type("integer"))
     }
 
+    #[inline(never)]
     fn boolean(&mut self) -> Result<bool, Raised> {
         match &*self.text()? {
             b"true" => Ok(true),
             b"false" => Ok(false),
-            _ => self.wrong_type("boolean"),
+            _ => Err(self.wrong_type("boolean")),
         }
+    }
+
+    /// Which of `words` it is.
+    fn word(&mut self, words: &'static [&'static str]) -> Result<u32, Raised> {
+        let word: &'de [u8] = self.string()?;
+        let found = words.iter().position(|known| known.as_bytes() == word);
+        match found {
+            Some(index) => Ok(index as u32),
+            None => Err(self.slot.raise(&Error::BadValue(self.at, word))),
+        }
+    }
+
+    /// Puts the values of an object's declared members into their slots; returns the first undeclared name.
+    #[inline(never)]
+    fn sort(
+        &mut self,
+        fields: &'static [&'static str],
+        slots: &mut Slots<'de>,
+    ) -> Result<Option<&'de [u8]>, Raised> {
+        if let Some([]) = self.text {
+            return Ok(None);
+        }
+        let mut inside = self.inside(b'{', "object")?;
+        let mut unexpected = None;
+        while let (Some([_, key @ .., _]), Some(value)) = (take(&mut inside), take(&mut inside)) {
+            let declared = fields.iter().position(|field| is_named(key, field));
+            match declared.and_then(|index| slots.get_mut(index)) {
+                Some(slot) => *slot = Some(value),
+                None => unexpected = unexpected.or(Some(&*decode_in_place(key))),
+            }
+        }
+        Ok(unexpected)
     }
 }
 
@@ -165,7 +198,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     fn deserialize_u64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
         let (negative, size) = self.integer()?;
         if negative && size > 1 << 63 {
-            return self.wrong_type("integer");
+            return Err(self.wrong_type("integer"));
         }
         visitor.visit_u64(if negative { size.wrapping_neg() } else { size })
     }
@@ -204,14 +237,11 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Raised> {
         let mut slots = Slots::default();
-        let unexpected = match &self.text {
-            Some([]) => None,
-            _ => sort(self.inside(b'{', "object")?, fields, &mut slots),
-        };
-        let slots = slots.iter_mut().zip(fields);
-        let value = visitor.visit_seq(Members { slots, at: self.at, slot: self.slot })?;
+        let unexpected = self.sort(fields, &mut slots)?;
+        let (slots, fields) = (slots.iter_mut(), fields.iter());
+        let value = visitor.visit_seq(Members { slots, fields, at: self.at, slot: self.slot })?;
         match unexpected {
-            Some(name) => self.slot.raise(Error::Unexpected(self.at, name)),
+            Some(name) => Err(self.slot.raise(&Error::Unexpected(self.at, name))),
             None => Ok(value),
         }
     }
@@ -222,21 +252,15 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Raised> {
-        // Unless something more exact is found, the type refuses this kind of value.
-        let refused = self.wrong_type(name);
-        match self.text.as_deref().and_then(<[u8]>::first) {
-            Some(b'"' | b'\'') => {
-                let word: &'de [u8] = self.string()?;
-                match words.iter().position(|known| known.as_bytes() == word) {
-                    Some(index) => visitor.visit_enum(Word(index as u32)),
-                    None => self.slot.raise(Error::BadValue(self.at, word)),
-                }
-            }
+        let found = match self.text.as_deref().and_then(<[u8]>::first) {
+            Some(b'"' | b'\'') => visitor.visit_enum(Word(self.word(words)?)),
             Some(b'0'..=b'9' | b'-') => visitor.visit_i64(self.signed()?),
             Some(b't' | b'f') => visitor.visit_bool(self.boolean()?),
-            Some(_) => refused,
-            None => self.slot.raise(Error::Missing(self.at)),
-        }
+            Some(_) => Err(Raised),
+            None => return Err(self.missing()),
+        };
+        // The type takes no value of this kind.
+        found.map_err(|Raised| self.wrong_type(name))
     }
 
     forward_to_deserialize_any! {
@@ -247,43 +271,32 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
 
 type Slots<'de> = [Option<&'de mut [u8]>; FIELDS_MAX];
 
-/// Puts the values of an object's declared members into their slots; returns the first undeclared name.
-fn sort<'de>(
-    mut inside: &'de mut [u8],
-    fields: &'static [&'static str],
-    slots: &mut Slots<'de>,
-) -> Option<&'de [u8]> {
-    let mut unexpected = None;
-    while let (Some([_, key @ .., _]), Some(value)) = (take(&mut inside), take(&mut inside)) {
-        let declared = fields.iter().position(|field| is_named(key, field));
-        match declared.and_then(|index| slots.get_mut(index)) {
-            Some(slot) => *slot = Some(value),
-            None => unexpected = unexpected.or(Some(&*decode_in_place(key))),
-        }
-    }
-    unexpected
-}
-
 /// The declared members of an object, in the order of the struct.
-struct Members<'de, 'e, I> {
-    slots: I,
+struct Members<'m, 'de, 'e> {
+    slots: core::slice::IterMut<'m, Option<&'de mut [u8]>>,
+    fields: core::slice::Iter<'static, &'static str>,
     at: Parameter,
     slot: &'e Slot<'de>,
 }
 
-impl<'s, 'de: 's, I> SeqAccess<'de> for Members<'de, '_, I>
-where
-    I: Iterator<Item = (&'s mut Option<&'de mut [u8]>, &'static &'static str)>,
-{
+impl<'de, 'e> Members<'_, 'de, 'e> {
+    /// The next member; behind the last one, and where one is missing, a value without text.
+    #[inline(never)]
+    fn next(&mut self) -> Value<'de, 'e> {
+        let text = self.slots.next().and_then(Option::take);
+        let name = self.fields.next().unwrap_or(&"");
+        Value { text, at: Parameter { name, ..self.at }, slot: self.slot }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
     type Error = Raised;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Raised> {
-        let Some((slot, name)) = self.slots.next() else { return Ok(None) };
-        let at = Parameter { name, ..self.at };
-        seed.deserialize(Value { text: slot.take(), at, slot: self.slot }).map(Some)
+        seed.deserialize(self.next()).map(Some)
     }
 }
 

@@ -92,6 +92,11 @@ fn hex4(bytes: Option<&[u8]>) -> Option<u32> {
     Some(code)
 }
 
+/// Whether a checked string has an escape in it.
+pub fn has_escape(text: &[u8]) -> bool {
+    first_escape(text).is_some()
+}
+
 /// Where the first backslash of a checked string is.
 fn first_escape(text: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -142,7 +147,7 @@ fn encode(code: u32, into: &mut [u8; 4]) -> &[u8] {
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
     key == name.as_bytes()
-        || key.contains(&b'\\') && Characters(key).eq(name.bytes().map(u32::from))
+        || has_escape(key) && Characters(key).eq(name.bytes().map(u32::from))
 }
 
 /// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as

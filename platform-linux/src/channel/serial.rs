@@ -1,20 +1,19 @@
 //! A serial line, set to pass bytes as they are.
 
 use super::Unopened;
-use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
+use linux_raw_sys::general as raw;
 use qga_core::Errno;
 use rustix::fs::OFlags;
-use rustix::termios::{OptionalActions, QueueSelector};
 
 const DEFAULT: &CStr = c"/dev/ttyS0";
 
 /// Opens the line, raw, and forgets what came before.
 pub fn open(path: Option<&'static CStr>) -> Result<Fd, Unopened> {
     let path = path.unwrap_or(DEFAULT);
-    raw(path).map_err(|errno| Unopened {
+    raw_line(path).map_err(|errno| Unopened {
         what: "cannot open the serial line",
         path,
         errno,
@@ -27,11 +26,21 @@ pub fn open(path: Option<&'static CStr>) -> Result<Fd, Unopened> {
     })
 }
 
-fn raw(path: &CStr) -> Result<Fd, Errno> {
+fn raw_line(path: &CStr) -> Result<Fd, Errno> {
     let line = sys::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)?;
-    let mut settings = rustix::termios::tcgetattr(&line).map_err(errno)?;
-    settings.make_raw();
-    rustix::termios::tcsetattr(&line, OptionalActions::Now, &settings).map_err(errno)?;
-    rustix::termios::tcflush(&line, QueueSelector::IFlush).map_err(errno)?;
+    let mut settings = sys::line_settings(&line)?;
+    // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first one.
+    settings.c_iflag &=
+        !(raw::IGNBRK | raw::BRKINT | raw::PARMRK | raw::ISTRIP | raw::INLCR | raw::IGNCR
+            | raw::ICRNL | raw::IXON);
+    settings.c_oflag &= !raw::OPOST;
+    settings.c_lflag &= !(raw::ECHO | raw::ECHONL | raw::ICANON | raw::ISIG | raw::IEXTEN);
+    settings.c_cflag = settings.c_cflag & !(raw::CSIZE | raw::PARENB) | raw::CS8;
+    for (index, value) in [(raw::VMIN, 1), (raw::VTIME, 0)] {
+        if let Some(control) = settings.c_cc.get_mut(index as usize) {
+            *control = value;
+        }
+    }
+    sys::set_line_settings(&line, &settings)?;
     Ok(line)
 }
