@@ -8,12 +8,11 @@
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
 //! the last is drained, so a client that does not read stops itself and nobody else.
 
-use crate::command::{Call, Poll, Reply, State, Table};
+use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
 use crate::json::check::check;
-use crate::json::text::decode_in_place;
 use crate::limits::WINDOW_BYTES_MIN;
 use crate::platform::{Level, Platform};
 use crate::request::{Envelope, Parts, envelope};
@@ -200,17 +199,22 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let Self { framer, window, state, .. } = self;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
-        let request = match check(text, &slot) {
-            Ok(()) => envelope(text, &slot),
-            Err(Raised) => Envelope { id: None, parts: Err(Raised) },
-        };
-        let id = request.id;
-        let Ok(parts) = request.parts else {
+        let (id, found) = understand::<P>(text, state.freezer.is_frozen(), &slot);
+        let Ok((row, arguments)) = found else {
             self.doing = refuse(window, &slot.get(), id, frame);
             return;
         };
+        if !state.freezer.is_frozen() {
+            platform.log(Level::Info, &[row.name, " called"]);
+        }
+        let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
-        let body = match call(platform, state, text, parts, window, &slot) {
+        let mut out = window.writer();
+        let call = Call { platform, state, arguments, slot: &slot, out: &mut out };
+        let reply = (row.run)(call);
+        let (full, len) = (out.is_full(), out.len());
+        window.keep(len);
+        let body = match reply {
             Ok(Reply::Value) => Body::Done,
             Ok(Reply::Rows(list)) => Body::Rows(Rows::new(list)),
             Ok(Reply::Bytes(read, handle, count)) => Body::Bytes(Bytes::new(read, handle, count)),
@@ -223,7 +227,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 return;
             }
         };
-        self.doing = Doing::Responding(body, Echo::new(id), frame);
+        self.doing = match full {
+            false => Doing::Responding(body, Echo::new(id), frame),
+            true => refuse(window, &Error::Text("reply larger than the window"), id, frame),
+        };
     }
 
     /// Writes the next window of the response, if there is one.
@@ -263,41 +270,29 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
     }
 }
 
-/// Finds the command, asks whether it may run, runs it.
+/// What a frame asks for: its `id`, the row of its command and the place of its arguments.
 #[inline(never)]
-fn call<'f, P: Platform, const WINDOW: usize>(
-    platform: &'f mut P,
-    state: &'f mut State<P>,
-    frame: &'f mut [u8],
-    parts: Parts,
-    window: &mut Window<WINDOW>,
+fn understand<'f, P: Platform>(
+    frame: &'f [u8],
+    frozen: bool,
     slot: &Slot<'f>,
-) -> Result<Reply<P>, Raised> {
-    let pieces = frame.get_disjoint_mut([parts.execute, parts.arguments]);
-    let Ok([name, arguments]) = pieces else {
-        return Err(slot.raise(&Error::Text("request not understood")));
-    };
-    let name = decode_in_place(name);
-    let Some(row) = Table::<P>::find(name) else {
-        return Err(slot.raise(&Error::CommandNotFound(name)));
-    };
-    let frozen = state.freezer.is_frozen();
-    if frozen && !row.while_frozen {
-        let why = "the agent is in frozen state";
-        return Err(slot.raise(&Error::CommandDisabled(row.name, why)));
+) -> (Option<Range<usize>>, Result<(&'static Row<P>, Range<usize>), Raised>) {
+    if let Err(raised) = check(frame, slot) {
+        return (None, Err(raised));
     }
-    if !frozen {
-        platform.log(Level::Info, &[row.name, " called"]);
-    }
-    let mut out = window.writer();
-    let call = Call { platform, state, arguments, slot, out: &mut out };
-    let reply = (row.run)(call)?;
-    let (full, len) = (out.is_full(), out.len());
-    window.keep(len);
-    if full {
-        return Err(slot.raise(&Error::Text("the reply is larger than the window")));
-    }
-    Ok(reply)
+    let Envelope { id, parts } = envelope(frame, slot);
+    let found = parts.and_then(|Parts { execute, arguments }| {
+        let name = frame.get(execute).unwrap_or(&[]);
+        match Table::<P>::find(name) {
+            None => Err(slot.raise(&Error::CommandNotFound(name))),
+            Some(row) if frozen && !row.while_frozen => {
+                let why = "the agent is in frozen state";
+                Err(slot.raise(&Error::CommandDisabled(row.name, why)))
+            }
+            Some(row) => Ok((row, arguments)),
+        }
+    });
+    (id, found)
 }
 
 /// Replaces whatever is in the window by the beginning of an error reply.

@@ -9,17 +9,39 @@ macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         impl Errno {
             $(#[doc = $text] pub const $name: Errno = Errno($number);)*
-
-            /// The text of strerror(3), or nothing for a number that no call of the agent returns.
-            pub fn text(self) -> Option<&'static str> {
-                match self.0 {
-                    $($number => Some($text),)*
-                    _ => None,
-                }
-            }
         }
+
+        /// The texts, one behind the other, in the order of their numbers.
+        const TEXTS: &str = concat!($($text),*);
+        const LENGTHS: &[(usize, usize)] = &[$(($number, $text.len())),*];
     };
 }
+
+impl Errno {
+    /// The text of strerror(3), or nothing for a number that no call of the agent returns.
+    pub fn text(self) -> Option<&'static str> {
+        let (start, end) = (STARTS.get(self.0 as usize)?, STARTS.get(self.0 as usize + 1)?);
+        TEXTS.get(usize::from(*start)..usize::from(*end)).filter(|text| !text.is_empty())
+    }
+}
+
+/// Where in [`TEXTS`] each number's text begins; it ends where the next number's begins. A table of
+/// references would take eight times the room.
+static STARTS: [u16; 132] = {
+    let mut starts = [0; 132];
+    let (mut at, mut entry, mut number) = (0, 0, 0);
+    while number < starts.len() {
+        starts[number] = at as u16;
+        if entry < LENGTHS.len() && LENGTHS[entry].0 == number {
+            at += LENGTHS[entry].1;
+            entry += 1;
+        }
+        number += 1;
+    }
+    // The numbers below are in ascending order, and the table ends behind the last.
+    assert!(entry == LENGTHS.len() && at == TEXTS.len());
+    starts
+};
 
 errnos! {
     PERM = 1, "Operation not permitted";

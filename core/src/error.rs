@@ -4,8 +4,9 @@
 //! the QGA error reply. Where a client could match a text it is the reference's, letter for letter.
 
 use crate::errno::Errno;
+use crate::json::text::Characters;
 use crate::json::write::Writer;
-use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
+use crate::limits::{DEPTH_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
 use core::cell::Cell;
 use core::fmt::Display;
 
@@ -59,12 +60,12 @@ pub enum Error<'a> {
     NotAnObject,
     /// A member of the request has the wrong type: which, and what it must be.
     MemberType(&'static str, &'static str),
-    /// The request has a member that QMP does not know.
+    /// The request has a member that QMP does not know: its name as written between the quotes.
     MemberUnexpected(&'a [u8]),
     /// The request names no command.
     MemberMissing,
 
-    /// No such command in this agent.
+    /// No such command in this agent: its name as written between the quotes.
     CommandNotFound(&'a [u8]),
     /// The command exists and may not be used now: why.
     CommandDisabled(&'static str, &'static str),
@@ -73,7 +74,8 @@ pub enum Error<'a> {
     Missing(Parameter),
     /// An argument has the wrong type: what it must be.
     WrongType(Parameter, &'static str),
-    /// An argument that the command does not have; the parameter names the object that it stands in.
+    /// An argument that the command does not have, as written between its quotes; the parameter names the
+    /// object that it stands in.
     Unexpected(Parameter, &'a [u8]),
     /// An enumeration has no such word.
     BadValue(Parameter, &'a [u8]),
@@ -99,7 +101,7 @@ pub enum Error<'a> {
     /// A sentence that says all.
     Text(&'static str),
     /// What failed, and an account of everything that was tried.
-    Tried(&'static str, &'a str),
+    Tried(&'static str, &'a [u8]),
 }
 
 impl Error<'_> {
@@ -137,9 +139,9 @@ impl Error<'_> {
             Error::MemberType(member, must) => {
                 pieces(out, &["QMP input member '", member, "' must be ", must]);
             }
-            Error::MemberUnexpected(name) => around(out, "QMP input member '", name, "' is unexpected"),
+            Error::MemberUnexpected(name) => named(out, "QMP input member '", name, "' is unexpected"),
             Error::MemberMissing => out.ascii("QMP input lacks member 'execute'"),
-            Error::CommandNotFound(name) => around(out, "The command ", name, " has not been found"),
+            Error::CommandNotFound(name) => named(out, "The command ", name, " has not been found"),
             Error::CommandDisabled(name, why) => {
                 pieces(out, &["Command ", name, " has been disabled: ", why]);
             }
@@ -156,7 +158,7 @@ impl Error<'_> {
             Error::Unexpected(parameter, name) => {
                 out.ascii("Parameter '");
                 parameter.write_list(out, "].");
-                around(out, "", name, "' is unexpected");
+                named(out, "", name, "' is unexpected");
             }
             Error::BadValue(parameter, value) => {
                 out.ascii("Parameter '");
@@ -186,7 +188,10 @@ impl Error<'_> {
                 reason(out, *errno);
             }
             Error::Text(text) => out.ascii(text),
-            Error::Tried(what, account) => pieces(out, &[what, ": ", account]),
+            Error::Tried(what, account) => {
+                pieces(out, &[what, ": "]);
+                out.text(account);
+            }
         }
     }
 }
@@ -203,13 +208,23 @@ fn around(out: &mut Writer<'_>, before: &str, subject: &[u8], after: &str) {
     out.ascii(after);
 }
 
+/// As [`around`], for a name that is escaped as in the request.
+fn named(out: &mut Writer<'_>, before: &str, name: &[u8], after: &str) {
+    out.ascii(before);
+    for character in Characters(name).take(SUBJECT_BYTES_MAX) {
+        out.character(character);
+    }
+    out.ascii(after);
+}
+
 fn numbered(out: &mut Writer<'_>, before: &str, number: i64, after: &str) {
     out.ascii(before);
     out.integer(number);
     out.ascii(after);
 }
 
-fn reason(out: &mut Writer<'_>, errno: Errno) {
+/// Writes why a call failed.
+pub fn reason(out: &mut Writer<'_>, errno: Errno) {
     match errno.text() {
         Some(text) => out.ascii(text),
         None => numbered(out, "Unknown error ", i64::from(errno.0), ""),

@@ -12,9 +12,9 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::mark::{self, Head, Phase, Row, RowState};
-use crate::mountinfo::{Lines, Mount, unescape};
+use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
-use embedded_io::{Seek, SeekFrom};
+use embedded_io::{Read, Seek, SeekFrom};
 use heapless::Vec;
 
 const TABLE: &str = "failed to read the mount table";
@@ -174,8 +174,7 @@ impl<F> Freezer<F> {
             entry.frozen = state == RowState::Frozen;
             mark::set_row(&mut mark, entry.row, state);
         }
-        self.entries.retain(|entry| entry.frozen);
-        let count = self.entries.len() as i64;
+        let count = self.entries.iter().filter(|entry| entry.frozen).count() as i64;
         if count == 0 {
             self.forget(platform);
         } else {
@@ -212,43 +211,46 @@ impl<F> Freezer<F> {
         mark: &mut P::Mark,
     ) -> Result<(), Failure> {
         let marked = |errno| Failure::Plain(MARK, errno);
-        let tabled = |errno| Failure::Plain(TABLE, errno);
         let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
         mark::write_head(mark, &boot).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
-        let table = platform.mounts().map_err(tabled)?;
-        let mut lines = Lines::new(table, b'\n', &mut self.line);
-        while let Some((line, _)) = lines.next().map_err(tabled)? {
-            let Some(mount) = Mount::parse(line) else { continue };
-            let Some(device) = superblock(platform, mount.device, mount.kind, mount.source) else {
-                continue;
-            };
-            if self.entries.iter().any(|entry| entry.device == device) {
-                continue;
+        let Self { entries, subject, line, .. } = self;
+        let mut failure = None;
+        each_local(platform, line, &mut |platform, mount| {
+            if entries.iter().any(|entry| entry.device == mount.superblock) {
+                return true;
             }
-            let path = unescape(mount.mountpoint);
-            let opened = match platform.inspect(path) {
-                Ok(inode) if inode.plain && reaches(mount.device, inode.on) => {
-                    platform.open_mount(path).map(|filesystem| (filesystem, inode.on))
+            let opened = match platform.inspect(mount.path) {
+                Ok(inode) if inode.plain && mount.is_on(inode.on) => {
+                    platform.open_mount(mount.path).map(|filesystem| (filesystem, inode.on))
                 }
                 // Another mount covers the place: this one cannot be reached by its path.
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => continue,
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return true,
                 Err(errno) => Err(errno),
             };
-            let (filesystem, on) = match opened {
-                Ok(opened) => opened,
+            failure = match opened {
+                Ok((filesystem, on)) => {
+                    let text = Row { state: RowState::Listed, on, path: mount.path };
+                    let entry =
+                        Entry { device: mount.superblock, filesystem, row, frozen: false };
+                    match (text.append(mark), entries.push(entry)) {
+                        (Ok(length), Ok(())) => {
+                            row += length;
+                            None
+                        }
+                        (Err(errno), _) => Some(Failure::Plain(MARK, errno)),
+                        (_, Err(_)) => Some(Failure::TooMany),
+                    }
+                }
                 Err(errno) => {
-                    self.subject = mark::shown(path);
-                    return Err(Failure::On("failed to open", errno));
+                    *subject = mark::shown(mount.path);
+                    Some(Failure::On("failed to open", errno))
                 }
             };
-            let text = Row { state: RowState::Listed, on, path };
-            let length = text.append(mark).map_err(marked)?;
-            let entry = Entry { device, filesystem, row, frozen: false };
-            self.entries.push(entry).map_err(|_| Failure::TooMany)?;
-            row += length;
-        }
-        Ok(())
+            failure.is_none()
+        })
+        .map_err(|errno| Failure::Plain(TABLE, errno))?;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Thaws what this agent froze.
@@ -280,7 +282,6 @@ impl<F> Freezer<F> {
                 mark::set_row(mark, entry.row, RowState::NotOurs);
             }
         }
-        self.entries.retain(|entry| entry.frozen);
         self.thawed(platform, count, stuck)
     }
 
@@ -290,7 +291,7 @@ impl<F> Freezer<F> {
         platform: &mut P,
         mut mark: P::Mark,
     ) -> Result<i64, Failure> {
-        let unsure = last_listed(&mut mark, &mut self.line);
+        let unsure = platform.open_mark().ok().and_then(|mark| last_listed(mark, &mut self.line));
         let mut notes = platform.open_mark().ok();
         if let Some(notes) = &mut notes {
             mark::set_phase(notes, Phase::Thawing);
@@ -299,8 +300,10 @@ impl<F> Freezer<F> {
         rewound.map_err(|errno| Failure::Plain("failed to read the frozen mark", errno))?;
         let (mut count, mut stuck) = (0, None);
         let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
-        while let Ok(Some((line, at))) = lines.next() {
-            let at = at + mark::HEAD_BYTES as u64;
+        let mut next = mark::HEAD_BYTES as u64;
+        while let Ok(Some(line)) = lines.next() {
+            let at = next;
+            next += line.len() as u64 + 1;
             let Some(row) = Row::parse(line) else { continue };
             // Freezing went from the last row to the first: of those without a result only the last one
             // can have been frozen before the agent was killed.
@@ -331,24 +334,20 @@ impl<F> Freezer<F> {
         &mut self,
         platform: &mut P,
     ) -> Result<i64, Failure> {
-        let tabled = |errno| Failure::Plain(TABLE, errno);
-        let table = platform.mounts().map_err(tabled)?;
-        let mut lines = Lines::new(table, b'\n', &mut self.line);
         let mut count = 0;
-        while let Some((line, _)) = lines.next().map_err(tabled)? {
-            let Some(mount) = Mount::parse(line) else { continue };
-            let local = superblock(platform, mount.device, mount.kind, mount.source);
-            let path = unescape(mount.mountpoint);
-            if local.is_none() || !platform.inspect(path).is_ok_and(|inode| inode.plain) {
-                continue;
+        each_local(platform, &mut self.line, &mut |platform, mount| {
+            if platform.inspect(mount.path).is_ok_and(|inode| inode.plain)
+                && let Ok(filesystem) = platform.open_mount(mount.path)
+            {
+                let mut thawed = false;
+                while platform.thaw(&filesystem).is_ok() {
+                    thawed = true;
+                }
+                count += i64::from(thawed);
             }
-            let Ok(filesystem) = platform.open_mount(path) else { continue };
-            let mut thawed = false;
-            while platform.thaw(&filesystem).is_ok() {
-                thawed = true;
-            }
-            count += i64::from(thawed);
-        }
+            true
+        })
+        .map_err(|errno| Failure::Plain(TABLE, errno))?;
         Ok(count)
     }
 
@@ -391,30 +390,6 @@ const TOO_MANY: Error<'static> =
     Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");
 const _: () = assert!(FROZEN_MAX == 512);
 
-/// What tells a local filesystem's superblock from others; nothing for network and virtual ones. btrfs
-/// numbers each subvolume by itself, so there it is the device below.
-fn superblock<P: Freeze>(
-    platform: &mut P,
-    device: Device,
-    kind: &[u8],
-    source: &mut [u8],
-) -> Option<Device> {
-    match device.major() {
-        0 if kind == b"btrfs" => platform
-            .inspect(unescape(source))
-            .ok()
-            .map(|inode| inode.is)
-            .filter(|is| is.major() != 0),
-        0 => None,
-        _ => Some(device),
-    }
-}
-
-/// Whether a path on superblock `on` is on the mount of `device` (btrfs' subvolumes cannot be told apart).
-fn reaches(device: Device, on: Device) -> bool {
-    device.major() == 0 || device == on
-}
-
 /// Thaws the filesystem at `path` if it still is the one of superblock `on`. Whether it was frozen.
 fn thaw_path<P: Freeze>(platform: &mut P, path: &[u8], on: Device) -> Result<bool, Errno> {
     if platform.inspect(path)?.on != on {
@@ -429,16 +404,15 @@ fn thaw_path<P: Freeze>(platform: &mut P, path: &[u8], on: Device) -> Result<boo
 }
 
 /// Where the last row without a result begins.
-fn last_listed<M>(mark: &mut M, buffer: &mut [u8]) -> Option<u64>
-where
-    M: embedded_io::Read<Error = Errno>,
-{
-    let mut last = None;
+fn last_listed<M: Read<Error = Errno> + Seek>(mut mark: M, buffer: &mut [u8]) -> Option<u64> {
+    mark.seek(SeekFrom::Start(mark::HEAD_BYTES as u64)).ok()?;
+    let (mut last, mut next) = (None, mark::HEAD_BYTES as u64);
     let mut lines = Lines::new(mark, mark::ROW_END, buffer);
-    while let Ok(Some((line, at))) = lines.next() {
+    while let Ok(Some(line)) = lines.next() {
         if Row::parse(line).is_some_and(|row| row.state == RowState::Listed) {
-            last = Some(at + mark::HEAD_BYTES as u64);
+            last = Some(next);
         }
+        next += line.len() as u64 + 1;
     }
     last
 }

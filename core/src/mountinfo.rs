@@ -3,7 +3,7 @@
 
 use crate::errno::Errno;
 use crate::frame::shift_down;
-use crate::platform::Device;
+use crate::platform::{Device, Freeze};
 use embedded_io::Read;
 
 /// Lines of a text of any length through a buffer of a fixed one. A line longer than the buffer comes cut.
@@ -15,27 +15,23 @@ pub struct Lines<'b, R> {
     /// The unread part of the buffer.
     start: usize,
     end: usize,
-    /// How far into the text the line given out last begins.
-    position: u64,
-    /// Length of the line given out last, its end included.
-    last: u64,
 }
 
 impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
     /// The lines that `reader` gives, each ended by `end_byte`, through `buffer`.
     pub fn new(reader: R, end_byte: u8, buffer: &'b mut [u8]) -> Self {
-        Lines { reader, buffer, end_byte, start: 0, end: 0, position: 0, last: 0 }
+        Lines { reader, buffer, end_byte, start: 0, end: 0 }
     }
 
-    /// The next line, without its end, and where in the text it begins. Errors: those of the reader.
-    pub fn next(&mut self) -> Result<Option<(&mut [u8], u64)>, Errno> {
-        self.position += self.last;
+    /// The next line, without its end. Errors: those of the reader.
+    #[inline(never)]
+    pub fn next(&mut self) -> Result<Option<&mut [u8]>, Errno> {
         let mut searched = 0;
         loop {
             let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
             let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
             if let Some(length) = found.map(|at| at + searched) {
-                return Ok(self.give(length, length as u64 + 1));
+                return Ok(self.give(length));
             }
             searched = unread.len();
             if self.start > 0 {
@@ -44,23 +40,22 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
             let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
             if free.is_empty() {
                 let length = self.end;
-                let beyond = self.skip_line()?;
-                return Ok(self.give(length, length as u64 + beyond));
+                self.skip_line()?;
+                return Ok(self.give(length));
             }
             match retry(|| self.reader.read(free))? {
                 0 if searched == 0 => return Ok(None),
-                0 => return Ok(self.give(searched, searched as u64)),
+                0 => return Ok(self.give(searched)),
                 len => self.end = (self.end + len).min(self.buffer.len()),
             }
         }
     }
 
-    /// Gives a line of `length` bytes out, which takes `used` bytes of the text.
-    fn give(&mut self, length: usize, used: u64) -> Option<(&mut [u8], u64)> {
+    /// Gives a line of `length` bytes out.
+    fn give(&mut self, length: usize) -> Option<&mut [u8]> {
         let start = self.start;
         self.start = (start + length + 1).min(self.end);
-        self.last = used;
-        Some((self.buffer.get_mut(start..start + length)?, self.position))
+        self.buffer.get_mut(start..start + length)
     }
 
     /// Moves the unread part to the front.
@@ -71,15 +66,12 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
         self.end = len;
     }
 
-    /// Reads past the end of an overlong line, whose beginning fills the buffer; says how many bytes.
-    fn skip_line(&mut self) -> Result<u64, Errno> {
-        let mut skipped = 0;
+    /// Reads past the end of an overlong line, whose beginning fills the buffer.
+    fn skip_line(&mut self) -> Result<(), Errno> {
         loop {
             let mut byte = [0];
-            let len = retry(|| self.reader.read(&mut byte))?;
-            skipped += len as u64;
-            if len == 0 || byte == [self.end_byte] {
-                return Ok(skipped);
+            if retry(|| self.reader.read(&mut byte))? == 0 || byte == [self.end_byte] {
+                return Ok(());
             }
         }
     }
@@ -122,6 +114,50 @@ impl<'l> Mount<'l> {
         let source = optional.next().unwrap_or(&mut []);
         Some(Mount { device, mountpoint, kind, source })
     }
+}
+
+/// A mounted local filesystem.
+pub struct Local<'l> {
+    /// Tells superblocks apart. btrfs numbers each subvolume by itself, so there it is the device below.
+    pub superblock: Device,
+    /// The number in the table.
+    device: Device,
+    /// Where it is mounted.
+    pub path: &'l [u8],
+}
+
+impl Local<'_> {
+    /// Whether a path on superblock `on` is on this mount (btrfs' subvolumes cannot be told apart).
+    pub fn is_on(&self, on: Device) -> bool {
+        self.device.major() == 0 || self.device == on
+    }
+}
+
+/// What to do with each mount; `false` to go no further.
+pub type Visit<'v, P> = &'v mut dyn FnMut(&mut P, Local<'_>) -> bool;
+
+/// Visits every mount of a local filesystem, in mount order; network and virtual filesystems have no device and
+/// are left out. `buffer` holds a line. Errors: the table cannot be read.
+pub fn each_local<P: Freeze>(
+    platform: &mut P,
+    buffer: &mut [u8],
+    visit: Visit<'_, P>,
+) -> Result<(), Errno> {
+    let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
+    while let Some(line) = lines.next()? {
+        let Some(Mount { device, mountpoint, kind, source }) = Mount::parse(line) else { continue };
+        let superblock = match device.major() {
+            0 if kind == b"btrfs" => platform.inspect(unescape(source)).map(|inode| inode.is),
+            _ => Ok(device),
+        };
+        if let Ok(superblock) = superblock
+            && superblock.major() != 0
+            && !visit(platform, Local { superblock, device, path: unescape(mountpoint) })
+        {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// `major:minor` in decimal.

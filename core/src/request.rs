@@ -1,8 +1,8 @@
 //! The envelope of a request: a checked frame in, the places of `execute`, `arguments` and `id` in it out,
-//! or what is wrong, in the reference's order. Source: qemu, docs/interop/qmp-spec, "Issuing Commands".
+//! or what is wrong. Source: qemu, docs/interop/qmp-spec, "Issuing Commands".
 
 use crate::error::{Error, Raised, Slot};
-use crate::json::lexer::{Found, Lexer, Token};
+use crate::json::lexer::next_value;
 use crate::json::text::is_named;
 use core::ops::Range;
 
@@ -24,77 +24,51 @@ pub struct Parts {
     pub arguments: Range<usize>,
 }
 
+const NAMES: [&str; 3] = ["id", "execute", "arguments"];
+
 /// Finds the members of the request in `frame`, which [`crate::json::check`] has passed. What is wrong is
 /// put into `slot`.
 pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
-    let mut members = Members { frame, lexer: Lexer::new(), at: 0 };
-    if members.token() != Some(Token::ObjectOpen) {
+    if frame.first() != Some(&b'{') {
         return Envelope { id: None, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
-    let (mut id, mut execute, mut arguments, mut wrong) = (None, None, 0..0, None);
-    while let Some((key, value)) = members.next() {
-        let first = frame.get(value.start);
-        let fault = if is_named(key, "id") {
-            id = Some(value);
-            None
-        } else if is_named(key, "execute") {
-            execute = Some(value.start + 1..value.end.saturating_sub(1));
-            let quoted = matches!(first, Some(b'"' | b'\''));
-            (!quoted).then_some(Error::MemberType("execute", "a string"))
-        } else if is_named(key, "arguments") {
-            arguments = value;
-            (first != Some(&b'{')).then_some(Error::MemberType("arguments", "an object"))
-        } else {
-            Some(Error::MemberUnexpected(key))
-        };
-        wrong = wrong.or(fault);
+    let mut places = [None, None, None];
+    let (mut unexpected, mut at) = (None, 1);
+    while let Some(key) = next_value(frame, at)
+        && let Some(value) = next_value(frame, key.end)
+    {
+        at = value.end;
+        let name = frame.get(key.start + 1..key.end - 1).unwrap_or(&[]);
+        let known = NAMES.iter().position(|known| is_named(name, known));
+        match known.and_then(|index| places.get_mut(index)) {
+            Some(place) => *place = Some(value),
+            None => unexpected = unexpected.or(Some(name)),
+        }
     }
-    let parts = match (wrong, execute) {
-        (Some(error), _) => Err(slot.raise(&error)),
-        (None, None) => Err(slot.raise(&Error::MemberMissing)),
-        (None, Some(execute)) => Ok(Parts { execute, arguments }),
-    };
-    Envelope { id, parts }
+    let [id, execute, arguments] = places;
+    let parts = parts(frame, execute, arguments, unexpected);
+    Envelope { id, parts: parts.map_err(|error| slot.raise(&error)) }
 }
 
-/// The members of the outermost object.
-struct Members<'f> {
+fn parts<'f>(
     frame: &'f [u8],
-    lexer: Lexer,
-    at: usize,
-}
-
-impl<'f> Members<'f> {
-    fn token(&mut self) -> Option<Token> {
-        match self.lexer.next(self.frame, &mut self.at) {
-            Found::Token(token) => Some(token),
-            _ => None,
-        }
+    execute: Option<Range<usize>>,
+    arguments: Option<Range<usize>>,
+    unexpected: Option<&'f [u8]>,
+) -> Result<Parts, Error<'f>> {
+    if let Some(execute) = &execute
+        && !matches!(frame.get(execute.start), Some(b'"' | b'\''))
+    {
+        return Err(Error::MemberType("execute", "a string"));
     }
-
-    /// The next key, between its quotes, and where its value is.
-    fn next(&mut self) -> Option<(&'f [u8], Range<usize>)> {
-        let mut token = self.token()?;
-        if token == Token::Comma {
-            token = self.token()?;
-        }
-        if token != Token::String {
-            return None;
-        }
-        let key = self.frame.get(self.lexer.start + 1..self.at.saturating_sub(1))?;
-        self.token()?;
-        let mut depth = 0u32;
-        let mut start = None;
-        loop {
-            match self.token()? {
-                Token::ObjectOpen | Token::ArrayOpen => depth += 1,
-                Token::ObjectClose | Token::ArrayClose => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            let start = *start.get_or_insert(self.lexer.start);
-            if depth == 0 {
-                return Some((key, start..self.at));
-            }
-        }
+    if let Some(arguments) = &arguments
+        && frame.get(arguments.start) != Some(&b'{')
+    {
+        return Err(Error::MemberType("arguments", "an object"));
     }
+    if let Some(name) = unexpected {
+        return Err(Error::MemberUnexpected(name));
+    }
+    let execute = execute.ok_or(Error::MemberMissing)?;
+    Ok(Parts { execute: execute.start + 1..execute.end - 1, arguments: arguments.unwrap_or(0..0) })
 }

@@ -6,14 +6,13 @@
 //! Nothing here waits: [`Shutdown::poll`] says when to ask again.
 
 use crate::errno::Errno;
-use crate::error::Error;
+use crate::error::{Error, reason};
 use crate::json::write::Writer;
 use crate::limits::{
     SHUTDOWN_HELPER_MS_MAX, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
 };
-use crate::mountinfo::{Lines, Mount, unescape};
+use crate::mountinfo::each_local;
 use crate::platform::{Clock, Exit, Freeze, InitSystem, Mode, Power, Signal};
-use heapless::String;
 
 /// How work that takes longer is getting on.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,20 +40,22 @@ enum Stage {
 pub struct Shutdown {
     stage: Stage,
     mode: Mode,
-    account: String<SHUTDOWN_REPORT_BYTES_MAX>,
+    account_len: usize,
+    account: [u8; SHUTDOWN_REPORT_BYTES_MAX],
 }
 
 impl Shutdown {
     /// None under way.
     pub const fn new() -> Self {
-        Shutdown { stage: Stage::Program(0), mode: Mode::Powerdown, account: String::new() }
+        let account = [0; SHUTDOWN_REPORT_BYTES_MAX];
+        Shutdown { stage: Stage::Program(0), mode: Mode::Powerdown, account_len: 0, account }
     }
 
     /// Begins one.
     pub fn begin(&mut self, mode: Mode) {
         self.stage = Stage::Program(0);
         self.mode = mode;
-        self.account.clear();
+        self.account_len = 0;
     }
 
     /// Goes on with it; `line` is room for a line of the mount table.
@@ -82,9 +83,7 @@ impl Shutdown {
                 Next::Stage(stage) => self.stage = stage,
                 Next::Wait(until) => return Progress::Wait(until),
                 Next::Works => return Progress::Done(Ok(())),
-                Next::Refused => {
-                    return Progress::Done(Err(Error::Tried("failed to shutdown", &self.account)));
-                }
+                Next::Refused => return self.failed(),
             }
         }
     }
@@ -144,23 +143,16 @@ impl Shutdown {
         Next::Stage(Stage::Ending(platform.now_ms().saturating_add(SHUTDOWN_TERM_MS)))
     }
 
-    /// Adds a line to the account; what does not fit is cut.
+    /// Adds a line to the account; what does not fit is left out.
     fn note(&mut self, who: &str, because: Because<'_>) {
-        let mut bytes = [0; 256];
-        let mut out = Writer::new(&mut bytes);
-        if !self.account.is_empty() {
+        let mut out = Writer::after(&mut self.account, self.account_len);
+        if !out.is_empty() {
             out.ascii("; ");
         }
         out.ascii(who);
         out.ascii(": ");
         match because {
-            Because::Errno(errno) => match errno.text() {
-                Some(text) => out.ascii(text),
-                None => {
-                    out.ascii("error ");
-                    out.unsigned(u64::from(errno.0));
-                }
-            },
+            Because::Errno(errno) => reason(&mut out, errno),
             Because::Text(text) => out.ascii(text),
             Because::Exit(exit, output) => {
                 let (word, number) = match exit {
@@ -169,18 +161,19 @@ impl Shutdown {
                 };
                 out.ascii(word);
                 out.unsigned(u64::from(number));
-                let output = output.trim_ascii();
-                if !output.is_empty() {
+                if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
                     out.ascii(", it said: ");
-                    for &byte in output {
-                        out.raw(&[if byte.is_ascii_graphic() { byte } else { b' ' }]);
-                    }
+                    out.raw(output.get(..=last).unwrap_or(output));
                 }
             }
         }
-        for &byte in out.written() {
-            let _ = self.account.push(char::from(byte));
-        }
+        self.account_len = out.len();
+    }
+
+    /// The reply when nothing worked.
+    fn failed(&self) -> Progress<'_> {
+        let account = self.account.get(..self.account_len).unwrap_or(&[]);
+        Progress::Done(Err(Error::Tried("failed to shutdown", account)))
     }
 }
 
@@ -233,24 +226,15 @@ fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
     platform.sync();
     // The table lists outer mounts first and has no end to begin at, so each pass takes what is free by
     // then. A pass that frees nothing is the last.
-    while each_local_mount(platform, line, |platform, path| platform.unmount(path).is_ok()) {}
-    each_local_mount(platform, line, |platform, path| platform.remount_read_only(path).is_ok());
-}
-
-fn each_local_mount<P: Freeze>(
-    platform: &mut P,
-    line: &mut [u8],
-    mut act: impl FnMut(&mut P, &[u8]) -> bool,
-) -> bool {
-    let Ok(table) = platform.mounts() else { return false };
-    let mut lines = Lines::new(table, b'\n', line);
-    let mut any = false;
-    while let Ok(Some((line, _))) = lines.next() {
-        if let Some(mount) = Mount::parse(line)
-            && (mount.device.major() != 0 || mount.kind == b"btrfs")
-        {
-            any |= act(platform, unescape(mount.mountpoint));
-        }
+    let mut freed = true;
+    while core::mem::take(&mut freed) {
+        let _ = each_local(platform, line, &mut |platform, mount| {
+            freed |= platform.unmount(mount.path).is_ok();
+            true
+        });
     }
-    any
+    let _ = each_local(platform, line, &mut |platform, mount| {
+        let _ = platform.remount_read_only(mount.path);
+        true
+    });
 }

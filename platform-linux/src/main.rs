@@ -9,7 +9,7 @@ use qga_core::{Agent, Errno};
 use qga_linux::options::{self, Command, Options, USAGE, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::Linux;
-use qga_linux::print::{Line, STDERR, STDOUT};
+use qga_linux::print::{STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, run};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
@@ -106,30 +106,27 @@ fn print(text: &str) -> i32 {
 }
 
 fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> i32 {
-    let mut line = Line::new();
-    line.text("qga: ").text(what);
-    if let Some(path) = path {
-        line.text(" ").bytes(path.to_bytes());
-    }
-    line.text(": ").errno(errno).write(STDERR);
+    complain(what, path.map_or(b"", CStr::to_bytes), errno, "");
     1
 }
 
 fn explain(wrong: &Wrong) -> i32 {
-    let mut line = Line::new();
-    line.text("qga: ");
-    match wrong {
-        Wrong::Unknown(word) => line.text("unknown option '").bytes(word).text("'"),
-        Wrong::Ambiguous(word) => line.text("ambiguous option '").bytes(word).text("'"),
-        Wrong::NoValue(name) => line.text("option --").text(name).text(" needs a value"),
-        Wrong::HasValue(name) => line.text("option --").text(name).text(" takes no value"),
-        Wrong::Method(word) => line
-            .text("unknown method '")
-            .bytes(word)
-            .text("': virtio-serial, isa-serial and unix-listen are known"),
-        Wrong::NoPath(method) => line.text("method ").text(method).text(" needs a path (-p)"),
+    let (before, word, after): (_, &[u8], _) = match *wrong {
+        Wrong::Unknown(word) => ("unknown option '", word, "'"),
+        Wrong::Ambiguous(word) => ("ambiguous option '", word, "'"),
+        Wrong::NoValue(name) => ("option --", name.as_bytes(), " needs a value"),
+        Wrong::HasValue(name) => ("option --", name.as_bytes(), " takes no value"),
+        Wrong::Method(word) => {
+            let known = "': virtio-serial, isa-serial and unix-listen are known";
+            ("unknown method '", word, known)
+        }
+        Wrong::NoPath(method) => ("method ", method.as_bytes(), " needs a path (-p)"),
     };
-    line.text(", see qga --help").write(STDERR);
+    line(STDERR, |out| {
+        for piece in [b"qga: ", before.as_bytes(), word, after.as_bytes(), b", see qga --help"] {
+            out.raw(piece);
+        }
+    });
     1
 }
 

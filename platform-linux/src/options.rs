@@ -149,6 +149,12 @@ pub fn parse(mut words: Words) -> Result<Command, Wrong> {
     Ok(Command::Run(options))
 }
 
+static METHODS: [(&str, Method); 3] = [
+    ("virtio-serial", Method::VirtioSerial),
+    ("isa-serial", Method::IsaSerial),
+    ("unix-listen", Method::UnixListen),
+];
+
 fn apply(
     options: &mut Options,
     option: Known,
@@ -156,12 +162,9 @@ fn apply(
 ) -> Result<Option<Command>, Wrong> {
     match option.short {
         b'm' => {
-            options.method = match value.map_or(&b""[..], CStr::to_bytes) {
-                b"virtio-serial" => Method::VirtioSerial,
-                b"isa-serial" => Method::IsaSerial,
-                b"unix-listen" => Method::UnixListen,
-                other => return Err(Wrong::Method(other)),
-            }
+            let name = value.map_or(&b""[..], CStr::to_bytes);
+            let known = METHODS.iter().find(|(known, _)| known.as_bytes() == name);
+            options.method = known.ok_or(Wrong::Method(name))?.1;
         }
         b'p' => options.path = value,
         b't' => options.state_dir = value,
@@ -189,8 +192,9 @@ fn long(name: &'static [u8], word: &'static [u8]) -> Result<Known, Wrong> {
 
 /// The rest of `word` from byte `at` on.
 fn behind(word: &'static CStr, at: usize) -> &'static CStr {
-    let rest = word.to_bytes_with_nul().get(at..).unwrap_or(&[0]);
-    CStr::from_bytes_with_nul(rest).unwrap_or(c"")
+    let at = at.min(word.count_bytes());
+    // SAFETY: `at` is at most the place of the NUL, so the rest ends with it too.
+    unsafe { CStr::from_ptr(word.as_ptr().wrapping_add(at)) }
 }
 
 /// The words of the command line.

@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Moved, Ready, Unopened, poll};
 use crate::options::Options;
 use crate::platform::Linux;
-use crate::print::{Line, STDERR};
+use crate::print::complain;
 use crate::signals::{Signal, Signals};
 use qga_core::platform::{Clock, Level, Log};
 use qga_core::{Agent, Errno, Step};
@@ -41,7 +41,10 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
                     }
                 }
             },
-            Err(unopened) if !retry => return report(&unopened),
+            Err(Unopened { what, path, errno, hint }) if !retry => {
+                complain(what, path.to_bytes(), errno, hint);
+                return 1;
+            }
             Err(unopened) => {
                 // Said once, when the first try fails; the log has the others.
                 if linux.verbose && !agent.is_frozen() {
@@ -153,15 +156,4 @@ fn give_back(agent: &mut LinuxAgent) {
             rustix::mm::madvise(start.wrapping_add(skip).cast(), len, Advice::LinuxDontNeed)
         };
     }
-}
-
-fn report(unopened: &Unopened) -> i32 {
-    let mut line = Line::new();
-    line.text("qga: ").text(unopened.what).text(" ").bytes(unopened.path.to_bytes());
-    line.text(": ").errno(unopened.errno);
-    if !unopened.hint.is_empty() {
-        line.text(" (").text(unopened.hint).text(")");
-    }
-    line.write(STDERR);
-    1
 }

@@ -13,7 +13,7 @@ pub mod sync;
 use crate::error::{Error, Raised, Slot};
 use crate::freezer::Freezer;
 use crate::handle::Handles;
-use crate::json::{read, write::Writer};
+use crate::json::{read, text::is_named, write::Writer};
 use crate::platform::{Files, Freeze, Platform, Power};
 use crate::response::{List, RETURN, ReadBytes};
 use crate::shutdown::{Progress, Shutdown};
@@ -72,9 +72,9 @@ impl<P: Platform> Table<P> {
             run: |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments)) },
     ];
 
-    /// The row of a command that this guest offers.
+    /// The row of a command that this guest offers, by its name as written between the quotes.
     pub fn find(name: &[u8]) -> Option<&'static Row<P>> {
-        Self::ROWS.iter().find(|row| row.offered && row.name.as_bytes() == name)
+        Self::ROWS.iter().find(|row| row.offered && is_named(name, row.name))
     }
 }
 

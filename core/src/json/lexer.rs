@@ -6,6 +6,7 @@
 //! no control characters in strings; 0xFF resets (guest-sync-delimited in the QGA schema).
 
 use super::text::plain_prefix;
+use core::ops::Range;
 
 /// What a token is, by its first byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,6 +177,26 @@ impl Lexer {
 impl Default for Lexer {
     fn default() -> Self {
         Lexer::new()
+    }
+}
+
+/// Where the next value of a checked text is, at `from` or behind, commas and colons skipped; nothing at the
+/// end of an array or object.
+pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let (mut lexer, mut at) = (Lexer::new(), from);
+    let (mut depth, mut start) = (0u32, None);
+    loop {
+        match lexer.next(text, &mut at) {
+            Found::Token(Token::Comma | Token::Colon) if start.is_none() => continue,
+            Found::Token(Token::ObjectOpen | Token::ArrayOpen) => depth += 1,
+            Found::Token(Token::ObjectClose | Token::ArrayClose) => depth = depth.checked_sub(1)?,
+            Found::Token(_) => {}
+            _ => return None,
+        }
+        let start = *start.get_or_insert(lexer.start);
+        if depth == 0 {
+            return Some(start..at);
+        }
     }
 }
 

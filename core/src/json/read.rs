@@ -9,7 +9,7 @@
 //! Every enumeration in QGA arguments is an alternate (a word or something else), so
 //! `deserialize_enum` offers both to the type.
 
-use super::lexer::{Found, Lexer, Token};
+use super::lexer::next_value;
 use super::text::{decode_in_place, is_named};
 use crate::base64;
 use crate::error::{Error, Parameter, Raised, Slot};
@@ -64,23 +64,10 @@ const BASE64: &str = "Base64";
 
 /// Cuts the next value off `rest`, the inside of an array or object, commas and colons skipped.
 fn take<'de>(rest: &mut &'de mut [u8]) -> Option<&'de mut [u8]> {
-    let (mut lexer, mut at) = (Lexer::new(), 0);
-    let (mut depth, mut start) = (0u32, None);
-    loop {
-        match lexer.next(rest, &mut at) {
-            Found::Token(Token::Comma | Token::Colon) if start.is_none() => continue,
-            Found::Token(Token::ObjectOpen | Token::ArrayOpen) => depth += 1,
-            Found::Token(Token::ObjectClose | Token::ArrayClose) => depth = depth.checked_sub(1)?,
-            Found::Token(_) => {}
-            _ => return None,
-        }
-        let start = *start.get_or_insert(lexer.start);
-        if depth == 0 {
-            let (head, tail) = core::mem::take(rest).split_at_mut_checked(at)?;
-            *rest = tail;
-            return head.get_mut(start..);
-        }
-    }
+    let place = next_value(rest, 0)?;
+    let (head, tail) = core::mem::take(rest).split_at_mut_checked(place.end)?;
+    *rest = tail;
+    head.get_mut(place.start..)
 }
 
 /// One value of the text, or the place where a declared member is missing.
@@ -156,26 +143,23 @@ impl<'de> Value<'de, '_> {
         }
     }
 
-    /// Puts the values of an object's declared members into their slots; returns the first undeclared name.
+    /// The object's members, the declared ones in the order of `fields`.
     #[inline(never)]
-    fn sort(
-        &mut self,
-        fields: &'static [&'static str],
-        slots: &mut Slots<'de>,
-    ) -> Result<Option<&'de [u8]>, Raised> {
+    fn members(&mut self, fields: &'static [&'static str]) -> Result<Members<'de>, Raised> {
+        let mut members =
+            Members { texts: Default::default(), fields, next: 0, unexpected: None, at: self.at };
         if let Some([]) = self.text {
-            return Ok(None);
+            return Ok(members);
         }
         let mut inside = self.inside(b'{', "object")?;
-        let mut unexpected = None;
         while let (Some([_, key @ .., _]), Some(value)) = (take(&mut inside), take(&mut inside)) {
             let declared = fields.iter().position(|field| is_named(key, field));
-            match declared.and_then(|index| slots.get_mut(index)) {
-                Some(slot) => *slot = Some(value),
-                None => unexpected = unexpected.or(Some(&*decode_in_place(key))),
+            match declared.and_then(|index| members.texts.get_mut(index)) {
+                Some(text) => *text = Some(value),
+                None => members.unexpected = members.unexpected.or(Some(key)),
             }
         }
-        Ok(unexpected)
+        Ok(members)
     }
 }
 
@@ -236,14 +220,10 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Raised> {
-        let mut slots = Slots::default();
-        let unexpected = self.sort(fields, &mut slots)?;
-        let (slots, fields) = (slots.iter_mut(), fields.iter());
-        let value = visitor.visit_seq(Members { slots, fields, at: self.at, slot: self.slot })?;
-        match unexpected {
-            Some(name) => Err(self.slot.raise(&Error::Unexpected(self.at, name))),
-            None => Ok(value),
-        }
+        let mut members = self.members(fields)?;
+        let value = visitor.visit_seq(Each(&mut members, self.slot))?;
+        members.end(self.slot)?;
+        Ok(value)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -269,34 +249,49 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 }
 
-type Slots<'de> = [Option<&'de mut [u8]>; FIELDS_MAX];
-
-/// The declared members of an object, in the order of the struct.
-struct Members<'m, 'de, 'e> {
-    slots: core::slice::IterMut<'m, Option<&'de mut [u8]>>,
-    fields: core::slice::Iter<'static, &'static str>,
+/// The members of an object.
+struct Members<'de> {
+    /// The declared ones, each at its place.
+    texts: [Option<&'de mut [u8]>; FIELDS_MAX],
+    fields: &'static [&'static str],
+    /// How many have been visited.
+    next: usize,
+    /// The first that is not declared.
+    unexpected: Option<&'de [u8]>,
     at: Parameter,
-    slot: &'e Slot<'de>,
 }
 
-impl<'de, 'e> Members<'_, 'de, 'e> {
-    /// The next member; behind the last one, and where one is missing, a value without text.
+impl<'de> Members<'de> {
+    /// The next declared member; where one is missing, and behind the last one, a value without text.
     #[inline(never)]
-    fn next(&mut self) -> Value<'de, 'e> {
-        let text = self.slots.next().and_then(Option::take);
-        let name = self.fields.next().unwrap_or(&"");
-        Value { text, at: Parameter { name, ..self.at }, slot: self.slot }
+    fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {
+        let text = self.texts.get_mut(self.next).and_then(Option::take);
+        let name = self.fields.get(self.next).unwrap_or(&"");
+        self.next += 1;
+        Value { text, at: Parameter { name, ..self.at }, slot }
+    }
+
+    /// An error if there were others than the declared ones.
+    #[inline(never)]
+    fn end(&self, slot: &Slot<'de>) -> Result<(), Raised> {
+        match self.unexpected {
+            Some(name) => Err(slot.raise(&Error::Unexpected(self.at, name))),
+            None => Ok(()),
+        }
     }
 }
 
-impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
+/// Visits the declared members, in the order of the struct.
+struct Each<'m, 'de, 'e>(&'m mut Members<'de>, &'e Slot<'de>);
+
+impl<'de> SeqAccess<'de> for Each<'_, 'de, '_> {
     type Error = Raised;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Raised> {
-        seed.deserialize(self.next()).map(Some)
+        seed.deserialize(self.0.next(self.1)).map(Some)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::signals::Signals;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
-use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::AsFd;
 
 /// What became of waiting for the channel.
@@ -61,6 +62,10 @@ pub struct Channel {
     eager: bool,
 }
 
+/// How often, and how long each time, a reply waits for the other side of a port to be opened.
+const PATIENCE: u32 = 16;
+const PATIENCE_NS: i64 = 100_000_000;
+
 /// A read of so many bytes is likely not the last of a request.
 const EAGER_BYTES: usize = 4096;
 
@@ -81,34 +86,38 @@ impl Channel {
 
     /// Waits for bytes and reads them into `into`.
     pub fn receive(&mut self, signals: &Signals, into: &mut [u8]) -> Moved {
+        // A port whose other side was closed is read before waiting: bytes of a new client can come
+        // before the kernel has heard that it is there.
+        let mut ready = core::mem::take(&mut self.eager) || self.is_closed_port();
         loop {
-            if !core::mem::take(&mut self.eager)
+            if !core::mem::take(&mut ready)
                 && let Err(moved) = self.await_bytes(signals)
             {
                 return moved;
             }
             let Some(fd) = &self.fd else { continue };
-            match rustix::io::read(fd, &mut *into).map_err(errno) {
-                Ok(0) => return self.client_gone(),
-                Ok(len) => {
-                    self.eager = len >= EAGER_BYTES;
-                    if let Kind::Port { closed, .. } = &mut self.kind {
-                        *closed = false;
+            match (rustix::io::read(fd, &mut *into).map_err(errno), &mut self.kind) {
+                (Ok(0), Kind::Port { closed: true, edge }) => {
+                    match await_change(signals, fd, edge, None) {
+                        Ok(_) => ready = true,
+                        Err(moved) => return moved,
                     }
+                }
+                (Ok(0), _) => return self.client_gone(),
+                (Ok(len), _) => {
+                    self.eager = len >= EAGER_BYTES;
                     return Moved::Bytes(len);
                 }
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    if let Kind::Port { closed, .. } = &mut self.kind {
-                        *closed = false;
-                    }
-                }
-                Err(errno) => return self.failed(errno),
+                (Err(Errno::AGAIN), Kind::Port { closed, .. }) => *closed = false,
+                (Err(Errno::AGAIN | Errno::INTR), _) => {}
+                (Err(errno), _) => return self.failed(errno),
             }
         }
     }
 
     /// Writes some of `bytes`, waiting until the client takes them.
     pub fn send(&mut self, signals: &Signals, bytes: &[u8]) -> Moved {
+        let mut patience = PATIENCE;
         loop {
             let Some(fd) = &self.fd else { return Moved::ClientGone };
             match rustix::io::write(fd, bytes).map_err(errno) {
@@ -117,21 +126,33 @@ impl Channel {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return self.failed(errno),
             }
-            match poll(signals, Some(fd), PollFlags::OUT, None) {
-                Ready::Signal => return Moved::Signal,
-                Ready::Channel(events) if events.contains(PollFlags::OUT) => {}
-                Ready::Channel(_) => return self.client_gone(),
-                Ready::Timeout => {}
+            match (poll(signals, Some(fd), PollFlags::OUT, None), &mut self.kind) {
+                (Ready::Signal, _) => return Moved::Signal,
+                (Ready::Timeout, _) => {}
+                (Ready::Channel(events), _) if events.contains(PollFlags::OUT) => {}
+                // The other side is closed, or opened so lately that the kernel has not heard of it: the
+                // request came first, and its reply must not be lost.
+                (Ready::Channel(_), Kind::Port { edge, .. }) if patience > 0 => {
+                    patience -= 1;
+                    let wait = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS };
+                    match await_change(signals, fd, edge, Some(&wait)) {
+                        Ok(true) => {}
+                        Ok(false) => patience = 0,
+                        Err(moved) => return moved,
+                    }
+                }
+                (Ready::Channel(_), _) => return self.client_gone(),
             }
         }
     }
 
+    fn is_closed_port(&self) -> bool {
+        matches!(self.kind, Kind::Port { closed: true, .. })
+    }
+
     /// Waits until there is something to read, or a client to accept.
     fn await_bytes(&mut self, signals: &Signals) -> Result<(), Moved> {
-        let waited = match (&mut self.kind, &self.fd) {
-            (Kind::Port { closed: true, edge }, Some(port)) => {
-                return await_opening(signals, port, edge);
-            }
+        let waited = match (&self.kind, &self.fd) {
             (Kind::Listener(listener), None) => {
                 let ready = poll(signals, Some(listener), PollFlags::IN, None);
                 if let Ready::Channel(_) = ready {
@@ -165,28 +186,33 @@ impl Channel {
     }
 }
 
-/// Waits until the state of a virtio port whose other side is closed has changed.
-fn await_opening(signals: &Signals, port: &Fd, edge: &mut Option<Fd>) -> Result<(), Moved> {
+/// Waits until something about a virtio port has changed, `false` when that took longer than `timeout`.
+fn await_change(
+    signals: &Signals,
+    port: &Fd,
+    edge: &mut Option<Fd>,
+    timeout: Option<&Timespec>,
+) -> Result<bool, Moved> {
     let lost = |error| Moved::Lost(errno(error));
     let edge = match edge {
         Some(edge) => edge,
         None => {
             let created = sys::epoll().map_err(Moved::Lost)?;
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(&created, port, epoll::EventData::new_u64(0), flags).map_err(lost)?;
+            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            epoll::add(&created, port, EventData::new_u64(0), flags).map_err(lost)?;
             edge.insert(created)
         }
     };
-    match poll(signals, Some(edge), PollFlags::IN, None) {
+    match poll(signals, Some(edge), PollFlags::IN, timeout) {
         Ready::Signal => return Err(Moved::Signal),
-        Ready::Channel(_) | Ready::Timeout => {}
+        Ready::Timeout => return Ok(false),
+        Ready::Channel(_) => {}
     }
     // Takes the event; the next one comes with the next change.
-    let mut events =
-        [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
+    let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let _ = epoll::wait(&*edge, &mut events[..], Some(&now));
-    Ok(())
+    let _ = epoll::wait(&*edge, &mut event[..], Some(&now));
+    Ok(true)
 }
 
 /// What a poll(2) found.

@@ -5,6 +5,7 @@ use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
+use qga_core::json::write::Writer;
 use rustix::fs::OFlags;
 
 const DEFAULT: &CStr = c"/dev/virtio-ports/org.qemu.guest_agent.0";
@@ -82,13 +83,13 @@ type PathBytes = [u8; 32];
 
 /// The pieces as one path in `room`.
 fn joined<'r>(room: &'r mut PathBytes, pieces: &[&[u8]]) -> Result<&'r CStr, Errno> {
-    let mut len = 0;
+    let mut out = Writer::new(room);
     for piece in pieces {
-        for &byte in *piece {
-            *room.get_mut(len).ok_or(Errno::NAMETOOLONG)? = byte;
-            len += 1;
-        }
+        out.raw(piece);
     }
-    *room.get_mut(len).ok_or(Errno::NAMETOOLONG)? = 0;
+    out.raw(b"\0");
+    if out.is_full() {
+        return Err(Errno::NAMETOOLONG);
+    }
     CStr::from_bytes_until_nul(room).map_err(|_| Errno::NAMETOOLONG)
 }

@@ -2,12 +2,14 @@
 
 use super::Linux;
 use crate::fd::Fd;
-use crate::print::{Line, STDERR};
+use crate::print::{STDERR, line};
 use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
+use qga_core::json::write::Writer;
 use qga_core::platform::{Level, Log};
+use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 
 /// Opens a log file to append to.
@@ -21,15 +23,21 @@ impl Log for Linux {
             return;
         }
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
-        let mut line = Line::new();
-        line.number(seconds, 1).text(".").number(nanoseconds / 1000, 6).text(": ");
-        line.text(level.name()).text(": ");
-        for piece in pieces {
-            line.text(piece);
-        }
-        match &self.log {
-            Some(file) => line.write(file),
-            None => line.write(STDERR),
-        }
+        let to = self.log.as_ref().map_or(STDERR, |file| file.as_fd());
+        line(to, |out| {
+            out.unsigned(seconds);
+            out.ascii(".");
+            // Six digits: a one in front keeps the zeros, and is left out.
+            let mut bytes = [0; 20];
+            let mut digits = Writer::new(&mut bytes);
+            digits.unsigned(1_000_000 + nanoseconds / 1000);
+            out.raw(digits.written().get(1..).unwrap_or(&[]));
+            out.ascii(": ");
+            out.ascii(level.name());
+            out.ascii(": ");
+            for piece in pieces {
+                out.ascii(piece);
+            }
+        });
     }
 }

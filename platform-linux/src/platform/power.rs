@@ -212,6 +212,6 @@ unsafe fn become_program(
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
     let failed = unsafe { sys::execve(path, arguments.pointers.as_ptr(), environment) };
-    crate::print::Line::new().text("cannot execute: ").errno(failed).write(crate::print::STDERR);
+    crate::print::complain("cannot execute", path.to_bytes(), failed, "");
     sys::exit(NOT_EXECUTED)
 }
