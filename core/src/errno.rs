@@ -27,8 +27,8 @@ impl Errno {
 
 /// Where in [`TEXTS`] each number's text begins; it ends where the next number's begins. A table of
 /// references would take eight times the room.
-static STARTS: [u16; 132] = {
-    let mut starts = [0; 132];
+static STARTS: [u16; 125] = {
+    let mut starts = [0; 125];
     let (mut at, mut entry, mut number) = (0, 0, 0);
     while number < starts.len() {
         starts[number] = at as u16;
@@ -58,10 +58,8 @@ errnos! {
     NOMEM = 12, "Cannot allocate memory";
     ACCES = 13, "Permission denied";
     FAULT = 14, "Bad address";
-    NOTBLK = 15, "Block device required";
     BUSY = 16, "Device or resource busy";
     EXIST = 17, "File exists";
-    XDEV = 18, "Invalid cross-device link";
     NODEV = 19, "No such device";
     NOTDIR = 20, "Not a directory";
     ISDIR = 21, "Is a directory";
@@ -74,28 +72,17 @@ errnos! {
     NOSPC = 28, "No space left on device";
     SPIPE = 29, "Illegal seek";
     ROFS = 30, "Read-only file system";
-    MLINK = 31, "Too many links";
     PIPE = 32, "Broken pipe";
     DEADLK = 35, "Resource deadlock avoided";
     NAMETOOLONG = 36, "File name too long";
     NOSYS = 38, "Function not implemented";
-    NOTEMPTY = 39, "Directory not empty";
     LOOP = 40, "Too many levels of symbolic links";
-    NODATA = 61, "No data available";
-    REMOTE = 66, "Object is remote";
-    NOLINK = 67, "Link has been severed";
-    COMM = 70, "Communication error on send";
-    PROTO = 71, "Protocol error";
     OVERFLOW = 75, "Value too large for defined data type";
     OPNOTSUPP = 95, "Operation not supported";
     ADDRINUSE = 98, "Address already in use";
-    ADDRNOTAVAIL = 99, "Cannot assign requested address";
-    NETDOWN = 100, "Network is down";
     CONNRESET = 104, "Connection reset by peer";
     NOBUFS = 105, "No buffer space available";
-    NOTCONN = 107, "Transport endpoint is not connected";
     TIMEDOUT = 110, "Connection timed out";
-    CONNREFUSED = 111, "Connection refused";
     HOSTDOWN = 112, "Host is down";
     HOSTUNREACH = 113, "No route to host";
     STALE = 116, "Stale file handle";
@@ -103,10 +90,6 @@ errnos! {
     REMOTEIO = 121, "Remote I/O error";
     DQUOT = 122, "Disk quota exceeded";
     NOMEDIUM = 123, "No medium found";
-    MEDIUMTYPE = 124, "Wrong medium type";
-    CANCELED = 125, "Operation canceled";
-    NOKEY = 126, "Required key not available";
-    KEYREJECTED = 129, "Key was rejected by service";
 }
 
 impl core::fmt::Display for Errno {

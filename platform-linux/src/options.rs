@@ -58,23 +58,19 @@ pub enum Wrong {
 
 /// The usage text.
 pub const USAGE: &str = "\
-Usage: qga [options]
-A QEMU guest agent: answers the hypervisor's requests over a channel.
-
-  -m, --method METHOD      virtio-serial (default), isa-serial, unix-listen
-  -p, --path PATH          device or socket; the default is
-                           /dev/virtio-ports/org.qemu.guest_agent.0 (without udev the
-                           port is found by that name), /dev/ttyS0 for isa-serial
-  -t, --statedir DIR       where handle numbers and the frozen mark are kept;
-                           the default is /var/run, else /run, /dev/shm, /tmp
-  -l, --logfile FILE       append the log to FILE instead of standard error
-  -v, --verbose            log every command, not only errors
-  -r, --retry-path         wait for a device that is missing or goes away
-  -V, --version            print the version
-  -h, --help               print this text
+usage: qga [options]
+ -m, --method METHOD   virtio-serial (default), isa-serial, unix-listen
+ -p, --path PATH       device or socket (default: the virtio port named
+                       org.qemu.guest_agent.0; /dev/ttyS0)
+ -t, --statedir DIR    where handle numbers and the frozen mark are kept
+                       (default: /var/run, else /run, /dev/shm, /tmp)
+ -l, --logfile FILE    append the log to FILE, not to standard error
+ -v, --verbose         log every command, not only errors
+ -r, --retry-path      wait for a device that is missing or goes away
+ -V, --version         print the version
+ -h, --help            print this
 ";
 
-#[derive(Clone, Copy)]
 struct Known {
     short: u8,
     long: &'static str,
@@ -111,33 +107,25 @@ pub fn parse(mut words: Words) -> Result<Command, Wrong> {
         if bytes == b"--" {
             break;
         }
-        if let Some(name) = bytes.strip_prefix(b"--") {
-            let equals = name.iter().position(|&byte| byte == b'=');
-            let option = long(name.get(..equals.unwrap_or(name.len())).unwrap_or(name), bytes)?;
-            let value = match (equals, option.value) {
-                (Some(_), false) => return Err(Wrong::HasValue(option.long)),
-                (Some(at), true) => Some(behind(word, 2 + at + 1)),
-                (None, true) => Some(words.next().ok_or(Wrong::NoValue(option.long))?),
-                (None, false) => None,
-            };
-            if let Some(command) = apply(&mut options, option, value)? {
+        if let [b'-', b'-', name @ ..] = bytes {
+            let end = name.iter().position(|&byte| byte == b'=');
+            let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name), bytes)?;
+            let attached = end.map(|end| behind(word, end + 3));
+            if attached.is_some() && !option.value {
+                return Err(Wrong::HasValue(option.long));
+            }
+            if let Some(command) = apply(&mut options, option, attached, &mut words)? {
                 return Ok(command);
             }
-        } else if let Some((b'-', shorts)) = bytes.split_first() {
+        } else if let [b'-', shorts @ ..] = bytes {
             for (at, &short) in shorts.iter().enumerate() {
                 let option = KNOWN.iter().find(|option| option.short == short);
-                let option = *option.ok_or(Wrong::Unknown(bytes))?;
-                let attached = at + 1 < shorts.len();
-                let value = match (option.value, attached) {
-                    (false, _) => None,
-                    (true, true) => Some(behind(word, at + 2)),
-                    (true, false) => Some(words.next().ok_or(Wrong::NoValue(option.long))?),
-                };
-                let ends = value.is_some();
-                if let Some(command) = apply(&mut options, option, value)? {
+                let option = option.ok_or(Wrong::Unknown(bytes))?;
+                let attached = (at + 1 < shorts.len()).then(|| behind(word, at + 2));
+                if let Some(command) = apply(&mut options, option, attached, &mut words)? {
                     return Ok(command);
                 }
-                if ends {
+                if option.value {
                     break;
                 }
             }
@@ -155,11 +143,18 @@ static METHODS: [(&str, Method); 3] = [
     ("unix-listen", Method::UnixListen),
 ];
 
+/// Puts an option down, with its value: the one attached to it, or else the next word.
+#[inline(never)]
 fn apply(
     options: &mut Options,
-    option: Known,
-    value: Option<&'static CStr>,
+    option: &Known,
+    attached: Option<&'static CStr>,
+    words: &mut Words,
 ) -> Result<Option<Command>, Wrong> {
+    let mut value = None;
+    if option.value {
+        value = Some(attached.or_else(|| words.next()).ok_or(Wrong::NoValue(option.long))?);
+    }
     match option.short {
         b'm' => {
             let name = value.map_or(&b""[..], CStr::to_bytes);
@@ -178,16 +173,17 @@ fn apply(
 }
 
 /// The long option of this name, or the only one that begins so.
-fn long(name: &'static [u8], word: &'static [u8]) -> Result<Known, Wrong> {
-    let mut begin = KNOWN.iter().filter(|option| option.long.as_bytes().starts_with(name));
-    match (begin.next(), begin.next()) {
-        (Some(option), None) => Ok(*option),
-        (None, _) => Err(Wrong::Unknown(word)),
-        (Some(_), Some(_)) => {
-            let whole = KNOWN.iter().find(|option| option.long.as_bytes() == name);
-            whole.copied().ok_or(Wrong::Ambiguous(word))
+fn long(name: &'static [u8], word: &'static [u8]) -> Result<&'static Known, Wrong> {
+    let mut found = Err(Wrong::Unknown(word));
+    for option in &KNOWN {
+        if option.long.as_bytes() == name {
+            return Ok(option);
+        }
+        if option.long.as_bytes().starts_with(name) {
+            found = if found.is_ok() { Err(Wrong::Ambiguous(word)) } else { Ok(option) };
         }
     }
+    found
 }
 
 /// The rest of `word` from byte `at` on.

@@ -8,7 +8,7 @@ use crate::limits::{READ_COUNT_DEFAULT, READ_COUNT_MAX};
 use crate::mountinfo::retry;
 use crate::platform::{Access, Files, How};
 use embedded_io::{Read as _, SeekFrom};
-use serde::de::{EnumAccess, VariantAccess, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::State;
@@ -178,12 +178,12 @@ pub enum Whence {
 impl<'de> Deserialize<'de> for Whence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WordOrCode;
-        impl<'de> Visitor<'de> for WordOrCode {
+        impl Visitor<'_> for WordOrCode {
             type Value = Whence;
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str("GuestFileWhence")
             }
-            fn visit_i64<E>(self, code: i64) -> Result<Whence, E> {
+            fn visit_i64<E: serde::de::Error>(self, code: i64) -> Result<Whence, E> {
                 Ok(match code {
                     0 => Whence::Set,
                     1 => Whence::Cur,
@@ -191,10 +191,8 @@ impl<'de> Deserialize<'de> for Whence {
                     other => Whence::Other(other),
                 })
             }
-            fn visit_enum<A: EnumAccess<'de>>(self, word: A) -> Result<Whence, A::Error> {
-                let (number, unit) = word.variant::<u32>()?;
-                unit.unit_variant()?;
-                self.visit_i64(i64::from(number))
+            fn visit_u64<E: serde::de::Error>(self, word: u64) -> Result<Whence, E> {
+                self.visit_i64(word as i64)
             }
         }
         deserializer.deserialize_enum("GuestFileWhence", &["set", "cur", "end"], WordOrCode)

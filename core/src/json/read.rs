@@ -6,18 +6,15 @@
 //! missing, wrong or right, and only then is an undeclared one unexpected. That needs no memory but
 //! one slot for each declared member.
 //!
-//! Every enumeration in QGA arguments is an alternate (a word or something else), so
-//! `deserialize_enum` offers both to the type.
+//! Every enumeration in QGA arguments is an alternate, a word or something else, so `deserialize_enum` offers the
+//! type what it finds: a word by its place (`visit_u64`), a number (`visit_i64`), a truth (`visit_bool`).
 
 use super::lexer::next_value;
 use super::text::{decode_in_place, is_named};
 use crate::base64;
 use crate::error::{Error, Parameter, Raised, Slot};
 use crate::mountinfo::decimal;
-use serde::de::value::U32Deserializer;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 /// Most members that an argument struct declares.
@@ -133,13 +130,24 @@ impl<'de> Value<'de, '_> {
         }
     }
 
-    /// Which of `words` it is.
-    fn word(&mut self, words: &'static [&'static str]) -> Result<u32, Raised> {
-        let word: &'de [u8] = self.string()?;
-        let found = words.iter().position(|known| known.as_bytes() == word);
-        match found {
-            Some(index) => Ok(index as u32),
-            None => Err(self.slot.raise(&Error::BadValue(self.at, word))),
+    /// Which of `words` it is, or its number, or its truth.
+    #[inline(never)]
+    fn alternate(
+        &mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+    ) -> Result<Alternate, Raised> {
+        match self.text.as_deref().and_then(<[u8]>::first) {
+            Some(b'0'..=b'9' | b'-') => self.signed().map(Alternate::Number),
+            Some(b't' | b'f') => self.boolean().map(Alternate::Truth),
+            Some(b'"' | b'\'') => {
+                let word: &'de [u8] = self.string()?;
+                let found = words.iter().position(|known| known.as_bytes() == word);
+                let error = Error::BadValue(self.at, word);
+                found.map(|at| Alternate::Word(at as u64)).ok_or_else(|| self.slot.raise(&error))
+            }
+            Some(_) => Err(self.wrong_type(name)),
+            None => Err(self.missing()),
         }
     }
 
@@ -232,15 +240,14 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Raised> {
-        let found = match self.text.as_deref().and_then(<[u8]>::first) {
-            Some(b'"' | b'\'') => visitor.visit_enum(Word(self.word(words)?)),
-            Some(b'0'..=b'9' | b'-') => visitor.visit_i64(self.signed()?),
-            Some(b't' | b'f') => visitor.visit_bool(self.boolean()?),
-            Some(_) => Err(Raised),
-            None => return Err(self.missing()),
+        let (at, slot) = (self.at, self.slot);
+        let found = match self.alternate(name, words)? {
+            Alternate::Word(number) => visitor.visit_u64(number),
+            Alternate::Number(number) => visitor.visit_i64(number),
+            Alternate::Truth(truth) => visitor.visit_bool(truth),
         };
         // The type takes no value of this kind.
-        found.map_err(|Raised| self.wrong_type(name))
+        found.map_err(|Raised| slot.raise(&Error::WrongType(at, name)))
     }
 
     forward_to_deserialize_any! {
@@ -317,42 +324,12 @@ impl<'de> SeqAccess<'de> for Elements<'de, '_> {
     }
 }
 
-/// A word of an enumeration, by its number.
-struct Word(u32);
-
-impl<'de> EnumAccess<'de> for Word {
-    type Error = Raised;
-    type Variant = Unit;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Unit), Raised> {
-        let number: U32Deserializer<Raised> = self.0.into_deserializer();
-        Ok((seed.deserialize(number)?, Unit))
-    }
-}
-
-/// A word carries nothing.
-struct Unit;
-
-impl<'de> VariantAccess<'de> for Unit {
-    type Error = Raised;
-
-    fn unit_variant(self) -> Result<(), Raised> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Raised> {
-        Err(Raised)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Raised> {
-        Err(Raised)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Raised> {
-        Err(Raised)
-    }
+/// What an alternate may be.
+enum Alternate {
+    /// One of its words, by its place among them: `visit_u64`.
+    Word(u64),
+    /// A number: `visit_i64`.
+    Number(i64),
+    /// `true` or `false`: `visit_bool`.
+    Truth(bool),
 }
