@@ -14,12 +14,12 @@ use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
-use embedded_io::{Read, Seek, SeekFrom};
 use heapless::Vec;
 
 const TABLE: &str = "failed to read the mount table";
 const MARK: &str = "failed to write the frozen mark (is the state directory writable?)";
-const THAW: &str = "failed to thaw";
+/// The mark has no list of what is frozen, or is gone. No call that finds a filesystem gives this.
+const NO_LIST: Errno = Errno::CHILD;
 
 /// A filesystem that is listed for freezing, or frozen.
 struct Entry<F> {
@@ -30,6 +30,8 @@ struct Entry<F> {
     /// Where in the mark its row begins.
     row: u64,
     frozen: bool,
+    /// An earlier agent was about to freeze it; whether it did is not known.
+    unsure: bool,
 }
 
 /// The answer to guest-fsfreeze-status.
@@ -112,9 +114,11 @@ impl<F> Freezer<F> {
         }
         self.frozen = true;
         self.inherited = true;
-        if let Head::Ours(Phase::Freezing | Phase::Thawing) = head {
+        match head {
             // A failure stays on record: the status says so.
-            let _ = self.thaw_recorded(platform);
+            Head::Ours(Phase::Freezing | Phase::Thawing) => drop(self.thaw_recorded(platform)),
+            // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
+            _ => self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST),
         }
     }
 
@@ -166,7 +170,7 @@ impl<F> Freezer<F> {
                 Err(errno) => {
                     let path = mark::path(&mut mark, entry.row);
                     // What cannot be thawed stays on record: the status says so.
-                    let _ = self.thaw_entries(platform, Some(mark));
+                    let _ = self.thaw_entries(platform, Some(mark), None);
                     self.subject = path;
                     return Err(Failure::On("failed to freeze", errno));
                 }
@@ -183,25 +187,63 @@ impl<F> Freezer<F> {
         Ok(count)
     }
 
-    /// Thaws what the entries say, or the mark of an earlier agent.
+    /// Thaws what the entries say.
     fn thaw_recorded<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
     ) -> Result<i64, Failure> {
-        let mut mark = platform.open_mark().ok();
-        if !self.inherited {
-            return self.thaw_entries(platform, mark);
+        let missing = if self.inherited { self.inherit(platform) } else { None };
+        if missing == Some(NO_LIST) {
+            let count = self.thaw_everything(platform)?;
+            self.forget(platform);
+            return Ok(count);
         }
+        let mark = platform.open_mark().ok();
+        self.thaw_entries(platform, mark, missing)
+    }
+
+    /// Takes over what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
+    /// Returns why one of them could not be found, if so.
+    fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
-        let head = mark.as_mut().map(|mark| mark::read_head(mark, &boot));
-        match (mark, head) {
-            (Some(mark), Some(Head::Ours(_))) => self.thaw_inherited(platform, mark),
-            _ => {
-                let count = self.thaw_everything(platform)?;
-                self.forget(platform);
-                Ok(count)
+        let Ok(mut mark) = platform.open_mark() else { return Some(NO_LIST) };
+        let Head::Ours(_) = mark::read_head(&mut mark, &boot) else { return Some(NO_LIST) };
+        self.entries.clear();
+        let (mut missing, mut at) = (None, mark::HEAD_BYTES as u64);
+        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
+        while let Ok(Some(line)) = lines.next() {
+            let row_at = at;
+            at += line.len() as u64 + 1;
+            let Some(row) = Row::parse(line).filter(|row| row.state != RowState::NotOurs) else {
+                continue;
+            };
+            if row.state == RowState::Listed {
+                // Freezing went from the last row to the first: of those without a result only the last
+                // one can have been frozen before the agent was killed.
+                if let Some(entry) = self.entries.last_mut().filter(|entry| entry.unsure) {
+                    entry.frozen = false;
+                }
+            }
+            let inode = platform.inspect(row.path);
+            let found = inode.and_then(|inode| match inode.on == row.on {
+                true => platform.open_mount(row.path),
+                false => Err(Errno::NODEV),
+            });
+            let unsure = row.state == RowState::Listed;
+            let found = found.map(|filesystem| {
+                let entry = Entry { device: row.on, filesystem, row: row_at, frozen: true, unsure };
+                // As many fit as were frozen.
+                let _ = self.entries.push(entry);
+            });
+            if let Err(errno) = found
+                && missing.is_none()
+                && !unsure
+            {
+                self.subject = mark::shown(row.path);
+                missing = Some(errno);
             }
         }
+        missing
     }
 
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.
@@ -232,7 +274,7 @@ impl<F> Freezer<F> {
                 Ok((filesystem, on)) => {
                     let text = Row { state: RowState::Listed, on, path: mount.path };
                     let entry =
-                        Entry { device: mount.superblock, filesystem, row, frozen: false };
+                        Entry { device: mount.superblock, filesystem, row, frozen: false, unsure: false };
                     match (text.append(mark), entries.push(entry)) {
                         (Ok(length), Ok(())) => {
                             row += length;
@@ -253,16 +295,17 @@ impl<F> Freezer<F> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Thaws what this agent froze.
+    /// Thaws what this agent froze, or took over; `missing` is why something else could not be found.
     fn thaw_entries<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
         mut mark: Option<P::Mark>,
+        missing: Option<Errno>,
     ) -> Result<i64, Failure> {
         if let Some(mark) = &mut mark {
             mark::set_phase(mark, Phase::Thawing);
         }
-        let (mut count, mut stuck) = (0, None);
+        let (mut count, mut stuck) = (0, missing);
         for entry in self.entries.iter_mut().filter(|entry| entry.frozen) {
             match platform.thaw(&entry.filesystem) {
                 Ok(()) => count += 1,
@@ -282,51 +325,12 @@ impl<F> Freezer<F> {
                 mark::set_row(mark, entry.row, RowState::NotOurs);
             }
         }
-        self.thawed(platform, count, stuck)
-    }
-
-    /// Thaws what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
-    fn thaw_inherited<P: Freeze<Filesystem = F>>(
-        &mut self,
-        platform: &mut P,
-        mut mark: P::Mark,
-    ) -> Result<i64, Failure> {
-        let unsure = platform.open_mark().ok().and_then(|mark| last_listed(mark, &mut self.line));
-        let mut notes = platform.open_mark().ok();
-        if let Some(notes) = &mut notes {
-            mark::set_phase(notes, Phase::Thawing);
-        }
-        let rewound = mark.seek(SeekFrom::Start(mark::HEAD_BYTES as u64));
-        rewound.map_err(|errno| Failure::Plain("failed to read the frozen mark", errno))?;
-        let (mut count, mut stuck) = (0, None);
-        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
-        let mut next = mark::HEAD_BYTES as u64;
-        while let Ok(Some(line)) = lines.next() {
-            let at = next;
-            next += line.len() as u64 + 1;
-            let Some(row) = Row::parse(line) else { continue };
-            // Freezing went from the last row to the first: of those without a result only the last one
-            // can have been frozen before the agent was killed.
-            let ours = row.state == RowState::Frozen
-                || row.state == RowState::Listed && unsure == Some(at);
-            if !ours {
-                continue;
-            }
-            match thaw_path(platform, row.path, row.on) {
-                Ok(thawed) => {
-                    count += i64::from(thawed);
-                    if let Some(notes) = &mut notes {
-                        mark::set_row(notes, at, RowState::NotOurs);
-                    }
-                }
-                Err(errno) if stuck.is_none() => {
-                    self.subject = mark::shown(row.path);
-                    stuck = Some(errno);
-                }
-                Err(_) => {}
-            }
-        }
-        self.thawed(platform, count, stuck)
+        let Some(errno) = stuck else {
+            self.forget(platform);
+            return Ok(count);
+        };
+        self.failed = true;
+        Err(Failure::On("failed to thaw", errno))
     }
 
     /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
@@ -351,25 +355,6 @@ impl<F> Freezer<F> {
         Ok(count)
     }
 
-    /// The end of a thaw: all runs, or something is `stuck` for this reason.
-    fn thawed<P: Freeze<Filesystem = F>>(
-        &mut self,
-        platform: &mut P,
-        count: i64,
-        stuck: Option<Errno>,
-    ) -> Result<i64, Failure> {
-        match stuck {
-            None => {
-                self.forget(platform);
-                Ok(count)
-            }
-            Some(errno) => {
-                self.failed = true;
-                Err(Failure::On(THAW, errno))
-            }
-        }
-    }
-
     /// Nothing of ours is frozen any more.
     fn forget<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
         let _ = platform.remove_mark();
@@ -389,30 +374,3 @@ impl<F> Default for Freezer<F> {
 const TOO_MANY: Error<'static> =
     Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");
 const _: () = assert!(FROZEN_MAX == 512);
-
-/// Thaws the filesystem at `path` if it still is the one of superblock `on`. Whether it was frozen.
-fn thaw_path<P: Freeze>(platform: &mut P, path: &[u8], on: Device) -> Result<bool, Errno> {
-    if platform.inspect(path)?.on != on {
-        return Err(Errno::NODEV);
-    }
-    let filesystem = platform.open_mount(path)?;
-    match platform.thaw(&filesystem) {
-        Ok(()) => Ok(true),
-        Err(Errno::INVAL) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// Where the last row without a result begins.
-fn last_listed<M: Read<Error = Errno> + Seek>(mut mark: M, buffer: &mut [u8]) -> Option<u64> {
-    mark.seek(SeekFrom::Start(mark::HEAD_BYTES as u64)).ok()?;
-    let (mut last, mut next) = (None, mark::HEAD_BYTES as u64);
-    let mut lines = Lines::new(mark, mark::ROW_END, buffer);
-    while let Ok(Some(line)) = lines.next() {
-        if Row::parse(line).is_some_and(|row| row.state == RowState::Listed) {
-            last = Some(next);
-        }
-        next += line.len() as u64 + 1;
-    }
-    last
-}

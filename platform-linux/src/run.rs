@@ -1,6 +1,6 @@
 //! The loop: the agent says what it needs next, the channel and the signals provide it.
 
-use crate::channel::{Channel, Moved, Ready, Unopened, poll};
+use crate::channel::{self, Channel, Moved, Ready, poll};
 use crate::options::Options;
 use crate::platform::Linux;
 use crate::print::complain;
@@ -30,10 +30,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals) {
                 None => return 0,
                 Some(errno) => {
-                    let text = errno.text().unwrap_or("unknown error");
-                    if !agent.is_frozen() {
-                        linux.log(Level::Warning, &["channel lost: ", text]);
-                    }
+                    note(agent, linux, "channel lost: ", errno);
                     agent.disconnected();
                     if !retry {
                         agent.stop(linux);
@@ -41,21 +38,23 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
                     }
                 }
             },
-            Err(Unopened { what, path, errno, hint }) if !retry => {
-                complain(what, path.to_bytes(), errno, hint);
+            Err(errno) if !retry => {
+                let path = channel::path(options).to_bytes();
+                complain("cannot open the channel", path, errno, channel::hint(errno));
                 return 1;
             }
-            Err(unopened) => {
-                // Said once, when the first try fails; the log has the others.
-                if linux.verbose && !agent.is_frozen() {
-                    let text = unopened.errno.text().unwrap_or("unknown error");
-                    linux.log(Level::Info, &[unopened.what, ": ", text]);
-                }
-            }
+            Err(errno) => note(agent, linux, "channel not there: ", errno),
         }
         if !pause(agent, linux, signals) {
             return 0;
         }
+    }
+}
+
+/// Logs something about the channel, unless that could reach a frozen filesystem.
+fn note(agent: &LinuxAgent, linux: &mut Linux, what: &str, errno: Errno) {
+    if !agent.is_frozen() {
+        linux.log(Level::Warning, &[what, errno.text().unwrap_or("unknown error")]);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 const STATE: &CStr = c"qga.state";
 const STATE_NEW: &CStr = c"qga.state.new";
@@ -33,8 +33,8 @@ fn directory(path: &CStr) -> Result<Fd, Errno> {
 }
 
 fn writable(directory: &Fd) -> Result<(), Errno> {
-    sys::open_at(directory, STATE_NEW, OFlags::CREATE | OFlags::WRONLY, 0o600)?;
-    rustix::fs::unlinkat(directory, STATE_NEW, AtFlags::empty()).map_err(errno)
+    let flags = AtFlags::empty();
+    rustix::fs::accessat(directory, c".", Access::WRITE_OK, flags).map_err(errno)
 }
 
 fn in_memory(directory: &Fd) -> bool {

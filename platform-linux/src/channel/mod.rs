@@ -30,18 +30,6 @@ pub enum Moved {
     Lost(Errno),
 }
 
-/// Why there is no channel.
-pub struct Unopened {
-    /// What could not be done.
-    pub what: &'static str,
-    /// With what.
-    pub path: &'static CStr,
-    /// Why.
-    pub errno: Errno,
-    /// What to do.
-    pub hint: &'static str,
-}
-
 /// What the channel is made of.
 enum Kind {
     /// A virtio port. While the hypervisor's side is closed poll(2) reports a hang-up at once and for ever,
@@ -69,17 +57,42 @@ const PATIENCE_NS: i64 = 100_000_000;
 /// A read of so many bytes is likely not the last of a request.
 const EAGER_BYTES: usize = 4096;
 
+/// Where the channel is.
+pub fn path(options: &Options) -> &'static CStr {
+    options.path.unwrap_or(match options.method {
+        Method::VirtioSerial => c"/dev/virtio-ports/org.qemu.guest_agent.0",
+        Method::IsaSerial => c"/dev/ttyS0",
+        Method::UnixListen => c"",
+    })
+}
+
+/// What somebody can do about a channel that cannot be opened.
+pub fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT => {
+            "is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? \
+             -r waits for it"
+        }
+        Errno::BUSY => "another agent has it",
+        Errno::ACCES | Errno::PERM => "run as root",
+        Errno::NOTTY => "this is no serial line",
+        Errno::ADDRINUSE => "something that is no socket has this name",
+        Errno::NAMETOOLONG => "a socket's path has at most 107 bytes",
+        _ => "",
+    }
+}
+
 impl Channel {
     /// Opens the channel that the options ask for.
     #[inline(never)]
-    pub fn open(options: &Options) -> Result<Self, Unopened> {
+    pub fn open(options: &Options) -> Result<Self, Errno> {
+        let path = path(options);
         let (kind, fd) = match options.method {
             Method::VirtioSerial => {
-                let fd = virtio::open(options.path)?;
-                (Kind::Port { closed: false, edge: None }, Some(fd))
+                (Kind::Port { closed: false, edge: None }, Some(virtio::open(path)?))
             }
-            Method::IsaSerial => (Kind::Serial, Some(serial::open(options.path)?)),
-            Method::UnixListen => (Kind::Listener(unix::listen(options.path)?), None),
+            Method::IsaSerial => (Kind::Serial, Some(serial::open(path)?)),
+            Method::UnixListen => (Kind::Listener(unix::listen(path)?), None),
         };
         Ok(Channel { kind, fd, eager: false })
     }

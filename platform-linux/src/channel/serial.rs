@@ -1,6 +1,5 @@
 //! A serial line, set to pass bytes as they are.
 
-use super::Unopened;
 use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
@@ -8,25 +7,8 @@ use linux_raw_sys::general as raw;
 use qga_core::Errno;
 use rustix::fs::OFlags;
 
-const DEFAULT: &CStr = c"/dev/ttyS0";
-
-/// Opens the line, raw, and forgets what came before.
-pub fn open(path: Option<&'static CStr>) -> Result<Fd, Unopened> {
-    let path = path.unwrap_or(DEFAULT);
-    raw_line(path).map_err(|errno| Unopened {
-        what: "cannot open the serial line",
-        path,
-        errno,
-        hint: match errno {
-            Errno::NOENT => "is it defined, is /dev mounted? -r waits for it",
-            Errno::ACCES | Errno::PERM => "run as root",
-            Errno::NOTTY => "this is no serial line",
-            _ => "",
-        },
-    })
-}
-
-fn raw_line(path: &CStr) -> Result<Fd, Errno> {
+/// Opens the line, raw, and forgets what came before. Errors: ENOTTY for what is no line.
+pub fn open(path: &CStr) -> Result<Fd, Errno> {
     let line = sys::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)?;
     let mut settings = sys::line_settings(&line)?;
     // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first one.

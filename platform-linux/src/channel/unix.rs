@@ -1,6 +1,5 @@
 //! A unix socket that clients connect to, one at a time; others wait until it is their turn.
 
-use super::Unopened;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
@@ -12,22 +11,7 @@ use rustix::fs::FileType;
 const BACKLOG: u32 = 8;
 
 /// Makes the socket, in place of one that an earlier agent left.
-pub fn listen(path: Option<&'static CStr>) -> Result<Fd, Unopened> {
-    let path = path.unwrap_or(c"");
-    bound(path).map_err(|errno| Unopened {
-        what: "cannot listen on the socket",
-        path,
-        errno,
-        hint: match errno {
-            Errno::ADDRINUSE => "something that is no socket has this name",
-            Errno::NAMETOOLONG => "a socket's path has at most 107 bytes",
-            Errno::NOENT => "its directory must exist",
-            _ => "",
-        },
-    })
-}
-
-fn bound(path: &CStr) -> Result<Fd, Errno> {
+pub fn listen(path: &CStr) -> Result<Fd, Errno> {
     let socket = sys::unix_socket()?;
     let stale = rustix::fs::lstat(path)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);

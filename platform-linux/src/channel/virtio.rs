@@ -1,6 +1,5 @@
 //! A named virtio port: by its path, or, where no udev makes links, by its name in sysfs.
 
-use super::Unopened;
 use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
@@ -8,34 +7,15 @@ use qga_core::Errno;
 use qga_core::json::write::Writer;
 use rustix::fs::OFlags;
 
-const DEFAULT: &CStr = c"/dev/virtio-ports/org.qemu.guest_agent.0";
 const LINKS: &[u8] = b"/dev/virtio-ports/";
 const CLASS: &CStr = c"/sys/class/virtio-ports";
 
 /// Opens the port.
-pub fn open(path: Option<&'static CStr>) -> Result<Fd, Unopened> {
-    let path = path.unwrap_or(DEFAULT);
-    let opened = match device(path) {
-        Err(Errno::NOENT) => match path.to_bytes().strip_prefix(LINKS) {
-            Some(name) => by_name(name),
-            None => Err(Errno::NOENT),
-        },
-        other => other,
-    };
-    opened.map_err(|errno| Unopened {
-        what: "cannot open the virtio port",
-        path,
-        errno,
-        hint: match errno {
-            Errno::NOENT => {
-                "is it defined (virtserialport, name=org.qemu.guest_agent.0), are virtio_console \
-                 and its bus loaded, are /sys and /dev mounted? -r waits for it"
-            }
-            Errno::BUSY => "another agent has it",
-            Errno::ACCES | Errno::PERM => "run as root",
-            _ => "",
-        },
-    })
+pub fn open(path: &CStr) -> Result<Fd, Errno> {
+    match (device(path), path.to_bytes().strip_prefix(LINKS)) {
+        (Err(Errno::NOENT), Some(name)) => by_name(name),
+        (opened, _) => opened,
+    }
 }
 
 fn device(path: &CStr) -> Result<Fd, Errno> {
