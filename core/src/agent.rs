@@ -270,13 +270,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
     }
 }
 
-/// What a frame asks for: its `id`, the row of its command and the place of its arguments.
+/// The `id` of a request, the row of its command and the place of its arguments.
+type Understood<P> = (Option<Range<usize>>, Result<(&'static Row<P>, Range<usize>), Raised>);
+
+/// What a frame asks for. What is wrong is put into `slot`.
 #[inline(never)]
-fn understand<'f, P: Platform>(
-    frame: &'f [u8],
-    frozen: bool,
-    slot: &Slot<'f>,
-) -> (Option<Range<usize>>, Result<(&'static Row<P>, Range<usize>), Raised>) {
+fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -> Understood<P> {
     if let Err(raised) = check(frame, slot) {
         return (None, Err(raised));
     }

@@ -44,12 +44,12 @@ fn interrupts(byte: u8) -> bool {
 /// Fills `block` from `text` up to a `=`, newlines left out; says how many characters it holds.
 fn gather(text: &[u8], read: &mut usize, block: &mut [u8; TEXT_BLOCK]) -> usize {
     let rest = text.get(*read..).unwrap_or(&[]);
-    if let Some(next) = rest.first_chunk::<TEXT_BLOCK>() {
-        if !is_interrupted(next) {
-            *block = *next;
-            *read += TEXT_BLOCK;
-            return TEXT_BLOCK;
-        }
+    if let Some(next) = rest.first_chunk::<TEXT_BLOCK>()
+        && !is_interrupted(next)
+    {
+        *block = *next;
+        *read += TEXT_BLOCK;
+        return TEXT_BLOCK;
     }
     let mut filled = 0;
     let mut slots = block.iter_mut();
@@ -70,7 +70,7 @@ fn gather(text: &[u8], read: &mut usize, block: &mut [u8; TEXT_BLOCK]) -> usize 
 /// Whether `end`, behind the last `digits`, is padding that fits, or nothing; newlines do not count.
 fn padding_fits(end: &[u8], digits: usize) -> bool {
     let signs = end.iter().filter(|&&byte| byte == b'=').count();
-    let fits = signs == 0 || signs <= 2 && (digits + signs) % 4 == 0;
+    let fits = signs == 0 || signs <= 2 && (digits + signs).is_multiple_of(4);
     fits && end.iter().all(|&byte| interrupts(byte))
 }
 

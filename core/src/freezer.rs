@@ -211,7 +211,7 @@ impl<F> Freezer<F> {
         self.entries.clear();
         let (mut missing, mut at) = (None, mark::HEAD_BYTES as u64);
         let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
-        while let Ok(Some(line)) = lines.next() {
+        while let Ok(Some(line)) = lines.line() {
             let row_at = at;
             at += line.len() as u64 + 1;
             let Some(row) = Row::parse(line).filter(|row| row.state != RowState::NotOurs) else {
@@ -273,8 +273,13 @@ impl<F> Freezer<F> {
             failure = match opened {
                 Ok((filesystem, on)) => {
                     let text = Row { state: RowState::Listed, on, path: mount.path };
-                    let entry =
-                        Entry { device: mount.superblock, filesystem, row, frozen: false, unsure: false };
+                    let entry = Entry {
+                        device: mount.superblock,
+                        filesystem,
+                        row,
+                        frozen: false,
+                        unsure: false,
+                    };
                     match (text.append(mark), entries.push(entry)) {
                         (Ok(length), Ok(())) => {
                             row += length;

@@ -25,7 +25,7 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
 
     /// The next line, without its end. Errors: those of the reader.
     #[inline(never)]
-    pub fn next(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
         let mut searched = 0;
         loop {
             let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
@@ -144,7 +144,7 @@ pub fn each_local<P: Freeze>(
     visit: Visit<'_, P>,
 ) -> Result<(), Errno> {
     let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.line()? {
         let Some(Mount { device, mountpoint, kind, source }) = Mount::parse(line) else { continue };
         let superblock = match device.major() {
             0 if kind == b"btrfs" => platform.inspect(unescape(source)).map(|inode| inode.is),

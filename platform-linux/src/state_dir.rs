@@ -39,7 +39,7 @@ fn writable(directory: &Fd) -> Result<(), Errno> {
 
 fn in_memory(directory: &Fd) -> bool {
     rustix::fs::fstatfs(directory)
-        .is_ok_and(|of| matches!(of.f_type as i64, TMPFS_MAGIC | RAMFS_MAGIC))
+        .is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
 impl StateDir {

@@ -43,11 +43,11 @@ impl<P: Platform> Table<P> {
     #[rustfmt::skip]
     pub const ROWS: &'static [Row<P>] = &[
         Row { name: "guest-sync-delimited", since: "1.1", while_frozen: true, replies: true, offered: true,
-            run: |call| call.delimited(|arguments| sync::sync(arguments)) },
+            run: |call| call.delimited(sync::sync) },
         Row { name: "guest-sync", since: "0.15.0", while_frozen: true, replies: true, offered: true,
             run: |call| call.value(|_, _, arguments| Ok(sync::sync(arguments))) },
         Row { name: "guest-ping", since: "0.15.0", while_frozen: true, replies: true, offered: true,
-            run: |call| call.value(|_, _, arguments| Ok(sync::ping(arguments))) },
+            run: |call| call.value(|_, _, arguments| sync::ping(arguments)) },
         Row { name: "guest-info", since: "0.15.0", while_frozen: true, replies: true, offered: true,
             run: |call| call.rows(info::list()) },
         Row { name: "guest-shutdown", since: "0.15.0", while_frozen: false, replies: false, offered: <P as Power>::OFFERED,

@@ -35,7 +35,11 @@ pub fn check<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Result<(), Raised> {
                 if let Some(token) = lexer.finish() {
                     grammar.token(token, lexer.start, at)?;
                 }
-                return if grammar.expect == Expect::End { Ok(()) } else { Err(slot.raise(&VALUE)) };
+                return if grammar.expect == Expect::End {
+                    Ok(())
+                } else {
+                    Err(slot.raise(&VALUE))
+                };
             }
             // The framer cuts no frame with either in it.
             Found::Stray | Found::Sentinel => return Err(slot.raise(&VALUE)),

@@ -164,6 +164,7 @@ impl Lexer {
             (S::Exponent | S::ExponentSign | S::ExponentDigits, b'0'..=b'9') => {
                 Go::To(S::ExponentDigits)
             }
+            (S::Zero, b'0'..=b'9') => Go::Stray,
             (S::Zero | S::Integer | S::Fraction | S::ExponentDigits, _) => {
                 Go::Before(Token::Number)
             }

@@ -146,8 +146,7 @@ fn encode(code: u32, into: &mut [u8; 4]) -> &[u8] {
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
-    key == name.as_bytes()
-        || has_escape(key) && Characters(key).eq(name.bytes().map(u32::from))
+    key == name.as_bytes() || has_escape(key) && Characters(key).eq(name.bytes().map(u32::from))
 }
 
 /// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as

@@ -12,9 +12,14 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
     let line = sys::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)?;
     let mut settings = sys::line_settings(&line)?;
     // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first one.
-    settings.c_iflag &=
-        !(raw::IGNBRK | raw::BRKINT | raw::PARMRK | raw::ISTRIP | raw::INLCR | raw::IGNCR
-            | raw::ICRNL | raw::IXON);
+    settings.c_iflag &= !(raw::IGNBRK
+        | raw::BRKINT
+        | raw::PARMRK
+        | raw::ISTRIP
+        | raw::INLCR
+        | raw::IGNCR
+        | raw::ICRNL
+        | raw::IXON);
     settings.c_oflag &= !raw::OPOST;
     settings.c_lflag &= !(raw::ECHO | raw::ECHONL | raw::ICANON | raw::ISIG | raw::IEXTEN);
     settings.c_cflag = settings.c_cflag & !(raw::CSIZE | raw::PARENB) | raw::CS8;

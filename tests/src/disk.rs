@@ -1,0 +1,108 @@
+//! A filesystem of the test's own on a loop device: a size and a kind in, a device that can be mounted out.
+//! It must outlive the jail that mounts it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A loop device with a fresh filesystem.
+pub struct Disk {
+    pub device: PathBuf,
+    /// `ext4` or `xfs`.
+    pub kind: &'static str,
+    _folder: TempDir,
+}
+
+impl Disk {
+    /// An ext4 filesystem of 16 MiB.
+    pub fn ext4() -> Self {
+        // No table is left for a kernel thread to fill in later: it would write while frozen.
+        Disk::make(16, "ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
+    }
+
+    /// An xfs filesystem of 320 MiB (its least is 300), as a sparse file.
+    pub fn xfs() -> Self {
+        Disk::make(320, "xfs", &["-q", "-f"])
+    }
+
+    fn make(mebibytes: u64, kind: &'static str, options: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("qga-disk-").tempdir().expect("a folder");
+        let image = folder.path().join("image");
+        File::create(&image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
+        let mkfs = crate::program(&format!("mkfs.{kind}")).expect("mkfs");
+        run(Command::new(mkfs).args(options).arg(&image));
+        Disk { device: attach(&image), kind, _folder: folder }
+    }
+
+    /// Whether the test `name` must be skipped because no disks can be made here; counts the skip.
+    pub fn impossible(name: &str) -> bool {
+        let reason = Disk::unavailable();
+        if let Some(reason) = reason {
+            crate::skip(name, reason);
+        }
+        reason.is_some()
+    }
+
+    /// What keeps disks from being made here.
+    fn unavailable() -> Option<&'static str> {
+        if !crate::is_root() {
+            return Some("needs root, for loop devices and mounts");
+        }
+        if !Path::new("/dev/loop-control").exists() {
+            return Some("this kernel has no loop devices");
+        }
+        match ["mkfs.ext4", "losetup", "busybox"].iter().any(|name| crate::program(name).is_none())
+        {
+            true => Some(
+                "needs mkfs.ext4, losetup and busybox (packages e2fsprogs, mount, busybox-static)",
+            ),
+            false => None,
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // The kernel unmounts what a dead namespace had mounted in its own time.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let losetup = crate::program("losetup").expect("losetup");
+        while Instant::now() < deadline {
+            let mut detach = Command::new(&losetup);
+            let output = detach.arg("--detach").arg(&self.device).output();
+            let gone = || {
+                let listed = Command::new(&losetup).arg(&self.device).output();
+                listed.is_ok_and(|listed| !listed.status.success())
+            };
+            if output.is_ok() && gone() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        eprintln!(
+            "{} could not be detached: is something on it still frozen?",
+            self.device.display()
+        );
+    }
+}
+
+fn attach(image: &Path) -> PathBuf {
+    let losetup = crate::program("losetup").expect("losetup");
+    // Tests that run beside this one may snatch the device that was found free.
+    for _ in 0..50 {
+        let output = Command::new(&losetup).args(["--find", "--show"]).arg(image).output();
+        let output = output.expect("losetup runs");
+        if output.status.success() {
+            return PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("no loop device for {}", image.display());
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}

@@ -1,0 +1,126 @@
+//! A jail with disks: mount points in, a guest that can be frozen and asked what happened to it out.
+
+use crate::connection::{ANSWER_DEADLINE, Connection};
+use crate::disk::Disk;
+use crate::jail::{Jail, JailedAgent, Mount, Spec, Start};
+use crate::{program, sys};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A guest and its disks, which go away after it.
+pub struct Guest {
+    pub jail: Jail,
+    disks: Vec<Disk>,
+}
+
+impl Guest {
+    /// A guest with an ext4 filesystem of its own on each of `places`.
+    pub fn with_ext4(places: &[&str]) -> Self {
+        Guest::with_spec(places, Spec::default())
+    }
+
+    /// As [`Guest::with_ext4`], before what else `spec` mounts.
+    pub fn with_spec(places: &[&str], spec: Spec) -> Self {
+        Guest::with_disks(places, places.iter().map(|_| Disk::ext4()).collect(), spec)
+    }
+
+    /// A guest with `disks` on `places`.
+    pub fn with_disks(places: &[&str], disks: Vec<Disk>, mut spec: Spec) -> Self {
+        let mount = |(disk, place): (&Disk, &&str)| {
+            let kind = disk.kind.to_owned();
+            Mount { from: disk.device.clone(), at: PathBuf::from(place), kind }
+        };
+        let mounts: Vec<_> = disks.iter().zip(places).map(mount).collect();
+        spec.mounts.splice(0..0, mounts);
+        Guest { jail: Jail::start(spec), disks }
+    }
+
+    /// Whether each disk is frozen, in mount order.
+    pub fn frozen(&self) -> Vec<bool> {
+        assert_eq!(self.jail.keepers.len(), self.disks.len());
+        self.jail.keepers.iter().map(sys::is_frozen).collect()
+    }
+
+    /// Freezes a disk as somebody else than the agent.
+    pub fn freeze_from_outside(&self, disk: usize) {
+        sys::freeze(&self.jail.keepers[disk]).expect("FIFREEZE");
+    }
+
+    /// Waits until the stub programs were called like this, or the guest has ended without.
+    pub fn spawned(&mut self, expected: &[String]) -> Result<(), String> {
+        let deadline = Instant::now() + ANSWER_DEADLINE;
+        loop {
+            let text = self.jail.text("/run/spawned");
+            if text.lines().eq(expected) {
+                return Ok(());
+            }
+            let prefix = text.lines().zip(expected).all(|(line, expected)| line == expected);
+            if !prefix || text.lines().count() > expected.len() || Instant::now() > deadline {
+                return Err(format!("expected the calls {expected:?}, there were: {text:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// An agent under strace, which follows the calls named by `trace` (`ioctl`, `all`) and fails or kills
+    /// as `inject` says (`ioctl:error=EIO:when=2`), and what it has written down.
+    pub fn traced(&self, trace: &str, inject: &str) -> (JailedAgent, Trace) {
+        let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let strace = program("strace").expect("strace");
+        let text = |path: &PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+        let mut wrapper = vec![text(&strace), "-o".to_owned(), text(&log)];
+        wrapper.extend(["-f", "-y", "-qq", "-e"].map(String::from));
+        wrapper.push(format!("trace={trace}"));
+        if !inject.is_empty() {
+            wrapper.extend(["-e".to_owned(), format!("inject={inject}")]);
+        }
+        let agent = self.jail.agent(Start { wrapper, ..Start::default() });
+        (agent, Trace { log, _folder: folder })
+    }
+}
+
+/// What strace writes.
+pub struct Trace {
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Trace {
+    /// How many calls of a process were written down so far.
+    pub fn count(&self, pid: u32) -> usize {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let own = |line: &&str| line.split_whitespace().next() == Some(&pid.to_string());
+        // A call that another process interrupts stands on two lines.
+        text.lines().filter(own).filter(|line| !line.contains(" resumed>")).count()
+    }
+
+    /// The folders that were frozen or thawed so far: `FIFREEZE /mnt/a`.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let call = |line: &str| {
+            let (_, call) = line.split_once("ioctl(")?;
+            let (_, rest) = call.split_once('<')?;
+            let (path, rest) = rest.split_once('>')?;
+            let name = rest.trim_start_matches([',', ' ']).split([',', ')']).next()?;
+            Some(format!("{name} {path}"))
+        };
+        text.lines().filter_map(call).collect()
+    }
+}
+
+/// Asks for the status.
+pub fn status(client: &mut Connection) -> String {
+    client.ask(r#"{"execute":"guest-fsfreeze-status"}"#)
+}
+
+/// Freezes.
+pub fn freeze(client: &mut Connection) -> String {
+    client.ask(r#"{"execute":"guest-fsfreeze-freeze"}"#)
+}
+
+/// Thaws.
+pub fn thaw(client: &mut Connection) -> String {
+    client.ask(r#"{"execute":"guest-fsfreeze-thaw"}"#)
+}

@@ -1,0 +1,109 @@
+//! The corpus of the fuzz targets, replayed without libFuzzer: whatever was once found stays found.
+//!
+//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations; a run of
+//! `cargo fuzz cmin` afterwards throws out those that show nothing new.
+
+use qga_fuzz::TARGETS;
+use qga_tests::conversations::{Conversation, load};
+use qga_tests::repository;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+fn folder(target: &str) -> PathBuf {
+    repository().join("fuzz/corpus").join(target)
+}
+
+fn files(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = folder(target);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.clone(), fs::read(&path).expect("a file of the corpus")))
+        .collect();
+    files.sort();
+    files
+}
+
+fn replay(name: &str) {
+    let (_, run) = TARGETS.iter().find(|(target, _)| *target == name).expect("a target");
+    let files = files(name);
+    assert!(files.len() >= 20, "only {} files in the corpus of {name}", files.len());
+    for (path, bytes) in files {
+        // The name of the file that fails stands above the panic's own words.
+        println!("{}", path.display());
+        run(&bytes);
+    }
+}
+
+#[test]
+fn framer() {
+    replay("framer");
+}
+
+#[test]
+fn request() {
+    replay("request");
+}
+
+#[test]
+fn session() {
+    replay("session");
+}
+
+/// Inputs that no corpus needs to hold: each byte on its own, and nothing.
+#[test]
+fn tiny_inputs() {
+    for (_, run) in TARGETS {
+        run(b"");
+        for first in 0..=255 {
+            run(&[first]);
+            run(&[7, first, first]);
+        }
+    }
+}
+
+#[test]
+fn the_corpus_is_small_and_belongs_to_targets() {
+    let entries = fs::read_dir(repository().join("fuzz/corpus")).expect("the corpus");
+    let names: BTreeSet<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+    let targets: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).into()).collect();
+    assert_eq!(names, targets);
+    let sizes: Vec<usize> =
+        TARGETS.iter().flat_map(|(name, _)| files(name)).map(|(_, bytes)| bytes.len()).collect();
+    assert!(sizes.len() <= 600, "{} files in the corpus", sizes.len());
+    assert!(sizes.iter().sum::<usize>() < 400_000, "the corpus is too large");
+}
+
+#[test]
+#[ignore = "writes the seeds of the corpus"]
+fn write_seeds() {
+    for (target, _) in TARGETS {
+        fs::create_dir_all(folder(target)).expect("a folder of the corpus");
+    }
+    for conversation in load() {
+        let name = &conversation.name;
+        let put = |target: &str, name: &str, bytes: &[u8]| {
+            fs::write(folder(target).join(name), bytes).expect("a seed");
+        };
+        let stream = conversation.steps.iter().flat_map(|step| step.send.clone());
+        let stream: Vec<u8> = [name.len() as u8].into_iter().chain(stream).take(4096).collect();
+        put("framer", name, &stream);
+        put("session", name, &acts(&conversation));
+        for (number, step) in conversation.steps.iter().enumerate() {
+            put("request", &format!("{name}-{number}"), step.send.trim_ascii());
+        }
+    }
+}
+
+/// The requests of a conversation as raw acts of the target `session`.
+fn acts(conversation: &Conversation) -> Vec<u8> {
+    const RAW: u8 = 0;
+    let mut acts = vec![conversation.name.len() as u8];
+    for part in conversation.steps.iter().flat_map(|step| step.send.chunks(255)) {
+        acts.extend([RAW, part.len() as u8]);
+        acts.extend_from_slice(part);
+    }
+    acts.truncate(4096);
+    acts
+}

@@ -1,0 +1,11 @@
+//! The agent on the simulated guest: every conversation byte for byte and cut everywhere, every row of the
+//! table, every platform call failing, the agent killed behind every one of them.
+
+mod conversations;
+mod faults;
+mod freeze;
+mod guest;
+mod kills;
+mod requests;
+mod shutdown;
+mod table;

@@ -1,0 +1,112 @@
+//! The table of commands is the pinned one, and each row is spoken to in the conversations: once with success
+//! and once without. Every reply is JSON to two parsers that are not ours.
+
+use crate::guest::{Cut, Large, guest, hold};
+use qga_core::command::Table;
+use qga_sim::Sim;
+use qga_tests::conversations::{Conversation, load};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The first schema, in its own order.
+const COMMANDS: [&str; 14] = [
+    "guest-sync-delimited",
+    "guest-sync",
+    "guest-ping",
+    "guest-info",
+    "guest-shutdown",
+    "guest-file-open",
+    "guest-file-close",
+    "guest-file-read",
+    "guest-file-write",
+    "guest-file-seek",
+    "guest-file-flush",
+    "guest-fsfreeze-status",
+    "guest-fsfreeze-freeze",
+    "guest-fsfreeze-thaw",
+];
+
+#[test]
+fn rows_are_the_pinned_commands() {
+    let rows: Vec<&str> = Table::<Sim>::ROWS.iter().map(|row| row.name).collect();
+    assert_eq!(rows, COMMANDS);
+}
+
+#[test]
+fn every_row_succeeds_and_fails_in_a_conversation() {
+    let (mut succeeded, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    for step in load().into_iter().flat_map(|conversation| conversation.steps) {
+        let Ok(request) = serde_json::from_slice::<Value>(&step.send) else { continue };
+        let Some(name) = request["execute"].as_str() else { continue };
+        let reply = step.reply.strip_prefix(b"\xFF").unwrap_or(&step.reply);
+        let reply = serde_json::from_slice::<Value>(reply).unwrap_or_default();
+        if reply.get("error").is_some() {
+            failed.insert(name.to_owned());
+        } else if reply.get("return").is_some() || name == "guest-shutdown" && step.reply.is_empty()
+        {
+            succeeded.insert(name.to_owned());
+        }
+    }
+    for row in Table::<Sim>::ROWS {
+        assert!(succeeded.contains(row.name), "no conversation in which {} succeeds", row.name);
+        assert!(failed.contains(row.name), "no conversation in which {} fails", row.name);
+    }
+}
+
+/// A reply as serde-json-core reads it: nothing may be missing, nothing may be too much.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply<'a> {
+    #[serde(rename = "return")]
+    value: Option<serde::de::IgnoredAny>,
+    #[serde(borrow)]
+    error: Option<Failure<'a>>,
+    #[allow(dead_code)]
+    id: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failure<'a> {
+    class: &'a str,
+    #[allow(dead_code)]
+    desc: &'a str,
+}
+
+#[test]
+fn every_reply_parses_elsewhere() {
+    let mut lines = 0;
+    for conversation in load() {
+        lines += parse_replies(&conversation);
+    }
+    assert!(lines > 500, "only {lines} replies");
+}
+
+fn parse_replies(conversation: &Conversation) -> usize {
+    let mut session = Large::start(&guest(conversation)).expect("a start");
+    let output = hold(&mut session, conversation, Cut::Whole).concat();
+    let mut lines = 0;
+    for line in output.split_inclusive(|&byte| byte == b'\n') {
+        lines += 1;
+        let name = &conversation.name;
+        let text = line.strip_suffix(b"\n").unwrap_or_else(|| panic!("{name}: no newline"));
+        let text = text.strip_prefix(b"\xFF").unwrap_or(text);
+        assert!(text.is_ascii(), "{name}: a reply that is not ASCII");
+        // serde_json has no number that large, but an `id` is echoed as it was written.
+        let text = String::from_utf8_lossy(text).replace("1e400", "1e40").into_bytes();
+        let text = text.as_slice();
+        let value: Value = serde_json::from_slice(text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let members = value.as_object().expect("an object");
+        let other = members.keys().any(|key| !["return", "error", "id"].contains(&key.as_str()));
+        assert!(!other, "{name}: {value}");
+        let (reply, used) = serde_json_core::from_slice::<Reply>(text)
+            .unwrap_or_else(|error| panic!("{name}: {error}: {}", text.escape_ascii()));
+        assert_eq!(used, text.len(), "{name}");
+        assert_ne!(reply.value.is_some(), reply.error.is_some(), "{name}");
+        if let Some(error) = reply.error {
+            assert!(["GenericError", "CommandNotFound"].contains(&error.class), "{name}");
+        }
+    }
+    lines
+}

@@ -1,0 +1,325 @@
+//! The agent in real virtual machines: as process 1 on virtio-serial and isa-serial, freezing a real disk under
+//! a writer, losing its port and getting it back, sleeping when there is nothing to do, ending the machine.
+
+use qga_tests::skip;
+use std::time::{Duration, Instant};
+use xtask::vm::{self, AGENT_PORT, Builder, Channel, RunAs, Vm};
+
+const PING: &str = r#"{"execute":"guest-ping"}"#;
+const PONG: &str = r#"{"return": {}}"#;
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Time for the guest to notice what its other side did; it runs under emulation.
+const NOTICE: Duration = Duration::from_millis(700);
+
+/// A writer on the disk that counts what it wrote in memory.
+const WRITER: &str = "echo 0 >/run/count
+(i=0; while :; do i=$((i+1)); echo $i >/data/f; echo $i >/run/next; mv -f /run/next /run/count; done) &
+echo $! >/run/writer";
+
+/// A machine with the agent under test, or a counted skip.
+fn machine(test: &str) -> Option<Builder> {
+    match vm::prepare() {
+        Ok(()) => Some(Vm::builder().binary(&qga_tests::binary())),
+        Err(reason) => {
+            skip(&format!("vm::{test}"), &reason.replace('\n', "; "));
+            None
+        }
+    }
+}
+
+fn command(name: &str, arguments: &str) -> String {
+    format!(r#"{{"execute":"guest-{name}","arguments":{{{arguments}}}}}"#)
+}
+
+fn shutdown(mode: &str) -> String {
+    command("shutdown", &format!(r#""mode":"{mode}""#))
+}
+
+fn number(vm: &mut Vm, shell: &str) -> u64 {
+    let text = vm.shell(shell).unwrap();
+    text.trim().parse().unwrap_or_else(|_| panic!("{shell}: {text}"))
+}
+
+/// How often process 1 was scheduled in.
+fn switches(vm: &mut Vm) -> u64 {
+    number(vm, "awk '/ctxt_switches/ {sum += $2} END {print sum}' /proc/1/status")
+}
+
+/// Asserts that process 1 sleeps through some seconds.
+fn sleeps(vm: &mut Vm, when: &str) {
+    std::thread::sleep(NOTICE);
+    let before = switches(vm);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(switches(vm) - before, 0, "wake-ups in 4 s, {when}");
+}
+
+fn advances(vm: &mut Vm) -> bool {
+    let before = number(vm, "cat /run/count");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if number(vm, "cat /run/count") > before + 1 {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn agent_is_the_only_userland() {
+    let Some(builder) = machine("agent_is_the_only_userland") else { return };
+    let mut vm = builder.boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+    let info = agent.request(r#"{"execute":"guest-info"}"#).unwrap();
+    assert!(info.contains(r#""version": "10.2.2""#), "{info}");
+    let open = command("file-open", r#""path":"/data/f","mode":"w+""#);
+    assert_eq!(agent.request(&open).unwrap(), r#"{"return": 1000}"#);
+    let write = command("file-write", r#""handle":1000,"buf-b64":"aGVsbG8=""#);
+    assert_eq!(agent.request(&write).unwrap(), r#"{"return": {"count": 5, "eof": false}}"#);
+    let (freeze, thaw) =
+        (r#"{"execute":"guest-fsfreeze-freeze"}"#, r#"{"execute":"guest-fsfreeze-thaw"}"#);
+    assert_eq!(agent.request(freeze).unwrap(), r#"{"return": 1}"#);
+    assert_eq!(agent.request(thaw).unwrap(), r#"{"return": 1}"#);
+    assert_eq!(agent.request(&command("file-close", r#""handle":1000"#)).unwrap(), PONG);
+    agent.send(shutdown("powerdown").as_bytes()).unwrap();
+    assert_eq!(vm.wait_shutdown(PATIENCE).unwrap(), "guest-shutdown");
+}
+
+#[test]
+fn shutdown_reboot() {
+    let Some(builder) = machine("shutdown_reboot") else { return };
+    let mut vm = builder.reboots().boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    agent.send(shutdown("reboot").as_bytes()).unwrap();
+    vm.qmp().wait_event(&["RESET"], PATIENCE).unwrap();
+    drop(agent);
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).unwrap(), PONG, "the guest came up again");
+}
+
+#[test]
+fn shutdown_halt() {
+    let Some(builder) = machine("shutdown_halt") else { return };
+    let mut vm = builder.boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    agent.send(shutdown("halt").as_bytes()).unwrap();
+    vm.wait_console("System halted", PATIENCE).unwrap();
+    assert!(!vm.console().contains("Kernel panic"), "{}", vm.console());
+    // Halted is not off: the machine is still there.
+    assert!(vm.qmp().wait_event(&["SHUTDOWN"], Duration::from_secs(1)).is_err());
+}
+
+#[test]
+fn freeze_under_a_writer() {
+    let Some(builder) = machine("freeze_under_a_writer") else { return };
+    let mut vm = builder.with_shell().script(WRITER).boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    let mut ask = |name: &str| agent.request(&command(name, "")).unwrap();
+    for _ in 0..3 {
+        assert!(advances(&mut vm), "the writer does not write");
+        assert_eq!(ask("fsfreeze-freeze"), r#"{"return": 1}"#);
+        assert_eq!(ask("fsfreeze-status"), r#"{"return": "frozen"}"#);
+        std::thread::sleep(NOTICE);
+        let state = vm.shell("cut -d' ' -f3 /proc/$(cat /run/writer)/stat").unwrap();
+        assert_eq!(state, "D\n", "the writer is blocked");
+        let before = number(&mut vm, "cat /run/count");
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(number(&mut vm, "cat /run/count"), before, "a write got through");
+        assert_eq!(ask("ping"), PONG);
+        assert_eq!(ask("fsfreeze-thaw"), r#"{"return": 1}"#);
+        assert!(advances(&mut vm), "the writer is stuck after the thaw");
+    }
+    assert_eq!(ask("fsfreeze-thaw"), r#"{"return": 0}"#);
+}
+
+#[test]
+fn killed_while_frozen_and_started_anew() {
+    let Some(builder) = machine("killed_while_frozen_and_started_anew") else { return };
+    let builder = builder.run_as(RunAs::Respawned).with_shell().script(WRITER);
+    let mut vm = builder.boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    assert!(advances(&mut vm));
+    let freeze = r#"{"execute":"guest-fsfreeze-freeze"}"#;
+    assert_eq!(agent.request(freeze).unwrap(), r#"{"return": 1}"#);
+    drop(agent);
+    vm.shell("kill -9 $(cat /run/agent-pid)").unwrap();
+    let mut agent = vm.agent().unwrap();
+    let status = r#"{"execute":"guest-fsfreeze-status"}"#;
+    assert_eq!(agent.request(status).unwrap(), r#"{"return": "frozen"}"#);
+    let thaw = r#"{"execute":"guest-fsfreeze-thaw"}"#;
+    assert_eq!(agent.request(thaw).unwrap(), r#"{"return": 1}"#);
+    assert!(advances(&mut vm), "the writer is stuck after the thaw");
+}
+
+/// Waits until the guest's kernel has heard that the hypervisor's side of the agent's port is closed.
+fn wait_until_closed(vm: &mut Vm) {
+    let state = format!(
+        "grep -l '^name: {AGENT_PORT}' /sys/kernel/debug/virtio-ports/* | xargs grep host_connected"
+    );
+    let deadline = Instant::now() + PATIENCE;
+    while vm.shell(&state).unwrap().trim() != "host_connected: 0" {
+        assert!(Instant::now() < deadline, "the guest does not hear of the closed port");
+    }
+}
+
+#[test]
+fn the_port_reconnects() {
+    let Some(builder) = machine("the_port_reconnects") else { return };
+    let debugfs = "mount -t debugfs none /sys/kernel/debug";
+    let mut vm = builder.with_shell().script(debugfs).boot().unwrap();
+    drop(vm.agent().unwrap());
+    // As libvirt does it: no 0xFF, the clock's milliseconds, a newline.
+    let sync = |id: u64| format!("{{\"execute\":\"guest-sync\", \"arguments\":{{\"id\":{id}}}}}");
+    let halves: [&[u8]; 5] =
+        [b"{\"execute\":\"guest-", b"{\"execute\"", b"[[[", b"nul", b"@@@ garbage without an end"];
+    for (round, half) in halves.iter().enumerate() {
+        let mut stale = vm.port(AGENT_PORT).unwrap();
+        stale.send(half).unwrap();
+        std::thread::sleep(NOTICE);
+        drop(stale);
+        wait_until_closed(&mut vm);
+        std::thread::sleep(NOTICE);
+        let mut agent = vm.port(AGENT_PORT).unwrap();
+        let id = 1_795_361_773_520 + round as u64;
+        agent.set_timeout(PATIENCE);
+        let reply = agent.request(&sync(id)).unwrap();
+        assert_eq!(
+            reply,
+            format!(r#"{{"return": {id}}}"#),
+            "after a stale {}",
+            half.escape_ascii()
+        );
+        assert_eq!(agent.request(PING).unwrap(), PONG);
+    }
+    // Handles survive; a reply that nobody took does not confuse the next client for good.
+    let mut agent = vm.agent().unwrap();
+    let open = command("file-open", r#""path":"/dev/zero""#);
+    assert_eq!(agent.request(&open).unwrap(), r#"{"return": 1000}"#);
+    let read = command("file-read", r#""handle":1000,"count":8000000"#);
+    agent.send(read.as_bytes()).unwrap();
+    std::thread::sleep(NOTICE);
+    drop(agent);
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+    assert_eq!(agent.request(&command("file-close", r#""handle":1000"#)).unwrap(), PONG);
+}
+
+#[test]
+fn process_1_sleeps_reaps_and_stays() {
+    let Some(builder) = machine("process_1_sleeps_reaps_and_stays") else { return };
+    let mut vm = builder.with_shell().boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+    sleeps(&mut vm, "with the hypervisor's side attached");
+    drop(agent);
+    sleeps(&mut vm, "with the hypervisor's side detached");
+    vm.shell("for i in 1 2 3 4 5; do (sleep 0.1 &); done; kill -TERM 1; kill -INT 1; sleep 0.5")
+        .unwrap();
+    let zombies = number(&mut vm, "cat /proc/[0-9]*/stat | grep -c ') Z ' || true");
+    assert_eq!(zombies, 0, "orphans are not reaped");
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+    sleeps(&mut vm, "after orphans and signals");
+    let rss_kb = number(&mut vm, "awk '/^Rss:/ {print $2}' /proc/1/smaps_rollup");
+    assert!(rss_kb <= 256, "{rss_kb} kB resident");
+}
+
+#[test]
+fn a_hypervisor_that_does_not_read() {
+    let Some(builder) = machine("a_hypervisor_that_does_not_read") else { return };
+    let mut vm = builder.with_shell().boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    let open = command("file-open", r#""path":"/dev/zero""#);
+    assert_eq!(agent.request(&open).unwrap(), r#"{"return": 1000}"#);
+    let count = 40 << 20;
+    let read = command("file-read", &format!(r#""handle":1000,"count":{count}"#));
+    agent.send(read.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    sleeps(&mut vm, "while the hypervisor does not read");
+    let rss_kb = number(&mut vm, "awk '/^Rss:/ {print $2}' /proc/1/smaps_rollup");
+    assert!(rss_kb <= 256, "{rss_kb} kB resident in the middle of a reply of {count} bytes");
+    agent.set_timeout(PATIENCE);
+    let reply = agent.receive_line().unwrap();
+    let start = br#"{"return": {"buf-b64": ""#;
+    let end = format!("\", \"count\": {count}, \"eof\": false}}}}").into_bytes();
+    assert!(reply.starts_with(start) && reply.ends_with(&end), "{} bytes", reply.len());
+    let zeros = &reply[start.len()..reply.len() - end.len()];
+    assert!(zeros.iter().all(|byte| b"A=".contains(byte)), "the data is not the file's");
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+}
+
+/// Sends a file of some size and looks at it in the guest, and reads it back.
+fn transfer(vm: &mut Vm, agent: &mut Channel, quads: usize) {
+    let text = "q83v".repeat(quads);
+    let open = command("file-open", r#""path":"/tmp/t","mode":"w+""#);
+    let reply = agent.request(&open).unwrap();
+    let handle: u32 = reply.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    let write = command("file-write", &format!(r#""handle":{handle},"buf-b64":"{text}""#));
+    let count = quads * 3;
+    let expected = format!(r#"{{"return": {{"count": {count}, "eof": false}}}}"#);
+    assert_eq!(agent.request(&write).unwrap(), expected);
+    let size = number(vm, "wc -c </tmp/t");
+    assert_eq!(size, count as u64);
+    let whole = number(vm, "od -An -v -tx1 -w3 /tmp/t | grep -c 'ab cd ef'");
+    assert_eq!(whole, quads as u64);
+    agent
+        .request(&command("file-seek", &format!(r#""handle":{handle},"offset":0,"whence":0"#)))
+        .unwrap();
+    let read = command("file-read", &format!(r#""handle":{handle},"count":{}"#, count + 1));
+    let expected =
+        format!(r#"{{"return": {{"buf-b64": "{text}", "count": {count}, "eof": true}}}}"#);
+    assert!(agent.request(&read).unwrap() == expected, "what is read back is not what was written");
+    assert_eq!(
+        agent.request(&command("file-close", &format!(r#""handle":{handle}"#))).unwrap(),
+        PONG
+    );
+}
+
+#[test]
+fn large_requests_over_virtio_serial() {
+    let Some(builder) = machine("large_requests_over_virtio_serial") else { return };
+    let mut vm = builder.with_shell().boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    agent.set_timeout(PATIENCE);
+    transfer(&mut vm, &mut agent, 10);
+    transfer(&mut vm, &mut agent, 1_000_000);
+}
+
+#[test]
+fn isa_serial() {
+    let Some(builder) = machine("isa_serial") else { return };
+    let mut vm = builder.isa_serial().with_shell().boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    agent.set_timeout(PATIENCE);
+    assert_eq!(agent.request(PING).unwrap(), PONG);
+    transfer(&mut vm, &mut agent, 10_000);
+    sleeps(&mut vm, "on an isa serial port");
+    agent.send(shutdown("powerdown").as_bytes()).unwrap();
+    assert_eq!(vm.wait_shutdown(PATIENCE).unwrap(), "guest-shutdown");
+}
+
+#[test]
+fn a_port_that_is_plugged_in_later() {
+    let Some(builder) = machine("a_port_that_is_plugged_in_later") else { return };
+    let builder = builder.without_agent_port().with_shell().arguments(&["-r"]);
+    let mut vm = builder.boot().unwrap();
+    assert_eq!(vm.shell("cat /proc/1/comm").unwrap(), "qga\n");
+    std::thread::sleep(NOTICE);
+    let before = switches(&mut vm);
+    std::thread::sleep(Duration::from_secs(4));
+    let wakeups = switches(&mut vm) - before;
+    assert!(wakeups <= 5, "{wakeups} wake-ups in 4 s while waiting for the port");
+    for _ in 0..2 {
+        vm.plug_port().unwrap();
+        let mut agent = vm.agent().unwrap();
+        assert_eq!(agent.request(PING).unwrap(), PONG);
+        drop(agent);
+        vm.unplug_port().unwrap();
+        std::thread::sleep(NOTICE);
+        assert_eq!(
+            vm.shell("cat /proc/1/comm").unwrap(),
+            "qga\n",
+            "process 1 goes on without a port"
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! `cargo xtask bench`: ours and Debian's qemu-ga go in, measured side by side in the same run; a
+//! table, a chart and a JSON file come out, and an error when a promise is missed.
+
+mod agent;
+mod chart;
+mod client;
+mod cores;
+mod footprint;
+mod process;
+mod speed;
+mod table;
+mod trace;
+mod vm;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use xtask::{Result, build, install, paths, progress};
+
+use agent::{CLIENT_CORE, Program};
+use table::Row;
+
+const USAGE: &str = "usage: cargo xtask bench [--quick] [--rounds N] [--ours FILE]
+  --quick     fewer rounds, no virtual machine; leaves README.md and docs/ alone
+  --rounds N  interleaved rounds a row (15)
+  --ours FILE measures this file in place of target/release/qga; leaves README.md and docs/ alone";
+
+const ROUNDS: usize = 15;
+const ROUNDS_QUICK: usize = 3;
+/// The file that guest-file-read reads, on tmpfs; two requests of the longest count.
+const DATA_BYTES: u64 = 96 << 20;
+/// Commands and the Debian packages that bring them; the reference is measured as Debian ships it.
+const TOOLS: [(&str, &str); 5] = [
+    ("qemu-ga", "qemu-guest-agent"),
+    ("strace", "strace"),
+    ("valgrind", "valgrind"),
+    ("gzip", "gzip"),
+    ("ldd", "libc-bin"),
+];
+const REFERENCE: &str = "/usr/sbin/qemu-ga";
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+
+struct Options {
+    quick: bool,
+    rounds: usize,
+    ours: Option<PathBuf>,
+}
+
+/// What the measurements share.
+struct Bench {
+    /// Ours, then the reference: each round goes through them in this order.
+    programs: [Program; 2],
+    rounds: usize,
+    data: PathBuf,
+    scratch: PathBuf,
+    /// Where this task may run but for the pinning: a virtual machine wants all cores.
+    all_cores: cores::Cores,
+}
+
+impl Bench {
+    fn folder(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+
+    fn progress(&self, what: &str) {
+        progress::say(&format!("bench: {what}"));
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// Runs the task; `args` are the words after `bench`.
+pub fn run(args: &[String]) -> Result<()> {
+    let Some(options) = options(args)? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let root = paths::root();
+    let bench = prepare(&options)?;
+    let mut rows = measure(&bench)?;
+    if options.quick {
+        progress::say("bench: left out by --quick: virtio-serial in a virtual machine");
+    } else {
+        cores::allow(bench.all_cores).map_err(|error| format!("sched_setaffinity: {error}"))?;
+        rows.extend(vm::rows(&bench)?);
+    }
+    print!("{}", table::text(&rows));
+    if options.quick || options.ours.is_some() {
+        eprintln!("bench: README.md and docs/ are left as they are (--quick or --ours)");
+    } else {
+        publish(&root, &rows, options.rounds)?;
+    }
+    let missed = table::missed(&rows);
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} of the promised numbers are missed:\n  {}", missed.len(), missed.join("\n  ")))
+}
+
+fn options(args: &[String]) -> Result<Option<Options>> {
+    let mut options = Options { quick: false, rounds: 0, ours: None };
+    let mut rest = args.iter();
+    while let Some(word) = rest.next() {
+        let mut value = || rest.next().ok_or(format!("{word} needs a value\n{USAGE}"));
+        match word.as_str() {
+            "-h" | "--help" => return Ok(None),
+            "--quick" => options.quick = true,
+            "--ours" => options.ours = Some(PathBuf::from(value()?)),
+            "--rounds" => {
+                let text = value()?;
+                options.rounds = match text.parse() {
+                    Ok(rounds @ 1..=1000) => rounds,
+                    _ => return Err(format!("--rounds is 1 to 1000, not '{text}'\n{USAGE}")),
+                };
+            }
+            _ => return Err(format!("unknown option '{word}'\n{USAGE}")),
+        }
+    }
+    if options.rounds == 0 {
+        options.rounds = if options.quick { ROUNDS_QUICK } else { ROUNDS };
+    }
+    Ok(Some(options))
+}
+
+fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let mut rows = footprint::files(bench)?;
+    rows.extend(footprint::memory(bench)?);
+    rows.push(speed::start(bench)?);
+    rows.extend(trace::system_calls(bench)?);
+    rows.push(trace::instructions(bench));
+    rows.extend(speed::cpu(bench)?);
+    rows.extend(speed::throughput(bench)?);
+    rows.push(footprint::wake_ups(bench)?);
+    Ok(rows)
+}
+
+/// Builds, installs what is missing, and lays out the data file on tmpfs.
+fn prepare(options: &Options) -> Result<Bench> {
+    install::commands(&TOOLS)?;
+    let ours = match &options.ours {
+        Some(path) => path.clone(),
+        None => build::release()?,
+    };
+    let all_cores = cores::allowed().map_err(|error| format!("sched_getaffinity: {error}"))?;
+    for program in [ours.as_path(), Path::new(REFERENCE)] {
+        // Pages of a file that was just built count as dirty memory until they are on the disk.
+        fs::File::open(program)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| format!("cannot sync {}: {error}", program.display()))?;
+    }
+    cores::pin(CLIENT_CORE).map_err(|error| {
+        format!("cannot pin the client to core {CLIENT_CORE}: {error}; two cores are needed")
+    })?;
+    let scratch = PathBuf::from(format!("/dev/shm/qga-bench-{}", std::process::id()));
+    fs::create_dir_all(&scratch)
+        .map_err(|error| format!("cannot create {} (tmpfs): {error}", scratch.display()))?;
+    let bench = Bench {
+        programs: [
+            Program { name: "ours", path: ours },
+            Program { name: "qemu-ga", path: REFERENCE.into() },
+        ],
+        rounds: options.rounds,
+        data: scratch.join("data"),
+        scratch,
+        all_cores,
+    };
+    lay_out(&bench).map_err(|error| format!("cannot write {}: {error}", bench.data.display()))?;
+    Ok(bench)
+}
+
+/// A file of bytes that no shortcut could guess (xorshift from a fixed seed), and one to write to.
+fn lay_out(bench: &Bench) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::with_capacity(1 << 20, fs::File::create(&bench.data)?);
+    let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
+    for _ in 0..DATA_BYTES / 8 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        file.write_all(&state.to_le_bytes())?;
+    }
+    file.flush()?;
+    fs::write(bench.folder("written"), b"")
+}
+
+/// Writes README.md's table, the chart and the JSON.
+fn publish(root: &Path, rows: &[Row], rounds: usize) -> Result<()> {
+    let write = |path: &Path, text: &str| {
+        eprintln!("bench: writes {}", path.display());
+        fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    let readme = root.join("README.md");
+    match fs::read_to_string(&readme) {
+        Ok(text) => match between_marks(&text, &table::markdown(rows)) {
+            Some(text) => write(&readme, &text)?,
+            None => {
+                eprintln!("bench: README.md has no line {BEGIN} with {END} after it: left alone")
+            }
+        },
+        Err(error) => eprintln!("bench: README.md is left alone: {error}"),
+    }
+    let docs = root.join("docs");
+    fs::create_dir_all(&docs).map_err(|error| format!("cannot create docs: {error}"))?;
+    write(&docs.join("bench.svg"), &chart::svg(rows))?;
+    let value = serde_json::json!({
+        "reference": reference_version(),
+        "kernel": first_line("/proc/sys/kernel/osrelease"),
+        "rounds": rounds,
+        "rows": table::value(rows),
+    });
+    write(&docs.join("bench.json"), &format!("{value:#}\n"))
+}
+
+fn between_marks(text: &str, table: &str) -> Option<String> {
+    let begin = text.find(BEGIN)? + BEGIN.len();
+    let end = begin + text[begin..].find(END)?;
+    Some(format!("{}\n{table}{}", &text[..begin], &text[end..]))
+}
+
+fn reference_version() -> String {
+    let said = Command::new(REFERENCE).arg("-V").output();
+    said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+fn first_line(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
+        let new = between_marks(&text, "new\n").unwrap();
+        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
+        assert_eq!(between_marks(&new, "new\n").unwrap(), new);
+        assert_eq!(between_marks("no marks", "new\n"), None);
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(options(&words("--rounds 3")).unwrap().unwrap().rounds, 3);
+        assert!(options(&words("--help")).unwrap().is_none());
+        for line in ["--rounds", "--rounds 0", "--rounds x", "--fast"] {
+            assert!(options(&words(line)).is_err_and(|error| error.contains("usage")), "{line}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One agent under measurement: a program goes in, a running agent on a unix socket comes out,
+//! pinned to a core of its own and ended when the value is dropped.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::cores::pin;
+
+/// The core that the agents run on, alone; one of them works at a time.
+pub const AGENT_CORE: usize = 0;
+/// The core of the measuring client, unless it shares the agent's.
+pub const CLIENT_CORE: usize = 1;
+
+const START_MS_MAX: u64 = 20_000;
+const STOP_MS_MAX: u64 = 3_000;
+
+/// An agent program and what it is called in the table.
+#[derive(Clone)]
+pub struct Program {
+    pub name: &'static str,
+    pub path: PathBuf,
+}
+
+/// A running agent.
+pub struct Agent {
+    child: Child,
+    name: &'static str,
+    folder: PathBuf,
+}
+
+impl Agent {
+    /// Starts `program` in `folder` (made here, and removed again when the agent is dropped).
+    pub fn start(program: &Program, folder: &Path) -> Result<Agent, String> {
+        Agent::start_under(&[], program, folder)
+    }
+
+    /// The same below a tool that takes the agent's command line, such as valgrind.
+    pub fn start_under(tool: &[String], program: &Program, folder: &Path) -> Result<Agent, String> {
+        let mut command = command(tool, program, folder)?;
+        let child = command
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", program.path.display()))?;
+        Ok(Agent { child, name: program.name, folder: folder.to_owned() })
+    }
+
+    /// Starts the agent stopped at its first instruction, then sets it free and returns the moment
+    /// of that: what follows is the agent's own time, without fork and exec.
+    pub fn start_timed(program: &Program, folder: &Path) -> Result<(Agent, Instant), String> {
+        let mut command = command(&[], program, folder)?;
+        // SAFETY: ptrace(PTRACE_TRACEME) is async-signal-safe and touches no memory of ours.
+        unsafe {
+            command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            });
+        }
+        let child = command.spawn().map_err(|error| {
+            format!("cannot start {} stopped (ptrace): {error}", program.path.display())
+        })?;
+        let process = child.id() as libc::pid_t;
+        let agent = Agent { child, name: program.name, folder: folder.to_owned() };
+        let mut status = 0;
+        // SAFETY: `status` lives across the call; the process is our own child.
+        let waited = unsafe { libc::waitpid(process, &mut status, 0) };
+        if waited != process || !libc::WIFSTOPPED(status) {
+            return Err(format!("{} did not stop at its start (status {status})", agent.name));
+        }
+        let freed = Instant::now();
+        // SAFETY: the child is stopped and traced by this thread.
+        if unsafe { libc::ptrace(libc::PTRACE_DETACH, process, 0, 0) } == -1 {
+            let error = std::io::Error::last_os_error();
+            return Err(format!("{} cannot be set free (ptrace): {error}", agent.name));
+        }
+        Ok((agent, freed))
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Connects as soon as the socket is there, without sleeping in between: this is part of what
+    /// is measured.
+    pub fn connect(&mut self) -> Result<Client, String> {
+        let socket = self.folder.join("socket");
+        let deadline = Instant::now() + Duration::from_millis(START_MS_MAX);
+        let mut tries: u32 = 0;
+        loop {
+            match Client::connect(&socket) {
+                Ok(client) => return Ok(client),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(self.failed(&format!("does not listen: {error}")));
+                }
+                Err(_) => std::hint::spin_loop(),
+            }
+            tries = tries.wrapping_add(1);
+            if tries.is_multiple_of(1024)
+                && let Ok(Some(status)) = self.child.try_wait()
+            {
+                return Err(self.failed(&format!("ended at once ({status})")));
+            }
+        }
+    }
+
+    /// Ends the agent with SIGTERM, after a while with SIGKILL. True when SIGTERM was enough.
+    pub fn stop(&mut self) -> bool {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return true;
+        }
+        // SAFETY: our own child, not yet waited for, so the number is still its own.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        false
+    }
+
+    fn failed(&self, what: &str) -> String {
+        let said = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
+        let said = said.trim();
+        let said = if said.is_empty() { "nothing" } else { said };
+        format!("{} {what}; it said: {said}", self.name)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command, String> {
+    let failed = |error| format!("cannot prepare {}: {error}", folder.display());
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).map_err(failed)?;
+    let said = File::create(folder.join("stderr")).map_err(failed)?;
+    let mut line = tool.to_vec();
+    line.push(program.path.display().to_string());
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]).args(["-m", "unix-listen", "-p"]).arg(folder.join("socket"));
+    command.arg("-t").arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    // SAFETY: both calls are async-signal-safe; nothing is allocated between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            pin(AGENT_CORE)
+        });
+    }
+    Ok(command)
+}

@@ -1,0 +1,194 @@
+//! What an agent takes: the two programs go in, the rows for file size, memory and idle wake-ups
+//! come out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::agent::{Agent, Program};
+use super::client::{PING, read_request, write_request};
+use super::table::{Better, Goal, Row, median};
+use super::{Bench, process};
+
+/// Until memory that an agent gives back after a reply has been given back.
+const SETTLE_MS: u64 = 60;
+const PEAK_READ_BYTES: u64 = 40 << 20;
+/// A frame of just under our limit of 4 MiB.
+const LARGE_REQUEST_BYTES: usize = (4 << 20) - 1024;
+const IDLE_S: u64 = 10;
+
+/// File sizes, with the libraries that the dynamic loader adds, and their cost in an initramfs.
+pub fn files(bench: &Bench) -> Result<Vec<Row>, String> {
+    let mut own = [0.0; 2];
+    let mut all = [0.0; 2];
+    let mut packed = [0.0; 2];
+    for (place, program) in bench.programs.iter().enumerate() {
+        let mut parts = vec![program.path.clone()];
+        parts.extend(libraries(&program.path)?);
+        for (part_place, part) in parts.iter().enumerate() {
+            let size = std::fs::metadata(part)
+                .map_err(|error| format!("cannot look at {}: {error}", part.display()))?
+                .len() as f64;
+            all[place] += size;
+            if part_place == 0 {
+                own[place] = size;
+            }
+        }
+        packed[place] = packed_bytes(&parts)? as f64;
+    }
+    Ok(vec![
+        Row::new("file-bytes", "the file, bytes", Better::Less)
+            .numbers(own[0], own[1])
+            .promised(Goal::AtMost(49_152.0)),
+        Row::new("loaded-bytes", "the file and its shared libraries, bytes", Better::Less)
+            .numbers(all[0], all[1]),
+        Row::new("initramfs-bytes", "both in a gzip initramfs, bytes", Better::Less)
+            .numbers(packed[0], packed[1])
+            .aim(Goal::AtMost(60_000.0)),
+    ])
+}
+
+/// The shared libraries of a program, the loader included; none for a static one.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
+    let said = Command::new("ldd")
+        .arg(program)
+        .output()
+        .map_err(|error| format!("cannot run ldd on {}: {error}", program.display()))?;
+    if !said.status.success() {
+        let why = String::from_utf8_lossy(&said.stderr) + String::from_utf8_lossy(&said.stdout);
+        return match why.contains("not a dynamic executable") {
+            true => Ok(Vec::new()),
+            false => Err(format!("ldd {}: {}", program.display(), why.trim())),
+        };
+    }
+    let text = String::from_utf8_lossy(&said.stdout);
+    // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`, and the
+    // vdso, which is no file and so has no path.
+    let path = |line: &str| {
+        line.split_ascii_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from)
+    };
+    Ok(text.lines().filter_map(path).collect())
+}
+
+/// What the files take in an archive packed with `gzip -9`.
+fn packed_bytes(parts: &[PathBuf]) -> Result<usize, String> {
+    let mut gzip = Command::new("gzip")
+        .args(["-9", "-n", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot run gzip: {error}"))?;
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend(
+            std::fs::read(part)
+                .map_err(|error| format!("cannot read {}: {error}", part.display()))?,
+        );
+    }
+    let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
+    let feeder = std::thread::spawn(move || input.write_all(&bytes));
+    let packed = gzip.wait_with_output().map_err(|error| format!("gzip: {error}"))?;
+    feeder
+        .join()
+        .map_err(|_| "the thread that feeds gzip failed".to_owned())?
+        .map_err(|error| format!("cannot feed gzip: {error}"))?;
+    Ok(packed.stdout.len())
+}
+
+/// Memory when idle, at its peak and after a large request.
+pub fn memory(bench: &Bench) -> Result<Vec<Row>, String> {
+    let mut samples: [Vec<Sample>; 2] = [Vec::new(), Vec::new()];
+    for round in 0..bench.rounds.min(3) {
+        bench.progress(&format!("memory, round {}", round + 1));
+        for (place, program) in bench.programs.iter().enumerate() {
+            samples[place].push(sample(bench, program)?);
+        }
+    }
+    let pick = |take: fn(&Sample) -> u64| {
+        let one = |place: usize| median(samples[place].iter().map(|s| take(s) as f64).collect());
+        [one(0), one(1)]
+    };
+    let idle = pick(|sample| sample.idle.resident_kb);
+    let dirty = pick(|sample| sample.idle.private_dirty_kb);
+    let peak = pick(|sample| sample.peak_kb);
+    let after = pick(|sample| sample.after_kb);
+    Ok(vec![
+        Row::new("idle-rss-kb", "memory when idle (RSS), kB", Better::Less)
+            .numbers(idle[0], idle[1])
+            .promised(Goal::AtMost(96.0)),
+        Row::new("idle-private-dirty-kb", "of which private and dirty, kB", Better::Less)
+            .numbers(dirty[0], dirty[1])
+            .promised(Goal::AtMost(32.0)),
+        Row::new("peak-rss-kb", "memory peak in a 40 MiB guest-file-read, kB", Better::Less)
+            .numbers(peak[0], peak[1])
+            .promised(Goal::AtMost(256.0)),
+        Row::new("rss-after-large-kb", "memory after a 4 MiB request, kB", Better::Less)
+            .numbers(after[0], after[1])
+            .promised(Goal::AtMostAboveIdle(48.0, idle[0])),
+    ])
+}
+
+struct Sample {
+    idle: process::Memory,
+    after_kb: u64,
+    peak_kb: u64,
+}
+
+fn sample(bench: &Bench, program: &Program) -> Result<Sample, String> {
+    let (idle, after_kb) = {
+        let mut agent = Agent::start(program, &bench.folder("agent"))?;
+        let mut client = agent.connect()?;
+        client.ask(PING)?;
+        sleep(Duration::from_millis(SETTLE_MS));
+        let idle = process::memory(agent.process())?;
+        let handle = client.open(&bench.folder("written"), "w")?;
+        let overhead = write_request(handle, 0).len();
+        client.ask(&write_request(handle, LARGE_REQUEST_BYTES - overhead))?;
+        client.close(handle)?;
+        sleep(Duration::from_millis(SETTLE_MS));
+        (idle, process::memory(agent.process())?.resident_kb)
+    };
+    let mut agent = Agent::start(program, &bench.folder("agent"))?;
+    let process = agent.process();
+    let mut client = agent.connect()?;
+    let handle = client.open(&bench.data, "r")?;
+    let mut peak_kb = 0;
+    let mut next_look = 0;
+    let reply = client.ask_watching(&read_request(handle, PEAK_READ_BYTES), &mut |so_far| {
+        // A look every 8 MiB; meanwhile the agent waits for room in the socket, in mid-work.
+        if so_far >= next_look {
+            next_look = so_far + (8 << 20);
+            peak_kb = peak_kb.max(process::memory(process)?.resident_kb);
+        }
+        Ok(())
+    })?;
+    if reply.integer("count") != Some(PEAK_READ_BYTES) {
+        return Err(format!("{} did not read 40 MiB at once", program.name));
+    }
+    let peak_kb = peak_kb.max(process::memory(process)?.resident_kb);
+    Ok(Sample { idle, after_kb, peak_kb: peak_kb.max(process::peak_kb(process)?) })
+}
+
+/// How often an agent with a silent client wakes up.
+pub fn wake_ups(bench: &Bench) -> Result<Row, String> {
+    bench.progress(&format!("idle wake-ups, {IDLE_S} s"));
+    let mut agents = Vec::new();
+    for (place, program) in bench.programs.iter().enumerate() {
+        let mut agent = Agent::start(program, &bench.folder(&format!("idle-{place}")))?;
+        let mut client = agent.connect()?;
+        client.ask(PING)?;
+        agents.push((agent, client));
+    }
+    sleep(Duration::from_millis(SETTLE_MS));
+    let count = |agents: &[(Agent, _)]| -> Result<Vec<u64>, String> {
+        agents.iter().map(|(agent, _)| process::sleeps(agent.process())).collect()
+    };
+    let before = count(&agents)?;
+    sleep(Duration::from_secs(IDLE_S));
+    let after = count(&agents)?;
+    Ok(Row::new("idle-wake-ups", "idle wake-ups in 10 s", Better::Less)
+        .numbers((after[0] - before[0]) as f64, (after[1] - before[1]) as f64)
+        .aim(Goal::AtMost(0.0)))
+}

@@ -1,0 +1,46 @@
+//! `cargo xtask <task>`: the project's own commands. Each task is one module.
+
+mod demo;
+mod test;
+
+use std::process::ExitCode;
+
+use xtask::{bench, size};
+
+const USAGE: &str = "usage: cargo xtask <task> [options]
+
+tasks:
+  demo [--keep | --here]   boots the agent as process 1 of a virtual machine and talks to it
+                           (--keep leaves the machine up, --here does without one)
+  test                     runs every test of the project; last line: N passed, N failed
+  bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart
+  size [--check]           writes memory-budget.md from the build (or checks that it is fresh)
+
+cargo xtask <task> --help tells more where there is more to tell.";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let result = match task.as_str() {
+        "demo" => demo::run(&rest),
+        "test" => test::run(&rest),
+        "bench" => bench::run(&rest),
+        "size" => size::run(&rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask {task}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `cargo xtask size`: the agent's binary goes in; how large its parts are, its static state and
+//! the worst case of its stack come out, in memory-budget.md, each beside its budget.
+
+mod built;
+mod calls;
+mod document;
+mod image;
+mod names;
+pub mod stack;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use image::{Image, Section, Symbol};
+use stack::Stack;
+use xtask::{Result, paths};
+
+const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
+  (nothing)    measures, prints, and rewrites memory-budget.md
+  --check      measures; fails when memory-budget.md is stale or a budget is broken
+  --file FILE  prints the same for any static x86-64 program with symbols; writes nothing";
+
+const DOCUMENT: &str = "memory-budget.md";
+
+/// The whole file. 98,304 is the budget for all 43 commands, half of it for the first fourteen.
+pub const FILE_BYTES_MAX: u64 = 49_152;
+/// The section .data: state that is not zero at the start takes room in the file and in memory.
+pub const DATA_BYTES_MAX: u64 = 64;
+/// The worst case of the stack, from the entry point down.
+pub const STACK_BYTES_MAX: u64 = 8_192;
+
+/// A part of the program and its size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// Everything that memory-budget.md says, as values.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// `rustc -V`: the numbers hold for this compiler.
+    pub rustc: String,
+    pub file_bytes: u64,
+    pub text_bytes: u64,
+    pub rodata_bytes: u64,
+    pub data_bytes: u64,
+    pub bss_bytes: u64,
+    /// Every section that is loaded, in the file's order.
+    pub sections: Vec<Part>,
+    /// Static objects that may change, largest first.
+    pub statics: Vec<Part>,
+    /// Functions, largest first.
+    pub functions: Vec<Part>,
+    pub stack: Stack,
+    /// Whether the compiler stated frame sizes at all; without them all are from the disassembly.
+    pub frames_declared: bool,
+    /// Where the analysed build is not the shipped file; empty when all loaded bytes are the same.
+    pub differences: Vec<String>,
+}
+
+impl Report {
+    /// The broken budgets, one line each; empty when all hold.
+    pub fn broken_budgets(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut at_most = |what: &str, bytes: u64, limit: u64| {
+            if bytes > limit {
+                broken.push(format!("{what}: {bytes} bytes, the budget is {limit}"));
+            }
+        };
+        at_most("the file", self.file_bytes, FILE_BYTES_MAX);
+        at_most(".data", self.data_bytes, DATA_BYTES_MAX);
+        at_most("worst-case stack", self.stack.bound_bytes.unwrap_or(0), STACK_BYTES_MAX);
+        for cycle in &self.stack.cycles {
+            broken.push(format!("the stack has no bound: cycle {}", cycle.join(" -> ")));
+        }
+        for name in &self.stack.unbounded {
+            broken.push(format!("the stack has no bound: the frame of {name} is not known"));
+        }
+        if self.stack.reached == 0 {
+            broken.push("the stack has no bound: no function at the entry point".to_owned());
+        }
+        broken
+    }
+
+    /// The text of memory-budget.md.
+    pub fn markdown(&self) -> String {
+        document::markdown(self)
+    }
+}
+
+/// Runs the task; `args` are the words after `size`.
+pub fn run(args: &[String]) -> Result<()> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => write(),
+        ["--check"] => check(),
+        ["--file", file] => {
+            let image = built::image(Path::new(file))?;
+            print!("{}", document::terminal(&of(&image, &image, Vec::new())?));
+            Ok(())
+        }
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("not understood: {}\n{USAGE}", words.join(" "))),
+    }
+}
+
+/// Builds the agent and measures it.
+pub fn report() -> Result<Report> {
+    let built = built::built()?;
+    of(&built.shipped, &built.analysed, built.differences)
+}
+
+/// Fails when memory-budget.md does not say what the present build is, or when a budget is broken.
+pub fn check() -> Result<()> {
+    let report = report()?;
+    let path = paths::root().join(DOCUMENT);
+    let written = fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {DOCUMENT}: {error}; run `cargo xtask size`"))?;
+    let mut wrong = report.broken_budgets();
+    let same_compiler = document::same_compiler(&written, &report);
+    if same_compiler {
+        let stale = document::stale_lines(&written, &report.markdown());
+        if !stale.is_empty() {
+            wrong.extend(stale);
+            wrong.push("if the change is meant: run `cargo xtask size`".to_owned());
+        }
+    }
+    if wrong.is_empty() {
+        match same_compiler {
+            true => println!("{DOCUMENT} is up to date and every budget holds"),
+            false => println!(
+                "every budget holds; {DOCUMENT} was written with another compiler than {}, so its \
+                 other numbers are not compared",
+                report.rustc
+            ),
+        }
+        return Ok(());
+    }
+    Err(wrong.join("\n"))
+}
+
+fn write() -> Result<()> {
+    let report = report()?;
+    print!("{}", document::terminal(&report));
+    fs::write(paths::root().join(DOCUMENT), report.markdown())
+        .map_err(|error| format!("cannot write {DOCUMENT}: {error}"))?;
+    println!("\n{DOCUMENT} is written");
+    let broken = report.broken_budgets();
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
+}
+
+/// Sizes come from what is shipped, names and the stack from its twin.
+fn of(shipped: &Image, analysed: &Image, differences: Vec<String>) -> Result<Report> {
+    let sum = |keep: &dyn Fn(&Section) -> bool| -> u64 {
+        shipped.sections.iter().filter(|section| keep(section)).map(|section| section.bytes).sum()
+    };
+    let named = |name: &'static str| move |section: &Section| section.name.starts_with(name);
+    let part = |symbol: &Symbol| Part { name: symbol.name.clone(), bytes: symbol.bytes };
+    let changing =
+        |symbol: &&Symbol| analysed.home(symbol.address).is_some_and(|home| home.writable);
+    let mut functions: Vec<Part> = analysed.functions.iter().map(part).collect();
+    functions.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
+    let section = |section: &Section| Part { name: section.name.clone(), bytes: section.bytes };
+    Ok(Report {
+        rustc: rustc()?,
+        file_bytes: shipped.file_bytes,
+        text_bytes: sum(&|section| section.executable),
+        rodata_bytes: sum(&|section| !section.executable && !section.writable),
+        data_bytes: sum(&|section| {
+            section.name == ".data" || named(".data.")(section) && !named(".data.rel.ro")(section)
+        }),
+        bss_bytes: sum(&|section| section.name == ".bss" || named(".bss.")(section)),
+        sections: shipped.sections.iter().map(section).collect(),
+        statics: analysed.statics.iter().filter(changing).map(part).collect(),
+        functions,
+        stack: stack::worst_case(&calls::graph(analysed), analysed.entry),
+        frames_declared: !analysed.declared_frames.is_empty(),
+        differences,
+    })
+}
+
+fn rustc() -> Result<String> {
+    let said = Command::new("rustc")
+        .arg("-V")
+        .current_dir(paths::root())
+        .output()
+        .map_err(|error| format!("cannot run rustc -V: {error}"))?;
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}

@@ -1,0 +1,105 @@
+//! The file to analyse: builds the agent once more with its symbols and the compiler's frame sizes;
+//! both files' bytes, and where they disagree, come out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::image::Image;
+use xtask::{Result, build, paths, progress};
+
+/// The shipped file and its analysed twin.
+pub struct Built {
+    pub shipped: Image,
+    pub analysed: Image,
+    /// Where the two differ although nothing should; empty when they are the same, byte by byte.
+    pub differences: Vec<String>,
+}
+
+/// The twin is asked for with the name mangling that the shipped one has by default: names decide
+/// the order of functions. rustc's default changes when unstable options are allowed, and over
+/// time.
+const MANGLINGS: [&str; 2] = ["legacy", "v0"];
+
+pub fn built() -> Result<Built> {
+    let shipped_file = build::release()?;
+    let shipped = image(&shipped_file)?;
+    let mut best: Option<Built> = None;
+    for mangling in MANGLINGS {
+        let analysed = image(&twin(mangling)?)?;
+        let differences = differences(&shipped, &analysed);
+        let same = differences.is_empty();
+        if best.as_ref().is_none_or(|best| differences.len() < best.differences.len()) {
+            best = Some(Built { shipped: image(&shipped_file)?, analysed, differences });
+        }
+        if same {
+            break;
+        }
+    }
+    best.ok_or_else(|| "no build to analyse".to_owned())
+}
+
+/// Builds the twin. The options reach rustc through a wrapper and not through RUSTFLAGS or the
+/// profile: these two are part of every symbol's hash, and so of the order of functions.
+fn twin(mangling: &str) -> Result<PathBuf> {
+    let folder = paths::target().join("size");
+    let wrapper = folder.join(format!("rustc-with-frame-sizes-{mangling}"));
+    let script = format!(
+        "#!/bin/sh\n# Written by cargo xtask size.\nRUSTC_BOOTSTRAP=1 exec \"$@\" \
+         -Z emit-stack-sizes -Z unstable-options -C symbol-mangling-version={mangling} \
+         -C strip=none\n"
+    );
+    let failed = |error| format!("cannot write {}: {error}", wrapper.display());
+    fs::create_dir_all(&folder).map_err(failed)?;
+    if fs::read_to_string(&wrapper).ok().as_deref() != Some(&script) {
+        fs::write(&wrapper, script).map_err(failed)?;
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    }
+    let target = folder.join(mangling);
+    progress::timed("building it with symbols and frame sizes", || {
+        let status = build::cargo()
+            .args(["build", "--release", "--quiet", "--target-dir"])
+            .arg(&target)
+            .env("RUSTC_WRAPPER", &wrapper)
+            .current_dir(paths::root())
+            .status()
+            .map_err(|error| format!("cannot run cargo: {error}"))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("cargo build --release with frame sizes failed ({status})")),
+        }
+    })?;
+    Ok(target.join("release/qga"))
+}
+
+pub fn image(file: &Path) -> Result<Image> {
+    let bytes =
+        fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Image::parse(&bytes).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Compares everything that is loaded, but for the build's identity.
+fn differences(shipped: &Image, analysed: &Image) -> Vec<String> {
+    let mut found = Vec::new();
+    let loaded = |image: &Image| -> Vec<_> {
+        let sections = image.sections.iter();
+        sections.filter(|section| !section.name.starts_with(".note")).cloned().collect()
+    };
+    let (ours, theirs) = (loaded(shipped), loaded(analysed));
+    for section in &ours {
+        match theirs.iter().find(|other| other.name == section.name) {
+            None => found.push(format!("{}: only in the shipped file", section.name)),
+            Some(other) if other.bytes != section.bytes => found.push(format!(
+                "{}: {} bytes shipped, {} analysed",
+                section.name, section.bytes, other.bytes
+            )),
+            Some(other) if other != section => {
+                found.push(format!("{}: same size, other contents", section.name));
+            }
+            Some(_) => (),
+        }
+    }
+    let only_theirs = theirs.iter().filter(|other| !ours.iter().any(|own| own.name == other.name));
+    found.extend(only_theirs.map(|other| format!("{}: only in the analysed file", other.name)));
+    found
+}

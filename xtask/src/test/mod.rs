@@ -1,0 +1,145 @@
+//! `cargo xtask test`: every test of the project, in order; progress, what failed, what was
+//! skipped and why, and a last line `N passed, N failed` come out.
+//!
+//! A suite that cannot run counts as one failure. A test that says that it skipped itself counts
+//! as skipped, not as passed.
+
+mod tally;
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use tally::Tally;
+use xtask::{build, install, paths, progress, vm};
+
+const USAGE: &str = "usage: cargo xtask test
+Builds the agent and runs the tests of all workspaces, as root or not (then some are skipped).";
+
+/// The variable through which a test learns where to note that it skipped itself.
+const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
+
+/// What the tests run beside the virtual machine's needs: command, Debian package.
+const NEEDS: [(&str, &str); 6] = [
+    ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("losetup", "mount"),
+    ("python3", "python3"),
+    ("socat", "socat"),
+    ("strace", "strace"),
+];
+
+/// Runs the task with its arguments.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    match arguments.first().map(String::as_str) {
+        None => {}
+        Some("--help" | "-h") => {
+            println!("{USAGE}");
+            return Ok(());
+        }
+        Some(other) => return Err(format!("unknown option {other}\n{USAGE}")),
+    }
+    let begun = Instant::now();
+    prepare();
+    let mut tally = Tally::default();
+    let skipped = skipped_file()?;
+    let agent = build::release();
+    if let Err(error) = &agent {
+        tally.could_not_run("building the agent", error);
+    }
+    // Without an agent the core's and the simulated platform's tests still tell something.
+    cargo_test("core and platforms", &paths::root(), &["--workspace"], &skipped, &mut tally);
+    cargo_test("the tasks themselves", &paths::root().join("xtask"), &[], &skipped, &mut tally);
+    if agent.is_ok() {
+        let directory = paths::root().join("tests");
+        cargo_test("the agent's binary", &directory, &[], &skipped, &mut tally);
+        budget_is_fresh(&mut tally);
+    }
+    tally.skips_in(&fs::read_to_string(&skipped).unwrap_or_default());
+    let _ = fs::remove_file(&skipped);
+    progress::say(&format!("all done in {:.0} s", begun.elapsed().as_secs_f64()));
+    println!("{}", tally.report());
+    match tally.failed() {
+        0 => Ok(()),
+        // The report is the message, and its last line stays the last line.
+        _ => std::process::exit(1),
+    }
+}
+
+/// Installs what the tests run. What cannot be had is named here; the tests that need it skip
+/// themselves, and are counted.
+fn prepare() {
+    let results = [
+        install::commands(&NEEDS),
+        install::python_venv(),
+        vm::prepare(),
+        vm::reference::reference().map(|_| ()),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        progress::say(&format!("going on without: {error}"));
+    }
+}
+
+/// An empty file of ours in which tests note their skips.
+fn skipped_file() -> Result<PathBuf, String> {
+    let path = env::temp_dir().join(format!("qga-skipped-{}", std::process::id()));
+    fs::write(&path, "").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// Runs the tests of one workspace, shows their output as it comes and counts them.
+fn cargo_test(name: &str, directory: &Path, more: &[&str], skipped: &Path, tally: &mut Tally) {
+    progress::say(&format!("testing: {name} (cargo test in {})", directory.display()));
+    let begun = Instant::now();
+    let mut command = build::cargo();
+    command.args(["test", "--no-fail-fast"]).args(more);
+    command.current_dir(directory).env(SKIPPED_FILE, skipped).env("QGA_BIN", paths::agent());
+    let failed_before = tally.failed();
+    let result = shown_and_counted(command, tally);
+    match result {
+        Err(error) => tally.could_not_run(name, &error),
+        // Not a failed test but a build that fails, or a test process that crashed.
+        Ok(false) if tally.failed() == failed_before => {
+            tally.could_not_run(name, "cargo test failed; its messages are above");
+        }
+        Ok(_) => {}
+    }
+    progress::say(&format!("{name}: {:.0} s", begun.elapsed().as_secs_f64()));
+}
+
+/// Runs a command, prints its output line by line and counts what it says; whether it succeeded.
+/// Output and messages go through one pipe, so that they stay in order.
+fn shown_and_counted(mut command: Command, tally: &mut Tally) -> Result<bool, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let pipes = std::io::pipe().and_then(|(output, end)| Ok((output, end.try_clone()?, end)));
+    let (output, stdout, stderr) = pipes.map_err(|error| format!("no pipe: {error}"))?;
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    let mut child = command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
+    // Our copies of the pipe's writing end go with it; else it never ends.
+    drop(command);
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.map_err(|error| format!("cannot read what {program} prints: {error}"))?;
+        let line = String::from_utf8_lossy(&line);
+        tally.line(&line);
+        println!("{line}");
+    }
+    let status = child.wait().map_err(|error| format!("cannot wait for {program}: {error}"))?;
+    Ok(status.success())
+}
+
+/// One test of its own: memory-budget.md is what the present build yields.
+fn budget_is_fresh(tally: &mut Tally) {
+    progress::say("testing: memory-budget.md is fresh (cargo xtask size --check)");
+    let ourselves = env::current_exe().map_err(|error| error.to_string());
+    let status = ourselves.and_then(|path| {
+        let status = Command::new(path).args(["size", "--check"]).status();
+        status.map_err(|error| error.to_string())
+    });
+    match status {
+        Ok(status) => tally.check("cargo xtask size --check", status.success()),
+        Err(error) => tally.could_not_run("cargo xtask size --check", &error),
+    }
+}

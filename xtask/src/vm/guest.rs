@@ -1,0 +1,132 @@
+//! What the virtual machine should hold, in; its initramfs with the `init` script, out.
+//!
+//! The script is what a person would write for an appliance: mount the basics, load the virtio
+//! modules, mount the disk, execute the agent.
+
+use std::fmt::Write;
+use std::process::Command;
+
+use super::initramfs::Initramfs;
+use super::kernel::{self, Kernel};
+use super::reference;
+use super::{Builder, RunAs, SHELL_PORT};
+use crate::Result;
+
+/// Modules that every machine loads; what they depend on is found by itself.
+const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_blk"];
+
+/// Functions of the `init` script: the device of a port by the port's name (a guest without udev
+/// has no link), and a bounded wait.
+const FUNCTIONS: &str = r#"
+port_device() {
+    for port in /sys/class/virtio-ports/*; do
+        [ "$(cat "$port/name" 2>/dev/null)" = "$1" ] && echo "/dev/${port##*/}"
+    done
+}
+await() {
+    tries=0
+    while [ -z "$(eval "$1")" ]; do
+        tries=$((tries + 1))
+        [ $tries -gt 500 ] && { echo "init: gave up waiting for: $1"; return 1; }
+        sleep 0.02
+    done
+}
+"#;
+
+/// Builds the initramfs of the machine that `builder` describes.
+pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
+    let mut archive = Initramfs::default();
+    for directory in ["proc", "sys", "dev", "run", "tmp", "data", "var"] {
+        archive.directory(directory);
+    }
+    archive.symlink("/var/run", "/run");
+    add_busybox(&mut archive)?;
+    let mut wanted: Vec<&str> = MODULES.to_vec();
+    wanted.extend(builder.modules.iter().map(String::as_str));
+    for (index, (name, contents)) in kernel.modules(&wanted)?.iter().enumerate() {
+        archive.file(&format!("/modules/{index:02}-{name}.ko"), contents, 0o644);
+    }
+    if let Some(path) = builder.agent_binary()? {
+        archive.file("/bin/qga", &kernel::read(&path)?, 0o755);
+    }
+    if builder.reference.is_some() {
+        for (place, file) in reference::reference()?.files()? {
+            archive.file(&place, &kernel::read(&file)?, 0o755);
+        }
+    }
+    for (path, contents, mode) in &builder.files {
+        archive.file(path, contents, *mode);
+    }
+    archive.file("/init", init_script(builder).as_bytes(), 0o755);
+    Ok(archive.finish())
+}
+
+fn add_busybox(archive: &mut Initramfs) -> Result<()> {
+    let busybox = kernel::busybox()?;
+    archive.file("/bin/busybox", &kernel::read(&busybox)?, 0o755);
+    let output = Command::new(&busybox).arg("--list").output();
+    let output = output.map_err(|error| format!("cannot run {}: {error}", busybox.display()))?;
+    // In /bin only: the agent looks in /sbin for a shutdown command, which an appliance lacks.
+    let applets = String::from_utf8_lossy(&output.stdout).into_owned();
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        archive.symlink(&format!("/bin/{applet}"), "busybox");
+    }
+    Ok(())
+}
+
+/// The `init` script of the machine that `builder` describes.
+pub(super) fn init_script(builder: &Builder) -> String {
+    let mut script = String::from("#!/bin/busybox sh\nexport PATH=/bin:/usr/sbin\n");
+    script.push_str("mount -t proc proc /proc\nmount -t sysfs sysfs /sys\n");
+    script.push_str("mount -t devtmpfs devtmpfs /dev\nmount -t tmpfs tmpfs /run\n");
+    script.push_str("for module in /modules/*.ko; do insmod \"$module\"; done\n");
+    script.push_str(FUNCTIONS.trim_start());
+    if builder.disk_mib.is_some() {
+        script.push_str("await 'ls /dev/vda 2>/dev/null'\n");
+        script.push_str("mount -t ext4 /dev/vda /data\n");
+    }
+    let names = builder.port_names();
+    for name in &names {
+        let _ = writeln!(script, "await \"port_device {name}\"");
+    }
+    if builder.shell {
+        // A read of a port that nobody holds on the other side ends at once: hence the loop.
+        let _ = writeln!(script, "(port=$(port_device {SHELL_PORT}); while :; do");
+        script.push_str("    sh <>\"$port\" >&0 2>&0; sleep 0.1\ndone) &\n");
+    }
+    if let Some(name) = &builder.reference {
+        script.push_str("mkdir -p /run/reference\n");
+        let _ = writeln!(
+            script,
+            "qemu-ga -m virtio-serial -p \"$(port_device {name})\" -t /run/reference &"
+        );
+    }
+    if !builder.script.is_empty() {
+        script.push_str(builder.script.trim_end());
+        script.push('\n');
+    }
+    script.push_str(&agent_lines(builder));
+    script
+}
+
+fn agent_lines(builder: &Builder) -> String {
+    let words: Vec<String> = builder.agent_arguments().iter().map(|word| quoted(word)).collect();
+    let agent = format!("/bin/qga {}", words.join(" "));
+    let agent = agent.trim_end();
+    let uptime = "cut -d' ' -f1 /proc/uptime >/run/agent-start\n";
+    let idle = "while :; do sleep 3600; done\n";
+    match builder.run_as {
+        RunAs::Init => format!("{uptime}exec {agent}\n"),
+        RunAs::Child => format!("{uptime}{agent} &\necho $! >/run/agent-pid\n{idle}"),
+        RunAs::Respawned => format!(
+            "while :; do\n    {uptime}    {agent} &\n    echo $! >/run/agent-pid\n    wait $!\n    \
+             echo \"init: the agent ended with $?\"\n    sleep 0.2\ndone\n"
+        ),
+        RunAs::Absent => idle.to_owned(),
+    }
+}
+
+/// One word for the shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
