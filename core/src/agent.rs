@@ -155,6 +155,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// One unit of work: at most one command, or one window of a response.
+    #[inline(never)]
     pub fn step(&mut self, platform: &mut P) -> Step {
         self.deadline_ms = None;
         if self.stopping {

@@ -12,6 +12,7 @@ use qga_bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block, is_interrupt
 const ZERO: u8 = b'A';
 
 /// Decodes `text` in place and returns the decoded part, or nothing if it is not base64.
+#[inline(never)]
 pub fn decode_in_place(text: &mut [u8]) -> Option<&mut [u8]> {
     let (mut read, mut write) = (0, 0);
     loop {

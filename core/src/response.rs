@@ -163,6 +163,7 @@ impl<P: Platform> Bytes<P> {
     }
 
     /// One read, into the tail of the free part, encoded into its beginning.
+    #[inline(never)]
     fn chunk(
         &mut self,
         platform: &mut P,

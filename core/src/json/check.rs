@@ -110,6 +110,7 @@ impl<'f, 's> Grammar<'f, 's> {
         Ok(())
     }
 
+    #[inline(never)]
     fn value(&mut self, token: Token, text: &'f [u8]) -> Result<(), Raised> {
         match token {
             Token::ObjectOpen => return self.open(true),

@@ -23,6 +23,7 @@ fn device(path: &CStr) -> Result<Fd, Errno> {
 }
 
 /// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory there.
+#[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let class = sys::open(CLASS, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
     let mut room = [0u8; 1024];

@@ -81,6 +81,7 @@ impl Arguments {
 impl Power for Linux {
     const OFFERED: bool = true;
 
+    #[inline(never)]
     fn start_program(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
         let target = self.path.path(path.as_bytes())?;
         rustix::fs::access(target, rustix::fs::Access::EXEC_OK).map_err(errno)?;

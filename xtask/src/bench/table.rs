@@ -166,7 +166,7 @@ pub fn text(rows: &[Row]) -> String {
             out.push('\n');
         }
     }
-    out + &notes(rows, "note: ")
+    out + &notes(rows, "note: ", "\n      ")
 }
 
 /// The same for a markdown file.
@@ -175,7 +175,7 @@ pub fn markdown(rows: &[Row]) -> String {
     for row in rows {
         out += &format!("| {} |\n", row.cells().join(" | "));
     }
-    let notes = notes(rows, "* ");
+    let notes = notes(rows, "* ", " ");
     if notes.is_empty() { out } else { format!("{out}\n{notes}") }
 }
 
@@ -209,9 +209,9 @@ pub fn missed(rows: &[Row]) -> Vec<String> {
         .collect()
 }
 
-fn notes(rows: &[Row], lead: &str) -> String {
+fn notes(rows: &[Row], lead: &str, gap: &str) -> String {
     let with_note = rows.iter().filter_map(|row| Some((row.what, row.note.as_ref()?)));
-    with_note.map(|(what, note)| format!("{lead}{what}: {note}\n")).collect()
+    with_note.map(|(what, note)| format!("{lead}{what}:{gap}{note}\n")).collect()
 }
 
 pub fn factor_text(factor: f64) -> String {
