@@ -16,7 +16,7 @@ use crate::json::check::check;
 use crate::limits::WINDOW_BYTES_MIN;
 use crate::platform::{Level, Platform};
 use crate::request::{Envelope, Parts, envelope};
-use crate::response::{Body, Bytes, Echo, Rows, Window};
+use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window};
 use crate::shutdown::Progress;
 use core::ops::Range;
 
@@ -37,7 +37,7 @@ pub enum Step {
 
 /// Whom a response is for.
 struct Asker {
-    id: Option<Range<usize>>,
+    id: Range<usize>,
     /// Where the request stands in the frame buffer, with that `id` in it.
     frame: Range<usize>,
 }
@@ -170,7 +170,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 Scan::Frame(frame) => self.execute(platform, frame),
                 Scan::Bad(fault) => {
                     let error = self.framer.error(fault);
-                    self.doing = refuse(&mut self.window, &error, None, 0..0);
+                    self.doing = refuse(&mut self.window, &error, 0..0, 0..0);
                 }
             },
             Doing::Following(poll, asker) => match poll(platform, &mut self.state) {
@@ -211,6 +211,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
         let mut out = window.writer();
+        out.ascii(RETURN);
         let call = Call { platform, state, arguments, slot: &slot, out: &mut out };
         let reply = (row.run)(call);
         let (full, len) = (out.is_full(), out.len());
@@ -220,6 +221,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Ok(Reply::Rows(list)) => Body::Rows(Rows::new(list)),
             Ok(Reply::Bytes(read, handle, count)) => Body::Bytes(Bytes::new(read, handle, count)),
             Ok(Reply::Later(poll)) => {
+                window.clear();
                 self.doing = Doing::Following(poll, Some(Asker { id, frame }));
                 return;
             }
@@ -272,13 +274,13 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
 }
 
 /// The `id` of a request, the row of its command and the place of its arguments.
-type Understood<P> = (Option<Range<usize>>, Result<(&'static Row<P>, Range<usize>), Raised>);
+type Understood<P> = (Range<usize>, Result<(&'static Row<P>, Range<usize>), Raised>);
 
 /// What a frame asks for. What is wrong is put into `slot`.
 #[inline(never)]
 fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -> Understood<P> {
     if let Err(raised) = check(frame, slot) {
-        return (None, Err(raised));
+        return (0..0, Err(raised));
     }
     let Envelope { id, parts } = envelope(frame, slot);
     let found = parts.and_then(|Parts { execute, arguments }| {
@@ -300,7 +302,7 @@ fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -
 fn refuse<P: Platform, const N: usize>(
     window: &mut Window<N>,
     error: &Error<'_>,
-    id: Option<Range<usize>>,
+    id: Range<usize>,
     frame: Range<usize>,
 ) -> Doing<P> {
     window.clear();

@@ -43,7 +43,7 @@ impl<F> Handles<F> {
                 None => {
                     if !frozen {
                         let text = "saved handle number is damaged, going on far above it";
-                        platform.log(Level::Warning, &[text]);
+                        platform.log(Level::Error, &[text]);
                     }
                     platform.wall_ms().max(1 << 40)
                 }

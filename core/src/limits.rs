@@ -53,6 +53,9 @@ pub const SHUTDOWN_HELPER_MS_MAX: u64 = 10_000;
 /// How long processes get between SIGTERM and SIGKILL when the agent itself shuts the guest down.
 pub const SHUTDOWN_TERM_MS: u64 = 3_000;
 
+/// How long they get after SIGKILL, before filesystems are unmounted under those that hang in the kernel.
+pub const SHUTDOWN_KILL_MS: u64 = 1_000;
+
 /// How often the agent looks whether those processes have gone.
 pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;
 

@@ -112,13 +112,8 @@ pub fn write_head<M: Write<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Res
 /// Reads the head; the mark then stands at the first row.
 pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Head {
     let mut bytes = [0; HEAD_BYTES];
-    let mut filled = 0;
-    while let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) {
-        match retry(|| mark.read(free)) {
-            Ok(0) | Err(_) => return Head::Foreign,
-            Ok(len) => filled += len,
-        }
-    }
+    // The head was written whole into a file in memory; what is shorter is not one.
+    let Ok(HEAD_BYTES) = retry(|| mark.read(&mut bytes)) else { return Head::Foreign };
     let Some(rest) = bytes.strip_prefix(MAGIC) else { return Head::Foreign };
     let Some((id, rest)) = rest.split_first_chunk::<36>() else { return Head::Foreign };
     if id != boot {

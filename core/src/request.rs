@@ -9,8 +9,8 @@ use core::ops::Range;
 /// The members of a request, as places in its frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// The value of `id`, whatever it is. Replies repeat it, error replies too.
-    pub id: Option<Range<usize>>,
+    /// The value of `id`, whatever it is; empty when there is none. Replies repeat it, error replies too.
+    pub id: Range<usize>,
     /// The command and its arguments.
     pub parts: Result<Parts, Raised>,
 }
@@ -30,7 +30,7 @@ const NAMES: [&str; 3] = ["id", "execute", "arguments"];
 /// put into `slot`.
 pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
     if frame.first() != Some(&b'{') {
-        return Envelope { id: None, parts: Err(slot.raise(&Error::NotAnObject)) };
+        return Envelope { id: 0..0, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
     let mut places = [None, None, None];
     let (mut unexpected, mut at) = (None, 1);
@@ -47,7 +47,7 @@ pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
     }
     let [id, execute, arguments] = places;
     let parts = parts(frame, execute, arguments, unexpected);
-    Envelope { id, parts: parts.map_err(|error| slot.raise(&error)) }
+    Envelope { id: id.unwrap_or(0..0), parts: parts.map_err(|error| slot.raise(&error)) }
 }
 
 fn parts<'f>(

@@ -16,7 +16,7 @@ use crate::json::write::Writer;
 use crate::platform::Platform;
 use core::ops::Range;
 
-/// How a value's reply, and every other, begins.
+/// How every reply but an error begins; it is in the window before a command runs.
 pub const RETURN: &str = "{\"return\": ";
 
 /// The bytes that wait for the channel.
@@ -102,6 +102,7 @@ pub struct Rows<P: Platform> {
     list: &'static List<P>,
     /// Where it goes on; 0 is its beginning.
     cursor: usize,
+    begun: bool,
 }
 
 /// The least room that is worth a call into the platform.
@@ -144,7 +145,6 @@ impl<P: Platform> Bytes<P> {
         out: &mut Writer<'_>,
     ) -> Result<bool, Error<'static>> {
         if !core::mem::replace(&mut self.begun, true) {
-            out.ascii(RETURN);
             out.ascii("{\"buf-b64\": \"");
         }
         while !self.ended {
@@ -212,13 +212,12 @@ impl<P: Platform> Bytes<P> {
 impl<P: Platform> Rows<P> {
     /// The list from its beginning.
     pub fn new(list: &'static List<P>) -> Self {
-        Rows { list, cursor: 0 }
+        Rows { list, cursor: 0, begun: false }
     }
 
     /// Writes as many elements as fit. `true` when all are written.
     pub fn fill(&mut self, platform: &mut P, state: &State<P>, out: &mut Writer<'_>) -> bool {
-        if self.cursor == 0 && out.is_empty() {
-            out.ascii(RETURN);
+        if !core::mem::replace(&mut self.begun, true) {
             out.ascii(self.list.head);
             out.ascii("[");
         }
@@ -260,10 +259,9 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// The echo of the value at `id`, or of nothing.
-    pub fn new(id: Option<Range<usize>>) -> Self {
-        let begun = id.is_none();
-        Echo { rest: id.unwrap_or(0..0), begun, quote: 0 }
+    /// The echo of the value at `id`, or of nothing when that is empty.
+    pub fn new(id: Range<usize>) -> Self {
+        Echo { begun: id.is_empty(), rest: id, quote: 0 }
     }
 
     /// Writes as much as fits, then the end of the response. `true` when all is written.

@@ -9,10 +9,12 @@ use crate::errno::Errno;
 use crate::error::{Error, reason};
 use crate::json::write::Writer;
 use crate::limits::{
-    SHUTDOWN_HELPER_MS_MAX, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
+    SHUTDOWN_HELPER_MS_MAX, SHUTDOWN_KILL_MS, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_TERM_MS,
+    SHUTDOWN_TERM_POLL_MS,
 };
 use crate::mountinfo::each_local;
 use crate::platform::{Clock, Exit, Freeze, InitSystem, Mode, Power, Signal};
+use core::ffi::CStr;
 
 /// How work that takes longer is getting on.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +33,10 @@ enum Stage {
     Running(usize, u64),
     Init,
     Terminate,
-    /// Processes have until this time to end.
+    /// Processes have until this time to end by themselves.
     Ending(u64),
+    /// They were killed, and have until this time to be gone.
+    Killed(u64),
     Kernel,
 }
 
@@ -70,12 +74,22 @@ impl Shutdown {
                 Stage::Running(number, until) => self.follow(platform, number, until),
                 Stage::Init => self.signal_init(platform),
                 Stage::Terminate => self.terminate(platform),
-                Stage::Ending(until) => await_end(platform, until),
+                Stage::Ending(until) => match await_end(platform, until) {
+                    Some(next) => next,
+                    None => {
+                        platform.signal_all(Signal::Kill);
+                        let until = platform.now_ms().saturating_add(SHUTDOWN_KILL_MS);
+                        Next::Stage(Stage::Killed(until))
+                    }
+                },
+                Stage::Killed(until) => {
+                    await_end(platform, until).unwrap_or(Next::Stage(Stage::Kernel))
+                }
                 Stage::Kernel => {
                     unmount_all(platform, line);
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
-                    self.note("reboot(2)", Because::Errno(failed));
+                    self.note(b"reboot(2)", Because::Errno(failed));
                     Next::Refused
                 }
             };
@@ -92,16 +106,16 @@ impl Shutdown {
         if platform.init_system() == InitSystem::Agent {
             return Next::Stage(Stage::Terminate);
         }
-        let Some((path, arguments)) = program(self.mode, number) else {
+        let Some(command) = program(self.mode, number) else {
             return Next::Stage(Stage::Init);
         };
-        match platform.start_program(path, arguments) {
+        match platform.start_program(command) {
             Ok(()) => {
                 let until = platform.now_ms().saturating_add(SHUTDOWN_HELPER_MS_MAX);
                 Next::Stage(Stage::Running(number, until))
             }
             Err(errno) => {
-                self.note(path, Because::Errno(errno));
+                self.note(name(command), Because::Errno(errno));
                 Next::Stage(Stage::Program(number + 1))
             }
         }
@@ -114,8 +128,8 @@ impl Shutdown {
                 let mut output = [0; 128];
                 let len = platform.program_output(&mut output);
                 let output = output.get(..len).unwrap_or(&[]);
-                let path = program(self.mode, number).map_or("", |(path, _)| path);
-                self.note(path, Because::Exit(exit, output));
+                let who = program(self.mode, number).map_or(&b""[..], name);
+                self.note(who, Because::Exit(exit, output));
                 Next::Stage(Stage::Program(number + 1))
             }
             None if platform.now_ms() >= until => Next::Works,
@@ -127,8 +141,8 @@ impl Shutdown {
         let init = platform.init_system();
         match platform.signal_init(init, self.mode) {
             Ok(()) => return Next::Works,
-            Err(Errno::OPNOTSUPP) => self.note("init", Because::Text("its signals are not known")),
-            Err(errno) => self.note("init", Because::Errno(errno)),
+            Err(Errno::OPNOTSUPP) => self.note(b"init", Because::Text("its signals are not known")),
+            Err(errno) => self.note(b"init", Because::Errno(errno)),
         }
         Next::Stage(Stage::Terminate)
     }
@@ -136,7 +150,7 @@ impl Shutdown {
     /// From here on nothing is spared, so the right to end the guest is asked for first.
     fn terminate<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
         if let Err(errno) = platform.may_reboot() {
-            self.note("reboot(2)", Because::Errno(errno));
+            self.note(b"reboot(2)", Because::Errno(errno));
             return Next::Refused;
         }
         platform.signal_all(Signal::Terminate);
@@ -144,12 +158,12 @@ impl Shutdown {
     }
 
     /// Adds a line to the account; what does not fit is left out.
-    fn note(&mut self, who: &str, because: Because<'_>) {
+    fn note(&mut self, who: &[u8], because: Because<'_>) {
         let mut out = Writer::after(&mut self.account, self.account_len);
         if !out.is_empty() {
             out.ascii("; ");
         }
-        out.ascii(who);
+        out.raw(who);
         out.ascii(": ");
         match because {
             Because::Errno(errno) => reason(&mut out, errno),
@@ -197,28 +211,31 @@ enum Because<'a> {
 }
 
 /// The programs that shut a guest down, as the reference calls them.
-fn program(mode: Mode, number: usize) -> Option<(&'static str, &'static [&'static str])> {
-    const WHY: &str = "hypervisor initiated shutdown";
+fn program(mode: Mode, number: usize) -> Option<&'static [&'static CStr]> {
+    const WHY: &CStr = c"hypervisor initiated shutdown";
     Some(match (number, mode) {
-        (0, Mode::Powerdown) => ("/sbin/poweroff", &[]),
-        (0, Mode::Halt) => ("/sbin/halt", &[]),
-        (0, Mode::Reboot) => ("/sbin/reboot", &[]),
-        (1, Mode::Powerdown) => ("/sbin/shutdown", &["-h", "-P", "+0", WHY]),
-        (1, Mode::Halt) => ("/sbin/shutdown", &["-h", "-H", "+0", WHY]),
-        (1, Mode::Reboot) => ("/sbin/shutdown", &["-h", "-r", "+0", WHY]),
+        (0, Mode::Powerdown) => &[c"/sbin/poweroff"],
+        (0, Mode::Halt) => &[c"/sbin/halt"],
+        (0, Mode::Reboot) => &[c"/sbin/reboot"],
+        (1, Mode::Powerdown) => &[c"/sbin/shutdown", c"-h", c"-P", c"+0", WHY],
+        (1, Mode::Halt) => &[c"/sbin/shutdown", c"-h", c"-H", c"+0", WHY],
+        (1, Mode::Reboot) => &[c"/sbin/shutdown", c"-h", c"-r", c"+0", WHY],
         _ => return None,
     })
 }
 
-fn await_end<P: Power + Clock>(platform: &mut P, until: u64) -> Next {
+/// What a program is called in the account.
+fn name(command: &'static [&'static CStr]) -> &'static [u8] {
+    command.first().map_or(b"", |path| path.to_bytes())
+}
+
+/// What follows while processes end; nothing when they have not by the time `until`.
+fn await_end<P: Power + Clock>(platform: &mut P, until: u64) -> Option<Next> {
     let now = platform.now_ms();
-    if platform.processes_remain() {
-        if now < until {
-            return Next::Wait(until.min(now.saturating_add(SHUTDOWN_TERM_POLL_MS)));
-        }
-        platform.signal_all(Signal::Kill);
+    if !platform.processes_remain() {
+        return Some(Next::Stage(Stage::Kernel));
     }
-    Next::Stage(Stage::Kernel)
+    (now < until).then(|| Next::Wait(until.min(now.saturating_add(SHUTDOWN_TERM_POLL_MS))))
 }
 
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.

@@ -38,8 +38,7 @@ fn writable(directory: &Fd) -> Result<(), Errno> {
 }
 
 fn in_memory(directory: &Fd) -> bool {
-    rustix::fs::fstatfs(directory)
-        .is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
+    rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
 impl StateDir {

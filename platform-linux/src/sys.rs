@@ -9,6 +9,7 @@ use core::ffi::CStr;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl;
 use qga_core::Errno;
+use qga_core::platform::Exit;
 use rustix::fs::OFlags;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -176,6 +177,36 @@ pub unsafe fn execve(
     let failed =
         unsafe { call(raw::__NR_execve, path, arguments as usize, environment as usize, 0) };
     failed.err().unwrap_or(Errno::NOSYS)
+}
+
+/// Collects a child that has ended, any one: its number, and how it ended (wait4(2)). Nothing if none has
+/// yet. Errors: ECHILD when there is none.
+pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
+    const NO_HANG: usize = 1;
+    let mut status = 0i32;
+    let pointer = &raw mut status as usize;
+    // SAFETY: the kernel writes the status into a variable that lives until the call returns.
+    let pid = unsafe { call(raw::__NR_wait4, usize::MAX, pointer, NO_HANG, 0) }?;
+    // wait(2): the signal in the low seven bits, else what it returned in the next byte.
+    let exit = match status & 0x7F {
+        0 => Exit::Status((status >> 8) as u8),
+        signal => Exit::Signal(signal as u8),
+    };
+    Ok((pid != 0).then_some((pid as i32, exit)))
+}
+
+/// Raises the number of descriptors that may be open to what the administrator allows (prlimit(2)).
+pub fn raise_descriptor_limit() {
+    let mut limit = [0u64; 2];
+    let pointer = &raw mut limit as usize;
+    let which = raw::RLIMIT_NOFILE as usize;
+    // SAFETY: the kernel writes `struct rlimit64`, two words, into a variable that lives until the call returns.
+    if unsafe { call(raw::__NR_prlimit64, 0, which, 0, pointer) }.is_ok() {
+        let [_, most] = limit;
+        limit = [most, most];
+        // SAFETY: the kernel reads the same.
+        let _ = unsafe { call(raw::__NR_prlimit64, 0, which, &raw const limit as usize, 0) };
+    }
 }
 
 /// Sends a signal by number, real-time ones too (kill(2)).

@@ -23,8 +23,6 @@ use serde::{Deserialize, Serialize};
 pub struct Row<P: Platform> {
     /// Its name in the schema.
     pub name: &'static str,
-    /// The schema version that brought it.
-    pub since: &'static str,
     /// Whether it may run while filesystems are frozen.
     pub while_frozen: bool,
     /// Whether success is answered (`success-response` in the schema).
@@ -42,33 +40,33 @@ impl<P: Platform> Table<P> {
     /// Every command of the schema that this agent knows, in the schema's order.
     #[rustfmt::skip]
     pub const ROWS: &'static [Row<P>] = &[
-        Row { name: "guest-sync-delimited", since: "1.1", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-sync-delimited", while_frozen: true, replies: true, offered: true,
             run: |call| call.delimited(sync::sync) },
-        Row { name: "guest-sync", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-sync", while_frozen: true, replies: true, offered: true,
             run: |call| call.value(|_, _, arguments| Ok(sync::sync(arguments))) },
-        Row { name: "guest-ping", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-ping", while_frozen: true, replies: true, offered: true,
             run: |call| call.value(|_, _, arguments| sync::ping(arguments)) },
-        Row { name: "guest-info", since: "0.15.0", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-info", while_frozen: true, replies: true, offered: true,
             run: |call| call.rows(info::list()) },
-        Row { name: "guest-shutdown", since: "0.15.0", while_frozen: false, replies: false, offered: <P as Power>::OFFERED,
+        Row { name: "guest-shutdown", while_frozen: false, replies: false, offered: <P as Power>::OFFERED,
             run: |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll) },
-        Row { name: "guest-file-open", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-open", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments)) },
-        Row { name: "guest-file-close", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-close", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments)) },
-        Row { name: "guest-file-read", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-read", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.bytes(|state, arguments| file::read(&mut state.files, arguments), file::read_bytes) },
-        Row { name: "guest-file-write", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-write", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.value(|_, state, arguments| file::write(&mut state.files, arguments)) },
-        Row { name: "guest-file-seek", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-seek", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.value(|_, state, arguments| file::seek(&mut state.files, arguments)) },
-        Row { name: "guest-file-flush", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-flush", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
             run: |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments)) },
-        Row { name: "guest-fsfreeze-status", since: "0.15.0", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
+        Row { name: "guest-fsfreeze-status", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
             run: |call| call.value(|_, state, arguments| Ok(fsfreeze::status(&state.freezer, arguments))) },
-        Row { name: "guest-fsfreeze-freeze", since: "0.15.0", while_frozen: false, replies: true, offered: <P as Freeze>::OFFERED,
+        Row { name: "guest-fsfreeze-freeze", while_frozen: false, replies: true, offered: <P as Freeze>::OFFERED,
             run: |call| call.value(|p, state, arguments| fsfreeze::freeze(p, &mut state.freezer, arguments)) },
-        Row { name: "guest-fsfreeze-thaw", since: "0.15.0", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
+        Row { name: "guest-fsfreeze-thaw", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
             run: |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments)) },
     ];
 
@@ -130,7 +128,7 @@ pub struct Call<'c, 'o, 'w, P: Platform> {
     pub arguments: &'c mut [u8],
     /// Where an error goes.
     pub slot: &'o Slot<'c>,
-    /// Where the response goes.
+    /// Where the response goes; [`RETURN`] stands there already.
     pub out: &'o mut Writer<'w>,
 }
 
@@ -147,7 +145,6 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
             Ok(value) => value,
             Err(error) => return Err(self.slot.raise(&error)),
         };
-        self.out.ascii(RETURN);
         value.serialize(self.out)?;
         Ok(Reply::Value)
     }
@@ -155,6 +152,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
     /// The same behind a 0xFF, by which a client finds the reply in a stream it does not know.
     fn delimited<A: Deserialize<'c>, R: Serialize>(self, run: impl FnOnce(A) -> R) -> Done<P> {
         let value = run(read::from_text(self.arguments, self.slot)?);
+        self.out.rewind(0);
         self.out.raw(&[0xFF]);
         self.out.ascii(RETURN);
         value.serialize(self.out)?;

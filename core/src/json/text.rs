@@ -115,33 +115,40 @@ pub fn decode_in_place(text: &mut [u8]) -> &mut [u8] {
     let Some(mut write) = first_escape(text) else { return text };
     let mut read = write;
     while let Some(&byte) = text.get(read) {
-        let mut utf8 = [0; 4];
-        let (bytes, used) = match byte {
-            b'\\' => {
-                let (code, used) = escape(text.get(read..).unwrap_or(&[])).unwrap_or((0xFFFD, 2));
-                (encode(code, &mut utf8), used)
-            }
-            other => {
-                utf8 = [other, 0, 0, 0];
-                (utf8.get(..1).unwrap_or(&[]), 1)
-            }
-        };
-        for (slot, &byte) in text.iter_mut().skip(write).zip(bytes) {
-            *slot = byte;
+        if byte == b'\\' {
+            let (code, used) = escape(text.get(read..).unwrap_or(&[])).unwrap_or((0xFFFD, 2));
+            write = encode(code, text, write);
+            read += used;
+        } else {
+            put(text, &mut write, u32::from(byte));
+            read += 1;
         }
-        write += bytes.len();
-        read += used;
     }
     text.get_mut(..write).unwrap_or(&mut [])
 }
 
-/// `code` as modified UTF-8.
-fn encode(code: u32, into: &mut [u8; 4]) -> &[u8] {
-    if code == 0 {
-        *into = [0xC0, 0x80, 0, 0];
-        return into.get(..2).unwrap_or(&[]);
+/// Writes `code` as modified UTF-8 to `text` at `write`; returns where the next goes.
+fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
+    // How many bytes of six bits follow the first, and what marks the first.
+    let (mut more, mark) = match code {
+        0x01..=0x7F => (0, 0),
+        0 | 0x80..=0x7FF => (1, 0xC0),
+        0x800..=0xFFFF => (2, 0xE0),
+        _ => (3, 0xF0),
+    };
+    put(text, &mut write, mark | code >> (6 * more));
+    while more > 0 {
+        more -= 1;
+        put(text, &mut write, 0x80 | code >> (6 * more) & 0x3F);
     }
-    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(into).as_bytes()
+    write
+}
+
+fn put(text: &mut [u8], write: &mut usize, byte: u32) {
+    if let Some(place) = text.get_mut(*write) {
+        *place = byte as u8;
+    }
+    *write += 1;
 }
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.

@@ -1,6 +1,10 @@
 //! Ending the guest: through its own programs, its init, or the kernel.
 
 use crate::errno::Errno;
+use core::ffi::CStr;
+
+/// Most words of a program's command line, its path included.
+pub const PROGRAM_WORDS_MAX: usize = 7;
 
 /// How the guest ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,10 +53,11 @@ pub trait Power {
     /// Whether this guest can end itself.
     const OFFERED: bool = false;
 
-    /// Starts a program with nothing on its standard input and what it prints kept for
-    /// [`Power::program_output`]. Errors: ENOENT, EACCES and the like when it cannot be executed.
-    fn start_program(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
-        let _ = (path, arguments);
+    /// Starts a program, whose path and arguments these are, with nothing on its standard input and what it
+    /// prints kept for [`Power::program_output`]. Errors: ENOENT, EACCES and the like when it cannot be
+    /// executed, E2BIG above [`PROGRAM_WORDS_MAX`].
+    fn start_program(&mut self, command: &[&CStr]) -> Result<(), Errno> {
+        let _ = command;
         Err(Errno::NOENT)
     }
 

@@ -4,7 +4,6 @@ use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::json::write::Writer;
 use rustix::fs::OFlags;
 
 const LINKS: &[u8] = b"/dev/virtio-ports/";
@@ -12,15 +11,14 @@ const CLASS: &CStr = c"/sys/class/virtio-ports";
 
 /// Opens the port.
 pub fn open(path: &CStr) -> Result<Fd, Errno> {
-    match (device(path), path.to_bytes().strip_prefix(LINKS)) {
+    match (sys::open(path, PORT, 0), path.to_bytes().strip_prefix(LINKS)) {
         (Err(Errno::NOENT), Some(name)) => by_name(name),
         (opened, _) => opened,
     }
 }
 
-fn device(path: &CStr) -> Result<Fd, Errno> {
-    sys::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
-}
+/// How a port is opened.
+const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory there.
 #[inline(never)]
@@ -35,9 +33,9 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
         }
         while let Some((port, rest)) = entry(entries) {
             entries = rest;
-            let mut path = PathBytes::default();
-            if has_name(&class, joined(&mut path, &[port, b"/name"])?, name) {
-                return device(joined(&mut path, &[b"/dev/", port])?);
+            if has_name(&class, port, name) {
+                let devices = sys::open(c"/dev", OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
+                return sys::open_at(&devices, port, PORT, 0);
             }
         }
     }
@@ -45,32 +43,17 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
 
 /// Splits the first entry's name off a directory's (getdents64(2)): its length stands at byte 16, in two
 /// bytes, the name begins at byte 19 and ends with a NUL.
-fn entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
+fn entry(entries: &[u8]) -> Option<(&CStr, &[u8])> {
     let len = u16::from_ne_bytes(*entries.get(16..)?.first_chunk()?);
     let (this, rest) = entries.split_at_checked(usize::from(len))?;
-    Some((this.get(19..)?.split(|&byte| byte == 0).next()?, rest))
+    Some((CStr::from_bytes_until_nul(this.get(19..)?).ok()?, rest))
 }
 
-/// Whether the file `path` in `class` holds `name`.
-fn has_name(class: &Fd, path: &CStr, name: &[u8]) -> bool {
+/// Whether the port's file `name` in `class` says `name`.
+fn has_name(class: &Fd, port: &CStr, name: &[u8]) -> bool {
     let mut text = [0u8; 256];
-    let file = sys::open_at(class, path, OFlags::RDONLY, 0);
+    let port = sys::open_at(class, port, OFlags::RDONLY | OFlags::DIRECTORY, 0);
+    let file = port.and_then(|port| sys::open_at(&port, c"name", OFlags::RDONLY, 0));
     let len = file.ok().and_then(|file| rustix::io::read(&file, &mut text).ok());
-    text.get(..len.unwrap_or(0)).unwrap_or(&[]).trim_ascii_end() == name
-}
-
-/// Room for a path below /sys/class or /dev.
-type PathBytes = [u8; 32];
-
-/// The pieces as one path in `room`.
-fn joined<'r>(room: &'r mut PathBytes, pieces: &[&[u8]]) -> Result<&'r CStr, Errno> {
-    let mut out = Writer::new(room);
-    for piece in pieces {
-        out.raw(piece);
-    }
-    out.raw(b"\0");
-    if out.is_full() {
-        return Err(Errno::NAMETOOLONG);
-    }
-    CStr::from_bytes_until_nul(room).map_err(|_| Errno::NAMETOOLONG)
+    text.get(..len.unwrap_or(0)).unwrap_or(&[]).strip_suffix(b"\n") == Some(name)
 }

@@ -9,7 +9,6 @@ use qga_core::Errno;
 use qga_core::platform::{Device, Freeze, Inode};
 use rustix::fs::{FileType, OFlags};
 use rustix::ioctl::NoArg;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn device(number: u64) -> Device {
     Device::new(rustix::fs::major(number), rustix::fs::minor(number))
@@ -52,10 +51,7 @@ impl Freeze for Linux {
 
     fn create_mark(&mut self) -> Result<Fd, Errno> {
         // Each frozen filesystem takes a descriptor, and the usual soft limit is below what the table holds.
-        let limit = getrlimit(Resource::Nofile);
-        if limit.current != limit.maximum {
-            let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-        }
+        sys::raise_descriptor_limit();
         self.state.create_mark()
     }
 

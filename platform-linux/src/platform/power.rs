@@ -4,19 +4,14 @@ use super::Linux;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys::{self, Fork};
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use linux_raw_sys::general::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
 use qga_core::Errno;
-use qga_core::platform::{Exit, InitSystem, Mode, Power, Signal};
+use qga_core::platform::{Exit, InitSystem, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 use rustix::fs::SeekFrom;
 use rustix::mount::{MountFlags, UnmountFlags};
-use rustix::process::{WaitOptions, WaitStatus};
 use rustix::system::RebootCommand;
 
-/// Most arguments of a program, its own name and the final null pointer included.
-const ARGUMENTS_MAX: usize = 8;
-/// Room for the program's path and arguments, a NUL behind each.
-const ARGUMENT_BYTES_MAX: usize = 256;
 /// First real-time signal, as every init counts them (glibc keeps two of the kernel's for itself).
 const SIGRTMIN: i32 = 34;
 
@@ -32,72 +27,46 @@ impl Linux {
     /// is left.
     pub fn reap(&mut self) -> bool {
         loop {
-            match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => {
-                    let ended = exit(status);
+            match sys::wait() {
+                Ok(Some((pid, exit))) => {
                     if let Some(helper) = &mut self.helper
-                        && helper.pid == pid.as_raw_nonzero().get()
+                        && helper.pid == pid
                     {
-                        helper.exit = ended;
+                        helper.exit = Some(exit);
                     }
                 }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CHILD) => return true,
-                Ok(None) | Err(_) => return false,
+                Ok(None) => return false,
+                Err(Errno::INTR) => {}
+                Err(_) => return true,
             }
         }
     }
 }
 
-fn exit(status: WaitStatus) -> Option<Exit> {
-    let signal = status.terminating_signal().map(|signal| Exit::Signal(signal as u8));
-    status.exit_status().map(|status| Exit::Status(status as u8)).or(signal)
-}
-
-/// A program's path and arguments as execve(2) wants them.
-struct Arguments {
-    bytes: [u8; ARGUMENT_BYTES_MAX],
-    pointers: [*const u8; ARGUMENTS_MAX],
-}
-
-impl Arguments {
-    fn fill(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
-        let mut rest = &mut self.bytes[..];
-        let mut pointers = self.pointers.iter_mut();
-        for text in core::iter::once(&path).chain(arguments) {
-            let split = rest.split_at_mut_checked(text.len() + 1).ok_or(Errno::TOOBIG)?;
-            let (place, after) = split;
-            for (slot, byte) in place.iter_mut().zip(text.bytes()) {
-                *slot = byte;
-            }
-            *pointers.next().ok_or(Errno::TOOBIG)? = place.as_ptr();
-            rest = after;
-        }
-        // One pointer is left null.
-        pointers.next().map(drop).ok_or(Errno::TOOBIG)
-    }
-}
+/// A program's path and arguments as execve(2) wants them: one pointer each, and a null pointer.
+type Words = [*const c_char; PROGRAM_WORDS_MAX + 1];
 
 impl Power for Linux {
     const OFFERED: bool = true;
 
     #[inline(never)]
-    fn start_program(&mut self, path: &str, arguments: &[&str]) -> Result<(), Errno> {
-        let target = self.path.path(path.as_bytes())?;
-        rustix::fs::access(target, rustix::fs::Access::EXEC_OK).map_err(errno)?;
-        let mut list = Arguments {
-            bytes: [0; ARGUMENT_BYTES_MAX],
-            pointers: [core::ptr::null(); ARGUMENTS_MAX],
+    fn start_program(&mut self, command: &[&CStr]) -> Result<(), Errno> {
+        let (Some(path), true) = (command.first(), command.len() <= PROGRAM_WORDS_MAX) else {
+            return Err(Errno::TOOBIG);
         };
-        list.fill(path, arguments)?;
+        rustix::fs::access(*path, rustix::fs::Access::EXEC_OK).map_err(errno)?;
+        let mut words: Words = [core::ptr::null(); PROGRAM_WORDS_MAX + 1];
+        for (place, word) in words.iter_mut().zip(command) {
+            *place = word.as_ptr();
+        }
         // Memory instead of pipes and /dev/null: nothing to drain, nothing that might not be there.
         let (input, output) = (sys::memory(false)?, sys::memory(false)?);
         // SAFETY: the child below ends by execve or exit.
         match unsafe { sys::fork() }? {
-            // SAFETY: the lists end with null pointers, their texts with NULs; the environment is the
-            // one that the kernel handed over.
+            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that
+            // the kernel handed over.
             Fork::Child => unsafe {
-                become_program(target, &list, self.environment, &input, &output)
+                become_program(path, &words, self.environment, &input, &output)
             },
             Fork::Parent(pid) => {
                 self.helper = Some(Helper { pid, exit: None, output });
@@ -199,7 +168,7 @@ impl Power for Linux {
 /// As [`sys::execve`].
 unsafe fn become_program(
     path: &CStr,
-    arguments: &Arguments,
+    words: &Words,
     environment: *const *const u8,
     input: &Fd,
     output: &Fd,
@@ -212,7 +181,7 @@ unsafe fn become_program(
     let _ = rustix::stdio::dup2_stdout(output);
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
-    let failed = unsafe { sys::execve(path, arguments.pointers.as_ptr(), environment) };
+    let failed = unsafe { sys::execve(path, words.as_ptr().cast(), environment) };
     crate::print::complain("cannot execute", path.to_bytes(), failed, "");
     sys::exit(NOT_EXECUTED)
 }

@@ -1,5 +1,6 @@
-//! Every conversation gives the same bytes, however they are cut on the way in and out, whatever the sizes
-//! of the agent's buffers, and although every transfer of the guest is short or interrupted.
+//! Every conversation gives the same bytes, however they are cut on the way in and out, whatever
+//! the sizes of the agent's buffers, and although every transfer of the guest is short or
+//! interrupted.
 
 use crate::guest::{Cut, Large, Small, check};
 use qga_sim::Session;

@@ -1,6 +1,6 @@
-//! Every single platform call of every conversation failing once, each for several reasons. Whatever fails:
-//! each request has its one reply, the next guest-sync is answered, no file is open that no handle owns,
-//! and what the agent says of frozen filesystems is true.
+//! Every single platform call of every conversation failing once, each for several reasons.
+//! Whatever fails: each request has its one reply, the next guest-sync is answered, no file is open
+//! that no handle owns, and what the agent says of frozen filesystems is true.
 
 use crate::guest::{Cut, Small, guest, sent};
 use qga_core::Errno;
@@ -12,8 +12,8 @@ use qga_tests::conversations::{Before, Conversation, Step, load};
 const ERRNOS: [Errno; 6] =
     [Errno::IO, Errno::NOSPC, Errno::MFILE, Errno::ACCES, Errno::INTR, Errno::NOMEM];
 
-/// Starts an agent. One that cannot start, because a call of its start failed, is started again without
-/// faults, as whoever watches over it would do when the cause is found.
+/// Starts an agent. One that cannot start, because a call of its start failed, is started again
+/// without faults, as whoever watches over it would do when the cause is found.
 fn start(sim: &Sim) -> Result<Small, String> {
     Small::start(sim).or_else(|first| {
         sim.with(|world| world.faults.clear());
@@ -55,7 +55,8 @@ fn hold(sim: &Sim, conversation: &Conversation) -> Result<(), String> {
     true_of_the_guest(&mut session)
 }
 
-/// A failing call may make a success an error and cut a reply short, but not make more or fewer of them.
+/// A failing call may make a success an error and cut a reply short, but not make more or fewer of
+/// them.
 fn one_reply_each(step: &Step, output: &[u8]) -> Result<(), String> {
     let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
     let (expected, received) = (lines(&step.reply), lines(output));
@@ -72,8 +73,9 @@ fn one_reply_each(step: &Step, output: &[u8]) -> Result<(), String> {
     Err(format!("{}: {received} replies instead of {expected}: {sent}: {output}", step.name))
 }
 
-/// "thawed" is never said of a guest that the agent has frozen, and a thaw without faults ends it, also by a
-/// new agent. The other way round it may be careful: a mark that cannot be read may mean frozen.
+/// "thawed" is never said of a guest that the agent has frozen, and a thaw without faults ends it,
+/// also by a new agent. The other way round it may be careful: a mark that cannot be read may mean
+/// frozen.
 fn true_of_the_guest(session: &mut Small) -> Result<(), String> {
     const THAWED: &[u8] = b"{\"return\": \"thawed\"}\n";
     const STATUS: &[u8] = b"{\"execute\": \"guest-fsfreeze-status\"}\n";
@@ -113,8 +115,8 @@ fn trace(conversation: &Conversation) -> Vec<Call> {
     sim.with(|world| world.faults.trace().to_vec())
 }
 
-/// Fails each call of a conversation in turn, once or from then on; how many runs that were, and which
-/// went wrong.
+/// Fails each call of a conversation in turn, once or from then on; how many runs that were, and
+/// which went wrong.
 fn fail_each(conversation: &Conversation, lasting: bool, failures: &mut Vec<String>) -> usize {
     let mut runs = 0;
     let trace = trace(conversation);

@@ -1,5 +1,5 @@
-//! Freezing and thawing: which filesystems, in which order, what happens when one refuses, and what others
-//! froze stays as it is.
+//! Freezing and thawing: which filesystems, in which order, what happens when one refuses, and what
+//! others froze stays as it is.
 
 use crate::guest::Large;
 use qga_core::Errno;

@@ -128,7 +128,8 @@ pub fn check<const FRAME: usize, const WINDOW: usize>(
     Ok(())
 }
 
-/// All requests between two reconnections in one piece: the same bytes must come back, in the same order.
+/// All requests between two reconnections in one piece: the same bytes must come back, in the same
+/// order.
 fn check_stream<const FRAME: usize, const WINDOW: usize>(
     session: &mut Session<FRAME, WINDOW>,
     conversation: &Conversation,

@@ -1,6 +1,7 @@
-//! The agent killed behind every single platform call from its start through a freeze to the end of a
-//! thaw, and the next one killed behind every call of its recovery. Whatever the moment: the agent after them says
-//! what is true of the guest, and a thaw makes everything run that an agent froze.
+//! The agent killed behind every single platform call from its start through a freeze to the end of
+//! a thaw, and the next one killed behind every call of its recovery. Whatever the moment: the
+//! agent after them says what is true of the guest, and a thaw makes everything run that an agent
+//! froze.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
@@ -43,8 +44,8 @@ fn calls() -> Vec<Kind> {
     sim.with(|world| world.faults.trace().iter().map(|call| call.kind).collect())
 }
 
-/// From where to where it cannot be known whether the filesystem that somebody else had frozen is ours: the
-/// result of its freeze is not recorded yet.
+/// From where to where it cannot be known whether the filesystem that somebody else had frozen is
+/// ours: the result of its freeze is not recorded yet.
 fn ambiguous(calls: &[Kind]) -> std::ops::RangeInclusive<usize> {
     let nth = |kind: Kind, nth: usize| {
         let places = calls.iter().enumerate().filter(|(_, call)| **call == kind);
@@ -141,7 +142,8 @@ fn killed_while_rolling_back() {
     }
 }
 
-/// Start, and a thaw where something is frozen, with one call failing; `None` when there are fewer calls.
+/// Start, and a thaw where something is frozen, with one call failing; `None` when there are fewer
+/// calls.
 fn recover_with_fault(sim: &Sim, number: u64) -> Option<Kind> {
     let fault = Fault { kind: None, number, errno: Errno::IO, lasting: false };
     sim.with(|world| world.faults.fail(fault));
@@ -154,7 +156,8 @@ fn recover_with_fault(sim: &Sim, number: u64) -> Option<Kind> {
     call.map(|call| call.kind)
 }
 
-/// Whatever failed: nobody says "thawed" of what the agent has frozen, and a thaw without faults ends it.
+/// Whatever failed: nobody says "thawed" of what the agent has frozen, and a thaw without faults
+/// ends it.
 fn judge_carefully(sim: &Sim, when: &str) {
     sim.with(|world| world.faults.clear());
     let mut session = Large::start(sim).unwrap_or_else(|errno| panic!("{when}: {errno}"));

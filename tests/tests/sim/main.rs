@@ -1,8 +1,9 @@
-//! The agent on the simulated guest: every conversation byte for byte and cut everywhere, every row of the
-//! table, every platform call failing, the agent killed behind every one of them.
+//! The agent on the simulated guest: every conversation byte for byte and cut everywhere, every row
+//! of the table, every platform call failing, the agent killed behind every one of them.
 
 mod conversations;
 mod faults;
+mod files;
 mod freeze;
 mod guest;
 mod kills;

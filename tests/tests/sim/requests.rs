@@ -1,5 +1,5 @@
-//! What serde_json takes for a request of QMP's shape is taken by the agent, and any `id` comes back as the
-//! same JSON value.
+//! What serde_json takes for a request of QMP's shape is taken by the agent, and any `id` comes
+//! back as the same JSON value.
 
 use crate::guest::{Cut, Large, guest, hold};
 use qga_sim::{Random, Sim};

@@ -1,4 +1,5 @@
-//! guest-shutdown: programs first, then init, then the agent itself; what failed is named when nothing worked.
+//! guest-shutdown: programs first, then init, then the agent itself; what failed is named when
+//! nothing worked.
 
 use crate::freeze::{ask, disks};
 use crate::guest::Large;
@@ -143,8 +144,13 @@ fn when_nothing_works_each_attempt_is_named() {
     });
     let mut session = Large::start(&sim).expect("a start");
     let output = session.send(POWERDOWN);
-    let text = "failed to shutdown: /sbin/poweroff: exit status 1; /sbin/shutdown: ended by signal 11, \
-                it said: no bus\u{7} here; init: Operation not permitted; reboot(2): Operation not permitted";
+    let text = [
+        "failed to shutdown: /sbin/poweroff: exit status 1",
+        "/sbin/shutdown: ended by signal 11, it said: no bus\u{7} here",
+        "init: Operation not permitted",
+        "reboot(2): Operation not permitted",
+    ];
+    let text = text.join("; ");
     let reply: serde_json::Value = serde_json::from_slice(&output).expect("a reply");
     assert_eq!(reply, json!({"error": {"class": "GenericError", "desc": text}, "id": 1}));
     // Without the right to end the guest nothing was touched.

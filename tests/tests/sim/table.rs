@@ -1,5 +1,5 @@
-//! The table of commands is the pinned one, and each row is spoken to in the conversations: once with success
-//! and once without. Every reply is JSON to two parsers that are not ours.
+//! The table of commands is the pinned one, and each row is spoken to in the conversations: once
+//! with success and once without. Every reply is JSON to two parsers that are not ours.
 
 use crate::guest::{Cut, Large, guest, hold};
 use qga_core::command::Table;

@@ -1,0 +1,162 @@
+//! Files where the guest does not play along: a disk that fills up, reads and closes that fail, a
+//! saved state that is damaged; and replies that are far longer than the window.
+
+use crate::guest::Small;
+use qga_core::Errno;
+use qga_core::limits::HANDLES_MAX;
+use qga_fuzz::model::{decode, encode};
+use qga_sim::files::Content;
+use qga_sim::{Fault, Kind, Sim};
+use serde_json::{Value, json};
+
+fn start(sim: &Sim) -> Small {
+    Small::start(sim).expect("a start")
+}
+
+fn ask(session: &mut Small, command: &str, arguments: Value) -> Value {
+    let request = json!({"execute": format!("guest-{command}"), "arguments": arguments});
+    let output = session.send(format!("{request}\n").as_bytes());
+    serde_json::from_slice(&output).expect("one reply")
+}
+
+fn open(session: &mut Small, path: &str, mode: &str) -> Value {
+    ask(session, "file-open", json!({"path": path, "mode": mode}))
+}
+
+fn write(session: &mut Small, handle: i64, bytes: &[u8]) -> Value {
+    ask(session, "file-write", json!({"handle": handle, "buf-b64": encode(bytes)}))
+}
+
+fn failure(text: &str) -> Value {
+    json!({"error": {"class": "GenericError", "desc": text}})
+}
+
+fn fail(sim: &Sim, kind: Kind, number: u64, errno: Errno) {
+    let fault = Fault { kind: Some(kind), number, errno, lasting: false };
+    sim.with(|world| world.faults.fail(fault));
+}
+
+#[test]
+fn what_fitted_on_a_full_disk_is_counted() {
+    let sim = Sim::new(1);
+    sim.with(|world| world.files.free_bytes = 3);
+    let mut session = start(&sim);
+    assert_eq!(open(&mut session, "/tmp/f", "w"), json!({"return": 1000}));
+    let reply = write(&mut session, 1000, b"hello");
+    assert_eq!(reply, json!({"return": {"count": 3, "eof": false}}));
+    let reply = write(&mut session, 1000, b"lo");
+    assert_eq!(reply, failure("failed to write to file: No space left on device"));
+    assert_eq!(sim.with(|world| world.files.bytes("/tmp/f")), Some(b"hel".to_vec()));
+}
+
+#[test]
+fn a_reply_far_larger_than_the_window() {
+    let sim = Sim::new(1);
+    let bytes: Vec<u8> =
+        (0..1_000_001u32).map(|number| (number.wrapping_mul(number) / 128) as u8).collect();
+    sim.with(|world| world.files.add("/tmp/f", Content::Regular(bytes.clone())));
+    for (take_bytes_max, read_bytes_max) in [(usize::MAX, usize::MAX), (1, 1000), (4095, 1)] {
+        let mut session = start(&sim);
+        session.take_bytes_max = take_bytes_max;
+        sim.with(|world| world.faults.shorten(read_bytes_max));
+        let handle = open(&mut session, "/tmp/f", "r")["return"].clone();
+        let arguments = json!({"handle": handle, "count": 48 * 1024 * 1024});
+        let reply = ask(&mut session, "file-read", arguments);
+        let value = &reply["return"];
+        assert_eq!((&value["count"], &value["eof"]), (&json!(bytes.len()), &json!(true)));
+        assert!(decode(value["buf-b64"].as_str().expect("text")) == bytes, "other bytes");
+    }
+}
+
+#[test]
+fn a_read_that_fails_on_the_way_is_a_short_one() {
+    let sim = Sim::new(1);
+    sim.with(|world| world.files.add("/tmp/f", Content::Regular(vec![7; 100_000])));
+    let mut session = start(&sim);
+    assert_eq!(open(&mut session, "/tmp/f", "r"), json!({"return": 1000}));
+    fail(&sim, Kind::Read, 5, Errno::IO);
+    fail(&sim, Kind::Read, 6, Errno::IO);
+    let read = json!({"handle": 1000, "count": 100_000});
+    let first = ask(&mut session, "file-read", read.clone())["return"].clone();
+    let count = first["count"].as_u64().expect("a count") as usize;
+    assert!(count > 0 && count < 100_000 && first["eof"] == false, "{first}");
+    let reply = ask(&mut session, "file-read", read.clone());
+    assert_eq!(reply, failure("failed to read file: Input/output error"));
+    let rest = &ask(&mut session, "file-read", read)["return"];
+    assert_eq!((&rest["count"], &rest["eof"]), (&json!(100_000 - count), &json!(true)));
+}
+
+#[test]
+fn a_close_that_fails_closes_all_the_same() {
+    let sim = Sim::new(1);
+    let mut session = start(&sim);
+    assert_eq!(open(&mut session, "/tmp/f", "w"), json!({"return": 1000}));
+    fail(&sim, Kind::Close, 0, Errno::DQUOT);
+    let reply = ask(&mut session, "file-close", json!({"handle": 1000}));
+    assert_eq!(reply, failure("failed to close handle: Disk quota exceeded"));
+    let reply = ask(&mut session, "file-close", json!({"handle": 1000}));
+    assert_eq!(reply, failure("handle '1000' has not been found"));
+    assert_eq!(sim.with(|world| world.open.files), 0);
+}
+
+#[test]
+fn no_number_is_given_out_before_it_is_saved() {
+    let sim = Sim::new(1);
+    let mut session = start(&sim);
+    fail(&sim, Kind::SaveState, 1, Errno::NOSPC);
+    let reply = open(&mut session, "/tmp/f", "w");
+    let text = "failed to commit persistent state to disk: No space left on device";
+    assert_eq!(reply, failure(text));
+    assert_eq!(sim.with(|world| world.open.files), 0);
+    assert_eq!(open(&mut session, "/tmp/f", "w"), json!({"return": 1000}));
+    let state = sim.with(|world| world.store.state.clone());
+    assert_eq!(state.as_deref(), Some(&b"[global]\nfd_counter=1001\n"[..]));
+}
+
+#[test]
+fn as_many_handles_as_there_is_room_for() {
+    let sim = Sim::new(1);
+    let mut session = start(&sim);
+    for handle in 1000..1000 + HANDLES_MAX {
+        assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": handle}));
+    }
+    let reply = open(&mut session, "/dev/null", "r");
+    let text = "too many open files: at most 128, close one first (guest-file-close)";
+    assert_eq!(reply, failure(text));
+    assert_eq!(sim.with(|world| world.open.files), HANDLES_MAX);
+    let reply = ask(&mut session, "file-close", json!({"handle": 1005}));
+    assert_eq!(reply, json!({"return": {}}));
+    assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 1000 + HANDLES_MAX}));
+}
+
+/// Handle numbers behind a damaged state are above all that can have been given out.
+#[test]
+fn a_damaged_state_starts_far_above() {
+    let cut = format!("# {}\nfd_counter=123456\n", "x".repeat(238));
+    let states: [&[u8]; 6] = [
+        b"",
+        b"[global]\n",
+        b"[global]\nfd_counter=\n",
+        b"[global]\nfd_counter=-5\n",
+        b"[global]\nfd_counter=18446744073709551616\n",
+        // Longer than what is read of it: the number is cut.
+        cut.as_bytes(),
+    ];
+    for state in states {
+        let sim = Sim::new(1);
+        sim.with(|world| world.store.state = Some(state.to_vec()));
+        let mut session = start(&sim);
+        let handle = open(&mut session, "/dev/null", "r")["return"].as_u64().expect("a handle");
+        let shown = state.escape_ascii();
+        assert!(handle >= 1 << 40, "{handle} behind the damaged state {shown}");
+    }
+}
+
+#[test]
+fn a_state_with_other_lines_is_understood() {
+    let sim = Sim::new(1);
+    let state = b"# a comment\n[global]\nfd_counter=5000\n";
+    sim.with(|world| world.store.state = Some(state.to_vec()));
+    let mut session = start(&sim);
+    assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 5000}));
+}
