@@ -14,6 +14,7 @@
 
 mod agent;
 pub mod base64;
+pub mod bulk;
 pub mod command;
 mod errno;
 pub mod error;

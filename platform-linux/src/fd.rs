@@ -26,6 +26,18 @@ impl Fd {
         self.0
     }
 
+    /// Reads what there is (read(2)).
+    #[inline(never)]
+    pub fn get(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(self, into).map_err(errno)
+    }
+
+    /// Writes as much as fits (write(2)).
+    #[inline(never)]
+    pub fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        rustix::io::write(self, bytes).map_err(errno)
+    }
+
     /// Gives the descriptor up without closing it.
     pub fn keep_open(self) {
         core::mem::forget(self);
@@ -67,13 +79,13 @@ impl ErrorType for Fd {
 
 impl Read for Fd {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::read(self, into).map_err(errno)
+        self.get(into)
     }
 }
 
 impl Write for Fd {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        rustix::io::write(self, bytes).map_err(errno)
+        self.put(bytes)
     }
 
     fn flush(&mut self) -> Result<(), Errno> {

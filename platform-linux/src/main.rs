@@ -97,7 +97,7 @@ fn start(options: &Options, environment: *const *const u8) -> i32 {
 fn print(text: &str) -> i32 {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
-        match rustix::io::write(STDOUT, rest) {
+        match STDOUT.put(rest) {
             Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or(&[]),
             _ => return 1,
         }
@@ -122,7 +122,7 @@ fn explain(wrong: &Wrong) -> i32 {
         }
         Wrong::NoPath(method) => ("method ", method.as_bytes(), " needs a path (-p)"),
     };
-    line(STDERR, |out| {
+    line(&STDERR, |out| {
         for piece in [b"qga: ", before.as_bytes(), word, after.as_bytes(), b", see qga --help"] {
             out.raw(piece);
         }

@@ -1,25 +1,26 @@
 //! Lines of text for people, put together without an allocator and written at once.
 
+use crate::fd::Fd;
+use core::mem::ManuallyDrop;
 use qga_core::Errno;
 use qga_core::error::reason;
 use qga_core::json::write::Writer;
-use rustix::fd::{AsFd, BorrowedFd};
 
 /// Longest line; what does not fit is left out.
 const LINE_BYTES_MAX: usize = 1024;
 
 /// Puts a line together by `fill` and writes it with a newline; nothing can be done if that fails.
-pub fn line(to: impl AsFd, fill: impl FnOnce(&mut Writer<'_>)) {
+pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
     out.ascii("\n");
-    let _ = rustix::io::write(to, out.written());
+    let _ = to.put(out.written());
 }
 
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.
 pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
-    line(STDERR, |out| {
+    line(&STDERR, |out| {
         out.ascii("qga: ");
         out.ascii(what);
         if !path.is_empty() {
@@ -36,14 +37,10 @@ pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
     });
 }
 
-/// Standard output.
-pub const STDOUT: BorrowedFd<'static> = {
-    // SAFETY: the descriptor is only written to; if it is closed, writing fails.
-    unsafe { BorrowedFd::borrow_raw(1) }
-};
+/// Standard output; never closed by us.
+// SAFETY: the descriptor is only written to; if it is closed, writing fails.
+pub static STDOUT: ManuallyDrop<Fd> = ManuallyDrop::new(unsafe { Fd::from_raw(1) });
 
-/// Standard error.
-pub const STDERR: BorrowedFd<'static> = {
-    // SAFETY: the descriptor is only written to; if it is closed, writing fails.
-    unsafe { BorrowedFd::borrow_raw(2) }
-};
+/// Standard error; never closed by us.
+// SAFETY: the descriptor is only written to; if it is closed, writing fails.
+pub static STDERR: ManuallyDrop<Fd> = ManuallyDrop::new(unsafe { Fd::from_raw(2) });

@@ -1,7 +1,6 @@
 //! Signals, read like a file: they are blocked from the start, so none can come at a bad moment, and a
 //! signalfd makes them one more thing to poll.
 
-use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
 use linux_raw_sys::general::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
@@ -35,7 +34,7 @@ impl Signals {
     pub fn next(&self) -> Option<Signal> {
         // signalfd(2): `struct signalfd_siginfo`, 128 bytes, the number first.
         let mut info = [0u8; 128];
-        let read = rustix::io::read(&self.fd, &mut info).map_err(errno);
+        let read = self.fd.get(&mut info);
         let number = info.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         match (read, number) {
             (Ok(128), Some(SIGCHLD)) => Some(Signal::Child),

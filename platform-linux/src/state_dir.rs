@@ -60,13 +60,13 @@ impl StateDir {
     /// Reads the state into `into`; ENOENT when there is none.
     pub fn load(&self, into: &mut [u8]) -> Result<usize, Errno> {
         let file = sys::open_at(&self.state, STATE, OFlags::RDONLY, 0)?;
-        rustix::io::read(&file, into).map_err(errno)
+        file.get(into)
     }
 
     /// Replaces the state.
     pub fn save(&self, state: &[u8]) -> Result<(), Errno> {
         let file = create(&self.state, STATE_NEW)?;
-        let written = rustix::io::write(&file, state).map_err(errno)?;
+        let written = file.put(state)?;
         if written != state.len() {
             return Err(Errno::NOSPC);
         }

@@ -25,7 +25,7 @@ pub fn from_text<'de, T: Deserialize<'de>>(
     arguments: &'de mut [u8],
     slot: &Slot<'de>,
 ) -> Result<T, Raised> {
-    T::deserialize(Value { text: Some(arguments), at: Parameter::default(), slot })
+    T::deserialize(&mut Value { text: Some(arguments), at: Parameter::default(), slot })
 }
 
 /// Base64 in a JSON string, decoded where it stood.
@@ -100,8 +100,14 @@ impl<'de> Value<'de, '_> {
     }
 
     fn string(&mut self) -> Result<&'de mut [u8], Raised> {
+        self.quoted().map(decode_in_place)
+    }
+
+    /// A string as written, without its quotes.
+    #[inline(never)]
+    fn quoted(&mut self) -> Result<&'de mut [u8], Raised> {
         match self.text()? {
-            [b'"' | b'\'', inside @ .., _] => Ok(decode_in_place(inside)),
+            [b'"' | b'\'', inside @ .., _] => Ok(inside),
             _ => Err(self.wrong_type("string")),
         }
     }
@@ -171,23 +177,23 @@ impl<'de> Value<'de, '_> {
     }
 }
 
-impl<'de> Deserializer<'de> for Value<'de, '_> {
+impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
     type Error = Raised;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Raised> {
         Err(Raised)
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
         visitor.visit_bool(self.boolean()?)
     }
 
-    fn deserialize_i64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
         visitor.visit_i64(self.signed()?)
     }
 
     /// A negative number stands for its two's complement, as in the reference.
-    fn deserialize_u64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
         let (negative, size) = self.integer()?;
         if negative && size > 1 << 63 {
             return Err(self.wrong_type("integer"));
@@ -195,7 +201,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         visitor.visit_u64(if negative { size.wrapping_neg() } else { size })
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
         visitor.visit_borrowed_bytes(self.string()?)
     }
 
@@ -204,26 +210,26 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
-        mut self,
+        self,
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Raised> {
         if name != BASE64 {
             return visitor.visit_newtype_struct(self);
         }
-        match base64::decode_in_place(self.string()?) {
+        match base64::decode_in_place(self.quoted()?) {
             Some(bytes) => visitor.visit_borrowed_bytes(bytes),
             None => visitor.visit_unit(),
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Raised> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
         let rest = self.inside(b'[', "array")?;
         visitor.visit_seq(Elements { rest, list: self.at.name, index: 0, slot: self.slot })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
-        mut self,
+        self,
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
@@ -235,7 +241,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        mut self,
+        self,
         name: &'static str,
         words: &'static [&'static str],
         visitor: V,
@@ -298,7 +304,7 @@ impl<'de> SeqAccess<'de> for Each<'_, 'de, '_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Raised> {
-        seed.deserialize(self.0.next(self.1)).map(Some)
+        seed.deserialize(&mut self.0.next(self.1)).map(Some)
     }
 }
 
@@ -320,7 +326,7 @@ impl<'de> SeqAccess<'de> for Elements<'de, '_> {
         let Some(text) = take(&mut self.rest) else { return Ok(None) };
         let at = Parameter { list: Some(self.list), index: self.index, name: &"" };
         self.index += 1;
-        seed.deserialize(Value { text: Some(text), at, slot: self.slot }).map(Some)
+        seed.deserialize(&mut Value { text: Some(text), at, slot: self.slot }).map(Some)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Strings are *modified* UTF-8, as in the reference: U+0000 is held as C0 80, so that a NUL can never cut
 //! a path short. Everything else follows RFC 3629, and Unicode's 66 noncharacters are refused.
 
-pub use qga_bulk::plain_prefix;
+pub use crate::bulk::plain_prefix;
 
 /// One character at the start of `bytes`, if it is valid, and how many bytes it takes (at least one
 /// unless `bytes` is empty).

@@ -109,7 +109,7 @@ impl Channel {
                 return moved;
             }
             let Some(fd) = &self.fd else { continue };
-            match (rustix::io::read(fd, &mut *into).map_err(errno), &mut self.kind) {
+            match (fd.get(into), &mut self.kind) {
                 (Ok(0), Kind::Port { closed: true, edge }) => {
                     match await_change(signals, fd, edge, None) {
                         Ok(_) => ready = true,
@@ -133,7 +133,7 @@ impl Channel {
         let mut patience = PATIENCE;
         loop {
             let Some(fd) = &self.fd else { return Moved::ClientGone };
-            match rustix::io::write(fd, bytes).map_err(errno) {
+            match fd.put(bytes) {
                 Ok(len) => return Moved::Bytes(len),
                 Err(Errno::AGAIN) => {}
                 Err(Errno::INTR) => continue,

@@ -54,6 +54,6 @@ fn has_name(class: &Fd, port: &CStr, name: &[u8]) -> bool {
     let mut text = [0u8; 256];
     let port = sys::open_at(class, port, OFlags::RDONLY | OFlags::DIRECTORY, 0);
     let file = port.and_then(|port| sys::open_at(&port, c"name", OFlags::RDONLY, 0));
-    let len = file.ok().and_then(|file| rustix::io::read(&file, &mut text).ok());
+    let len = file.ok().and_then(|file| file.get(&mut text).ok());
     text.get(..len.unwrap_or(0)).unwrap_or(&[]).strip_suffix(b"\n") == Some(name)
 }

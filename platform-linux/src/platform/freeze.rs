@@ -70,7 +70,7 @@ impl Freeze for Linux {
     fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
         let mut id = [0; 36];
         let file = read_only(c"/proc/sys/kernel/random/boot_id")?;
-        match rustix::io::read(&file, &mut id).map_err(errno)? {
+        match file.get(&mut id)? {
             36 => Ok(id),
             _ => Err(Errno::IO),
         }

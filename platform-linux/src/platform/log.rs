@@ -9,7 +9,6 @@ use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
 use qga_core::json::write::Writer;
 use qga_core::platform::{Level, Log};
-use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 
 /// Opens a log file to append to.
@@ -23,7 +22,7 @@ impl Log for Linux {
             return;
         }
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
-        let to = self.log.as_ref().map_or(STDERR, |file| file.as_fd());
+        let to = self.log.as_ref().unwrap_or(&STDERR);
         line(to, |out| {
             out.unsigned(seconds);
             out.ascii(".");

@@ -85,7 +85,7 @@ impl Power for Linux {
         if rustix::fs::seek(&helper.output, SeekFrom::Start(0)).is_err() {
             return 0;
         }
-        rustix::io::read(&helper.output, into).unwrap_or(0)
+        helper.output.get(into).unwrap_or(0)
     }
 
     fn init_system(&mut self) -> InitSystem {
