@@ -57,12 +57,14 @@ enum Doing<P: Platform> {
 /// when new, so that a static one takes no place in a file.
 #[repr(C)]
 pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
+    // In this order an idle agent has written to three pages: the beginning of the window shares one with
+    // what stands before it, the beginning of the frame buffer with the framer, the state has one.
     doing: Doing<P>,
     stopping: bool,
     deadline_ms: Option<u64>,
-    state: State<P>,
     window: Window<WINDOW>,
     framer: Framer<FRAME>,
+    state: State<P>,
 }
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
@@ -75,9 +77,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             doing: Doing::Listening,
             stopping: false,
             deadline_ms: None,
-            state: State::new(),
             window: Window::new(),
             framer: Framer::new(),
+            state: State::new(),
         }
     }
 

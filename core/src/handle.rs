@@ -37,20 +37,22 @@ impl<F> Handles<F> {
         frozen: bool,
     ) -> Result<(), Errno> {
         let mut state = [0; STATE_BYTES_MAX];
-        self.next = match platform.load_state(&mut state) {
-            Ok(len) => match parse(state.get(..len).unwrap_or(&[])) {
-                Some(next) => next,
-                None => {
-                    if !frozen {
-                        let text = "saved handle number is damaged, going on far above it";
-                        platform.log(Level::Error, &[text]);
-                    }
-                    platform.wall_ms().max(1 << 40)
+        match platform.load_state(&mut state) {
+            Ok(len) => {
+                if let Some(next) = parse(state.get(..len).unwrap_or(&[])) {
+                    // Nothing to save: replacing a file can cost more than all the rest of a start.
+                    self.next = next;
+                    return Ok(());
                 }
-            },
-            Err(Errno::NOENT) => HANDLE_FIRST,
+                self.next = platform.wall_ms().max(1 << 40);
+                if !frozen {
+                    let text = "saved handle number is damaged, going on far above it";
+                    platform.log(Level::Error, &[text]);
+                }
+            }
+            Err(Errno::NOENT) => self.next = HANDLE_FIRST,
             Err(errno) => return Err(errno),
-        };
+        }
         if frozen { Ok(()) } else { save(platform, self.next) }
     }
 

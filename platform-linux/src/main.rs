@@ -23,8 +23,15 @@ struct Owned<T>(UnsafeCell<T>);
 // SAFETY: the program has one thread, and `entry` is the only one to look inside, once.
 unsafe impl<T> Sync for Owned<T> {}
 
-static AGENT: Owned<LinuxAgent> = Owned(UnsafeCell::new(Agent::new()));
-static PATH: Owned<PathBuffer> = Owned(UnsafeCell::new(PathBuffer::new()));
+/// All memory that is neither stack nor constant. The agent stands first: see the order of its fields.
+#[repr(C)]
+struct Memory {
+    agent: LinuxAgent,
+    path: PathBuffer,
+}
+
+static MEMORY: Owned<Memory> =
+    Owned(UnsafeCell::new(Memory { agent: Agent::new(), path: PathBuffer::new() }));
 
 /// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI, "Process
 /// Initialization").
@@ -75,10 +82,9 @@ fn start(options: &Options, environment: *const *const u8) -> i32 {
         Ok(signals) => signals,
         Err(errno) => return fail("cannot take over the signals", None, errno),
     };
-    // SAFETY: this function runs once, on the only thread, so these are the only references.
-    let (agent, path) = unsafe {
-        (&mut *core::hint::black_box(AGENT.0.get()), &mut *core::hint::black_box(PATH.0.get()))
-    };
+    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
+    // the compiler from writing the full address into each access, which is longer.
+    let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let mut linux = Linux {
         path,
         state,
