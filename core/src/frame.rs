@@ -94,6 +94,7 @@ impl<const N: usize> Framer<N> {
     }
 
     /// Where the next bytes go; never empty once [`Framer::scan`] has said [`Scan::More`].
+    #[inline(never)]
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 {
             shift_down(&mut self.buffer, self.start, self.filled);

@@ -124,6 +124,7 @@ impl<F> Freezer<F> {
 
     /// Freezes everything; returns how many filesystems. Errors: one cannot be opened or frozen (all run
     /// again then), or the mark cannot be written (nothing was frozen).
+    #[inline(never)]
     pub fn freeze<'s, P: Freeze<Filesystem = F>>(
         &'s mut self,
         platform: &mut P,

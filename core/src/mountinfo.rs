@@ -192,6 +192,7 @@ pub fn unescape(text: &mut [u8]) -> &mut [u8] {
     text.get_mut(..write).unwrap_or(&mut [])
 }
 
+#[inline(never)]
 fn octal(text: &[u8]) -> Option<u8> {
     let [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] = text else { return None };
     Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))

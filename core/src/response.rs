@@ -44,6 +44,7 @@ impl<const N: usize> Window<N> {
     }
 
     /// The channel took the first `len` bytes of it.
+    #[inline(never)]
     pub fn sent(&mut self, len: usize) {
         self.sent = (self.sent + len).min(self.len);
         if self.sent == self.len {

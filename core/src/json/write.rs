@@ -23,6 +23,7 @@ impl<'w> Writer<'w> {
     }
 
     /// A writer into `bytes` behind the first `len`, which are written already.
+    #[inline(never)]
     pub fn after(bytes: &'w mut [u8], len: usize) -> Self {
         let len = len.min(bytes.len());
         Writer { bytes, len, full: false }

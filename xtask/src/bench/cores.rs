@@ -2,6 +2,9 @@
 //! then on, runs there.
 
 use std::io::{Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 /// A set of cores.
 #[derive(Clone, Copy)]
@@ -37,4 +40,40 @@ pub fn pin(core: usize) -> Result<()> {
         libc::CPU_SET(core, &mut cores);
         Cores(cores)
     })
+}
+
+/// Keeps a core from falling asleep, until dropped: to wake a sleeping core of a virtual machine
+/// takes as long as much of an agent's start, and differs from machine to machine.
+pub struct Awake {
+    ended: Arc<AtomicBool>,
+    spinner: Option<JoinHandle<()>>,
+}
+
+impl Awake {
+    pub fn new(core: usize) -> Awake {
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = ended.clone();
+        let spinner = std::thread::spawn(move || {
+            // Of the idle class: whatever else wants the core has it at once.
+            let parameters = libc::sched_param { sched_priority: 0 };
+            // SAFETY: the parameters live across the call, which concerns this thread only.
+            let idle = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameters) };
+            if idle != 0 || pin(core).is_err() {
+                return;
+            }
+            while !end.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        Awake { ended, spinner: Some(spinner) }
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(spinner) = self.spinner.take() {
+            let _ = spinner.join();
+        }
+    }
 }

@@ -22,6 +22,7 @@ const WRITTEN_BYTES: u64 = 24 << 20;
 
 /// From the agent's first instruction to the last byte of its first reply.
 pub fn start(bench: &Bench) -> Result<Row, String> {
+    let _awake = cores::Awake::new(AGENT_CORE);
     let mut samples = [Vec::new(), Vec::new()];
     for round in 0..bench.rounds {
         bench.progress(&format!("start, round {}", round + 1));

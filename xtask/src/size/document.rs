@@ -89,8 +89,13 @@ fn budgets(report: &Report) -> Vec<(&'static str, String, String)> {
         Some(bytes) => number(bytes),
         None => "no bound".to_owned(),
     };
+    let over = report.file_bytes.saturating_sub(FILE_BYTES_MAX);
+    let file = match over {
+        0 => most(FILE_BYTES_MAX),
+        over => format!("{}, **missed by {}**", most(FILE_BYTES_MAX), number(over)),
+    };
     vec![
-        ("file", number(report.file_bytes), most(FILE_BYTES_MAX)),
+        ("file", number(report.file_bytes), file),
         ("code (.text)", number(report.text_bytes), String::new()),
         ("constants", number(report.rodata_bytes), String::new()),
         ("state not zero at start (.data)", number(report.data_bytes), most(DATA_BYTES_MAX)),

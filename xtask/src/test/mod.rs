@@ -23,13 +23,15 @@ Builds the agent and runs the tests of all workspaces, as root or not (then some
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
 
 /// What the tests run beside the virtual machine's needs: command, Debian package.
-const NEEDS: [(&str, &str); 6] = [
+const NEEDS: [(&str, &str); 8] = [
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
     ("losetup", "mount"),
     ("python3", "python3"),
     ("socat", "socat"),
     ("strace", "strace"),
+    ("busybox", "busybox-static"),
+    ("qemu-ga", "qemu-guest-agent"),
 ];
 
 /// Runs the task with its arguments.

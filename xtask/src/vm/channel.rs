@@ -156,9 +156,16 @@ impl Channel {
         }
         self.stream.set_read_timeout(Some(patience))?;
         let mut chunk = [0; 65536];
-        let count = self.stream.read(&mut chunk)?;
-        self.buffer.extend_from_slice(&chunk[..count]);
-        Ok(count)
+        loop {
+            match self.stream.read(&mut chunk) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.buffer.extend_from_slice(&chunk[..count]);
+                    return Ok(count);
+                }
+            }
+        }
     }
 
     /// Whether the other side is gone and nothing is left to read.
