@@ -5,9 +5,9 @@
 //! again. Decoding takes what real clients send: newlines
 //! anywhere (Proxmox breaks every 76 characters), padding or none; anything else is refused.
 
+use crate::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
 use crate::json::text::decode_in_place as unescape;
 use core::ops::Range;
-use crate::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
 
 /// What fills a text block up: the digit zero.
 const ZERO: u8 = b'A';

@@ -18,6 +18,7 @@ use heapless::Vec;
 
 const TABLE: &str = "failed to read the mount table";
 const MARK: &str = "failed to write the frozen mark (is the state directory writable?)";
+const THAW: &str = "failed to thaw";
 /// The mark has no list of what is frozen, or is gone. No call that finds a filesystem gives this.
 const NO_LIST: Errno = Errno::CHILD;
 
@@ -105,18 +106,22 @@ impl<F> Freezer<F> {
 
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
     pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
-        let Ok(mut mark) = platform.open_mark() else { return };
-        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
-        let head = mark::read_head(&mut mark, &boot);
-        drop(mark);
-        if head == Head::Stale {
+        let head = match platform.open_mark() {
+            Err(Errno::NOENT) => return,
+            Err(errno) => Err(errno),
+            Ok(mut mark) => {
+                let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+                mark::read_head(&mut mark, &boot)
+            }
+        };
+        if head == Ok(Head::Stale) {
             return self.forget(platform);
         }
         self.frozen = true;
         self.inherited = true;
         match head {
             // A failure stays on record: the status says so.
-            Head::Ours(Phase::Freezing | Phase::Thawing) => drop(self.thaw_recorded(platform)),
+            Ok(Head::Ours(Phase::Freezing | Phase::Thawing)) => drop(self.thaw_recorded(platform)),
             // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
             _ => self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST),
         }
@@ -166,26 +171,37 @@ impl<F> Freezer<F> {
         self.frozen = true;
         for entry in self.entries.iter_mut().rev() {
             let state = match platform.freeze(&entry.filesystem) {
-                Ok(()) => RowState::Frozen,
-                Err(Errno::BUSY | Errno::OPNOTSUPP) => RowState::NotOurs,
-                Err(errno) => {
-                    let path = mark::path(&mut mark, entry.row);
-                    // What cannot be thawed stays on record: the status says so.
-                    let _ = self.thaw_entries(platform, Some(mark), None);
-                    self.subject = path;
-                    return Err(Failure::On("failed to freeze", errno));
-                }
+                Ok(()) => Ok(RowState::Frozen),
+                Err(Errno::BUSY | Errno::OPNOTSUPP) => Ok(RowState::NotOurs),
+                Err(errno) => Err(errno),
             };
-            entry.frozen = state == RowState::Frozen;
-            mark::set_row(&mut mark, entry.row, state);
+            entry.frozen = state == Ok(RowState::Frozen);
+            if let Err(errno) = state.and_then(|state| mark::set_row(&mut mark, entry.row, state)) {
+                let path = mark::path(&mut mark, entry.row);
+                return Err(self.roll_back(platform, mark, path, errno));
+            }
         }
         let count = self.entries.iter().filter(|entry| entry.frozen).count() as i64;
         if count == 0 {
             self.forget(platform);
-        } else {
-            mark::set_phase(&mut mark, Phase::Frozen);
+        } else if let Err(errno) = mark::set_phase(&mut mark, Phase::Frozen) {
+            return Err(self.roll_back(platform, mark, mark::shown(b"all filesystems"), errno));
         }
         Ok(count)
+    }
+
+    /// Thaws what a freeze that failed on `path` has frozen.
+    fn roll_back<P: Freeze<Filesystem = F>>(
+        &mut self,
+        platform: &mut P,
+        mark: P::Mark,
+        path: Vec<u8, PATH_SHOWN_BYTES>,
+        errno: Errno,
+    ) -> Failure {
+        // What cannot be thawed stays on record: the status says so.
+        let _ = self.thaw_entries(platform, Some(mark), None);
+        self.subject = path;
+        Failure::On("failed to freeze", errno)
     }
 
     /// Thaws what the entries say.
@@ -195,9 +211,12 @@ impl<F> Freezer<F> {
     ) -> Result<i64, Failure> {
         let missing = if self.inherited { self.inherit(platform) } else { None };
         if missing == Some(NO_LIST) {
-            let count = self.thaw_everything(platform)?;
-            self.forget(platform);
-            return Ok(count);
+            let thawed = self.thaw_everything(platform);
+            match thawed {
+                Ok(_) => self.forget(platform),
+                Err(_) => self.failed = true,
+            }
+            return thawed;
         }
         let mark = platform.open_mark().ok();
         self.thaw_entries(platform, mark, missing)
@@ -207,20 +226,37 @@ impl<F> Freezer<F> {
     /// Returns why one of them could not be found, if so.
     fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
-        let Ok(mut mark) = platform.open_mark() else { return Some(NO_LIST) };
-        let Head::Ours(_) = mark::read_head(&mut mark, &boot) else { return Some(NO_LIST) };
         self.entries.clear();
-        let (mut missing, mut at) = (None, mark::HEAD_BYTES as u64);
+        self.subject = mark::shown(b"what the frozen mark lists");
+        let mut mark = match platform.open_mark() {
+            Err(Errno::NOENT) => return Some(NO_LIST),
+            Err(errno) => return Some(errno),
+            Ok(mark) => mark,
+        };
+        match mark::read_head(&mut mark, &boot) {
+            Ok(Head::Ours(_)) => {}
+            Ok(_) => return Some(NO_LIST),
+            Err(errno) => return Some(errno),
+        }
+        let (mut missing, mut unsure_missing) = (None, None);
+        let mut at = mark::HEAD_BYTES as u64;
         let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
-        while let Ok(Some(line)) = lines.line() {
+        loop {
+            let line = match lines.line() {
+                Ok(Some(line)) => line,
+                Ok(None) => return missing.or(unsure_missing),
+                Err(errno) => return Some(errno),
+            };
             let row_at = at;
             at += line.len() as u64 + 1;
             let Some(row) = Row::parse(line).filter(|row| row.state != RowState::NotOurs) else {
                 continue;
             };
-            if row.state == RowState::Listed {
+            let unsure = row.state == RowState::Listed;
+            if unsure {
                 // Freezing went from the last row to the first: of those without a result only the last
                 // one can have been frozen before the agent was killed.
+                unsure_missing = None;
                 if let Some(entry) = self.entries.last_mut().filter(|entry| entry.unsure) {
                     entry.frozen = false;
                 }
@@ -230,21 +266,21 @@ impl<F> Freezer<F> {
                 true => platform.open_mount(row.path),
                 false => Err(Errno::NODEV),
             });
-            let unsure = row.state == RowState::Listed;
-            let found = found.map(|filesystem| {
-                let entry = Entry { device: row.on, filesystem, row: row_at, frozen: true, unsure };
-                // As many fit as were frozen.
-                let _ = self.entries.push(entry);
-            });
-            if let Err(errno) = found
-                && missing.is_none()
-                && !unsure
-            {
-                self.subject = mark::shown(row.path);
-                missing = Some(errno);
+            match found {
+                Ok(filesystem) => {
+                    let device = row.on;
+                    let entry = Entry { device, filesystem, row: row_at, frozen: true, unsure };
+                    // As many fit as were frozen.
+                    let _ = self.entries.push(entry);
+                }
+                Err(errno) if unsure => unsure_missing = Some(errno),
+                Err(errno) if missing.is_none() => {
+                    self.subject = mark::shown(row.path);
+                    missing = Some(errno);
+                }
+                Err(_) => {}
             }
         }
-        missing
     }
 
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.
@@ -309,7 +345,7 @@ impl<F> Freezer<F> {
         missing: Option<Errno>,
     ) -> Result<i64, Failure> {
         if let Some(mark) = &mut mark {
-            mark::set_phase(mark, Phase::Thawing);
+            let _ = mark::set_phase(mark, Phase::Thawing);
         }
         let (mut count, mut stuck) = (0, missing);
         for entry in self.entries.iter_mut().filter(|entry| entry.frozen) {
@@ -328,7 +364,7 @@ impl<F> Freezer<F> {
             }
             entry.frozen = false;
             if let Some(mark) = &mut mark {
-                mark::set_row(mark, entry.row, RowState::NotOurs);
+                let _ = mark::set_row(mark, entry.row, RowState::NotOurs);
             }
         }
         let Some(errno) = stuck else {
@@ -336,7 +372,7 @@ impl<F> Freezer<F> {
             return Ok(count);
         };
         self.failed = true;
-        Err(Failure::On("failed to thaw", errno))
+        Err(Failure::On(THAW, errno))
     }
 
     /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
@@ -344,21 +380,33 @@ impl<F> Freezer<F> {
         &mut self,
         platform: &mut P,
     ) -> Result<i64, Failure> {
-        let mut count = 0;
-        each_local(platform, &mut self.line, &mut |platform, mount| {
-            if platform.inspect(mount.path).is_ok_and(|inode| inode.plain)
-                && let Ok(filesystem) = platform.open_mount(mount.path)
-            {
-                let mut thawed = false;
-                while platform.thaw(&filesystem).is_ok() {
-                    thawed = true;
-                }
-                count += i64::from(thawed);
+        let Self { subject, line, frozen, .. } = self;
+        let (mut count, mut stuck) = (0, None);
+        each_local(platform, line, &mut |platform, mount| {
+            if !platform.inspect(mount.path).is_ok_and(|inode| inode.plain) {
+                return true;
             }
+            let Ok(filesystem) = platform.open_mount(mount.path) else { return true };
+            let mut thawed = false;
+            loop {
+                match platform.thaw(&filesystem) {
+                    Ok(()) => thawed = true,
+                    // Not frozen, or never can be.
+                    Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY) => break,
+                    Err(errno) => {
+                        if *frozen && stuck.is_none() {
+                            *subject = mark::shown(mount.path);
+                            stuck = Some(errno);
+                        }
+                        break;
+                    }
+                }
+            }
+            count += i64::from(thawed);
             true
         })
         .map_err(|errno| Failure::Plain(TABLE, errno))?;
-        Ok(count)
+        stuck.map_or(Ok(count), |errno| Err(Failure::On(THAW, errno)))
     }
 
     /// Nothing of ours is frozen any more.

@@ -39,7 +39,9 @@ impl<F> Handles<F> {
         let mut state = [0; STATE_BYTES_MAX];
         match platform.load_state(&mut state) {
             Ok(len) => {
-                if let Some(next) = parse(state.get(..len).unwrap_or(&[])) {
+                // A state that fills the buffer may be cut, and its number with it.
+                let whole = state.get(..len).filter(|_| len < STATE_BYTES_MAX);
+                if let Some(next) = whole.and_then(parse) {
                     // Nothing to save: replacing a file can cost more than all the rest of a start.
                     self.next = next;
                     return Ok(());

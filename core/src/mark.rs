@@ -109,38 +109,45 @@ pub fn write_head<M: Write<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Res
     write_all(mark, head.written())
 }
 
-/// Reads the head; the mark then stands at the first row.
-pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Head {
+/// Reads the head; the mark then stands at the first row. When the boot is not known, now or when the mark was
+/// written, it is taken to be this one: a mark must not be forgotten because something else failed.
+pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<Head, Errno> {
     let mut bytes = [0; HEAD_BYTES];
     // The head was written whole into a file in memory; what is shorter is not one.
-    let Ok(HEAD_BYTES) = retry(|| mark.read(&mut bytes)) else { return Head::Foreign };
-    let Some(rest) = bytes.strip_prefix(MAGIC) else { return Head::Foreign };
-    let Some((id, rest)) = rest.split_first_chunk::<36>() else { return Head::Foreign };
-    if id != boot {
-        return Head::Stale;
+    if retry(|| mark.read(&mut bytes))? != HEAD_BYTES {
+        return Ok(Head::Foreign);
     }
-    match rest {
+    let Some(rest) = bytes.strip_prefix(MAGIC) else { return Ok(Head::Foreign) };
+    let Some((id, rest)) = rest.split_first_chunk::<36>() else { return Ok(Head::Foreign) };
+    if id != boot && *id != NO_BOOT && *boot != NO_BOOT {
+        return Ok(Head::Stale);
+    }
+    Ok(match rest {
         [b' ', b'f', b'\n'] => Head::Ours(Phase::Freezing),
         [b' ', b'F', b'\n'] => Head::Ours(Phase::Frozen),
         [b' ', b't', b'\n'] => Head::Ours(Phase::Thawing),
         _ => Head::Foreign,
-    }
+    })
 }
 
-/// Records the phase. A mark that cannot be written any more must not stop a thaw: the error is dropped.
-pub fn set_phase<M: Write<Error = Errno> + Seek>(mark: &mut M, phase: Phase) {
-    set(mark, PHASE_AT, phase as u8);
+/// Records the phase. Errors: a freeze must not go on without its record; a thaw must not stop for it.
+pub fn set_phase<M: Write<Error = Errno> + Seek>(mark: &mut M, phase: Phase) -> Result<(), Errno> {
+    set(mark, PHASE_AT, phase as u8)
 }
 
-/// Records what became of the filesystem whose row begins `at` there.
-pub fn set_row<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, state: RowState) {
-    set(mark, at, state as u8);
+/// Records what became of the filesystem whose row begins `at` there. Errors: as [`set_phase`].
+pub fn set_row<M: Write<Error = Errno> + Seek>(
+    mark: &mut M,
+    at: u64,
+    state: RowState,
+) -> Result<(), Errno> {
+    set(mark, at, state as u8)
 }
 
-fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) {
-    if mark.seek(SeekFrom::Start(at)).is_ok() {
-        let _ = write_all(mark, &[byte]);
-    }
+#[inline(never)]
+fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) -> Result<(), Errno> {
+    mark.seek(SeekFrom::Start(at))?;
+    write_all(mark, &[byte])
 }
 
 /// The beginning of the path in the row `at` there, for an error text.

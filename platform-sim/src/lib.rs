@@ -1,13 +1,13 @@
 //! A guest as plain data: what it consists of goes in, what the agent did to it can be looked at.
 //!
-//! A [`Sim`] is a platform for [`qga_core::Agent`]. It outlives agents, as a guest does: files, frozen
-//! filesystems, the frozen mark and the saved state stay when an agent is dropped and another one is
-//! started. Nothing in here looks at the real machine, and nothing depends on time or chance but for
-//! the seed, so a run can be repeated exactly.
+//! A [`Sim`] is a platform for [`qga_core::Agent`]. It outlives agents, as a guest does: files,
+//! frozen filesystems, the frozen mark and the saved state stay when an agent is dropped and
+//! another one is started. Nothing in here looks at the real machine, and nothing depends on time
+//! or chance but for the seed, so a run can be repeated exactly.
 //!
-//! Every platform call passes [`Faults`] first: it is counted, recorded, and fails if the plan says so.
-//! What no agent may do (log, or write to a filesystem, while that is frozen) does not hang as it would in a
-//! real guest but is put down in [`World::violations`].
+//! Every platform call passes [`Faults`] first: it is counted, recorded, and fails if the plan says
+//! so. What no agent may do (log, or write to a filesystem, while that is frozen) does not hang as
+//! it would in a real guest but is put down in [`World::violations`].
 
 #![forbid(unsafe_code)]
 
@@ -96,8 +96,8 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// A guest with a root in memory, `/dev`, `/etc`, `/proc`, `/run` and `/tmp`; `seed` decides the boot
-    /// id and whatever is left to chance.
+    /// A guest with a root in memory, `/dev`, `/etc`, `/proc`, `/run` and `/tmp`; `seed` decides
+    /// the boot id and whatever is left to chance.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let world = World {

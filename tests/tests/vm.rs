@@ -323,3 +323,19 @@ fn a_port_that_is_plugged_in_later() {
         );
     }
 }
+
+/// Proxmox connects anew for each command. A request can be there before the guest's kernel has heard that
+/// the port was opened; its reply must come all the same.
+#[test]
+fn each_command_a_new_connection() {
+    let Some(machine) = machine("each_command_a_new_connection") else { return };
+    let mut vm = machine.boot().unwrap();
+    drop(vm.synced(AGENT_PORT).unwrap());
+    for round in 0..200 {
+        std::thread::sleep(Duration::from_millis([0, 5, 30, 120][round % 4]));
+        let mut agent = vm.port(AGENT_PORT).unwrap();
+        agent.set_timeout(Duration::from_secs(10));
+        let reply = agent.request(PING);
+        assert_eq!(reply.as_deref(), Ok(PONG), "connection {round}");
+    }
+}

@@ -1,0 +1,156 @@
+//! The driver: bytes for the agent in, in pieces of any size, and what it answers out, until it
+//! wants more.
+//!
+//! Where a real loop would wait for a child or a deadline, it advances the virtual clock, so
+//! nothing takes time. An agent that goes on and on without wanting anything is stopped by a panic.
+
+use crate::Sim;
+use qga_core::platform::Clock;
+use qga_core::{Agent, Errno, Step};
+
+/// Most steps between two wishes for input: far above what the largest reply takes.
+const STEPS_MAX: usize = 10_000_000;
+
+/// A client, an agent and the guest that it runs in.
+#[derive(Debug)]
+pub struct Session<const FRAME: usize, const WINDOW: usize> {
+    /// The guest.
+    pub sim: Sim,
+    /// Most bytes that the client takes of the agent's output at a time.
+    pub take_bytes_max: usize,
+    agent: AgentBox<FRAME, WINDOW>,
+    exited: bool,
+}
+
+/// The agent, which has no `Debug` of its own.
+struct AgentBox<const FRAME: usize, const WINDOW: usize>(Box<Agent<Sim, FRAME, WINDOW>>);
+
+impl<const FRAME: usize, const WINDOW: usize> std::fmt::Debug for AgentBox<FRAME, WINDOW> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Agent")
+    }
+}
+
+impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
+    /// Starts an agent in a guest. Errors: those of [`Agent::start`].
+    pub fn start(sim: &Sim) -> Result<Self, Errno> {
+        let mut session = Session {
+            sim: sim.clone(),
+            take_bytes_max: usize::MAX,
+            agent: AgentBox(Box::new(Agent::new())),
+            exited: false,
+        };
+        session.agent.0.start(&mut session.sim)?;
+        Ok(session)
+    }
+
+    /// The agent, to look inside.
+    pub fn agent(&self) -> &Agent<Sim, FRAME, WINDOW> {
+        &self.agent.0
+    }
+
+    /// Whether there is no agent any more to talk to: it exited, or the guest ended.
+    pub fn is_over(&self) -> bool {
+        self.exited || self.sim.with(|world| world.machine.ending.is_some())
+    }
+
+    /// Sends bytes in one piece and returns what comes back until the agent wants more.
+    pub fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        self.send_into(bytes, &mut output);
+        output
+    }
+
+    /// Sends bytes cut into pieces of `piece_bytes`; each is answered before the next one comes.
+    pub fn send_pieces(&mut self, bytes: &[u8], piece_bytes: usize) -> Vec<u8> {
+        let mut output = Vec::new();
+        for piece in bytes.chunks(piece_bytes.max(1)) {
+            self.send_into(piece, &mut output);
+        }
+        output
+    }
+
+    /// As [`Session::send`]; what comes back is appended to `output`.
+    pub fn send_into(&mut self, mut bytes: &[u8], output: &mut Vec<u8>) {
+        for _ in 0..STEPS_MAX {
+            let step = self.agent.0.step(&mut self.sim);
+            // What an agent says that was killed, or whose guest has ended, is never sent.
+            if self.sim.with(|world| world.machine.ending.is_some() || world.faults.is_cut()) {
+                return;
+            }
+            match step {
+                Step::Receive if bytes.is_empty() => return,
+                Step::Receive => {
+                    let space = self.agent.0.space();
+                    assert!(!space.is_empty(), "the agent wants bytes and has no room for any");
+                    let len = space.len().min(bytes.len());
+                    space[..len].copy_from_slice(&bytes[..len]);
+                    self.agent.0.received(len);
+                    bytes = &bytes[len..];
+                }
+                Step::Transmit => {
+                    let pending = self.agent.0.pending();
+                    assert!(!pending.is_empty(), "the agent wants to send and has nothing");
+                    let len = pending.len().min(self.take_bytes_max.max(1));
+                    output.extend_from_slice(&pending[..len]);
+                    self.agent.0.sent(len);
+                }
+                Step::Wait => self.wait(),
+                Step::Continue => {}
+                Step::Exit => {
+                    self.exited = true;
+                    return;
+                }
+            }
+        }
+        panic!("the agent runs on and on without wanting input");
+    }
+
+    /// One step of the agent, and what it wants then; for tests that stop in the middle.
+    pub fn step(&mut self) -> Step {
+        self.agent.0.step(&mut self.sim)
+    }
+
+    /// Puts bytes into the agent as far as it has room; how many.
+    pub fn put(&mut self, bytes: &[u8]) -> usize {
+        let space = self.agent.0.space();
+        let len = space.len().min(bytes.len());
+        space[..len].copy_from_slice(&bytes[..len]);
+        self.agent.0.received(len);
+        len
+    }
+
+    /// Takes up to `len` bytes of the agent's output.
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
+        let pending = self.agent.0.pending();
+        let taken = pending[..pending.len().min(len)].to_vec();
+        self.agent.0.sent(taken.len());
+        taken
+    }
+
+    /// Lets the time pass until the agent's deadline.
+    fn wait(&mut self) {
+        let deadline_ms = self.agent.0.deadline().expect("who waits has a deadline");
+        let now_ms = self.sim.now_ms();
+        self.sim.with(|world| world.time.advance(deadline_ms.saturating_sub(now_ms).max(1)));
+    }
+
+    /// The client hangs up.
+    pub fn disconnect(&mut self) {
+        self.agent.0.disconnected();
+    }
+
+    /// Somebody asks the agent to end (SIGTERM).
+    pub fn stop(&mut self) {
+        self.agent.0.stop(&mut self.sim);
+        self.exited = self.agent.0.is_stopping();
+    }
+
+    /// Kills the agent and starts another one in the same guest. Errors: those of [`Agent::start`].
+    pub fn restart(&mut self) -> Result<(), Errno> {
+        // The old one is dropped here, as the kernel closes what a killed process had open.
+        *self.agent.0 = Agent::new();
+        self.exited = false;
+        self.agent.0.start(&mut self.sim)
+    }
+}

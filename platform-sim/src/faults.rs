@@ -1,0 +1,263 @@
+//! The fault plan: every platform call comes by here before it does anything, is counted and
+//! recorded, and fails if the plan says so.
+//!
+//! Four sources of trouble, which can be combined: single faults ([`Faults::fail`]), transfers that
+//! move less than asked or are interrupted ([`Faults::shorten`], [`Faults::interrupt`]), chance
+//! from the seed ([`Faults::chance`]), and the cut ([`Faults::cut_after`]), behind which no call
+//! has any effect: to the guest that is the moment in which the agent was killed.
+
+use qga_core::Errno;
+
+macro_rules! kinds {
+    ($($kind:ident, $fails:literal, $text:literal;)*) => {
+        /// What a platform call is. Each call of one of these kinds is a fault point if it can
+        /// fail.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Kind { $(#[doc = $text] $kind,)* }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// Whether a call of this kind can fail.
+            pub const fn can_fail(self) -> bool {
+                match self { $(Kind::$kind => $fails,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Now, false, "`Clock::now_ms`.";
+    Wall, false, "`Clock::wall_ms`.";
+    Log, false, "`Log::log`.";
+    Open, true, "`Files::open`.";
+    Close, true, "`Files::close`.";
+    Read, true, "A read of an open file.";
+    Write, true, "A write to an open file.";
+    Flush, true, "A flush of an open file or mark.";
+    Seek, true, "A seek in an open file.";
+    LoadState, true, "`Files::load_state`.";
+    SaveState, true, "`Files::save_state`.";
+    Mounts, true, "`Freeze::mounts`.";
+    ReadTable, true, "A read of the mount table.";
+    Inspect, true, "`Freeze::inspect`.";
+    OpenMount, true, "`Freeze::open_mount`.";
+    Freeze, true, "`Freeze::freeze`.";
+    Thaw, true, "`Freeze::thaw`.";
+    CreateMark, true, "`Freeze::create_mark`.";
+    PublishMark, true, "`Freeze::publish_mark`.";
+    OpenMark, true, "`Freeze::open_mark`.";
+    RemoveMark, true, "`Freeze::remove_mark`.";
+    ReadMark, true, "A read of the mark.";
+    WriteMark, true, "A write to the mark.";
+    SeekMark, true, "A seek in the mark.";
+    BootId, true, "`Freeze::boot_id`.";
+    StartProgram, true, "`Power::start_program`.";
+    ProgramExit, false, "`Power::program_exit`.";
+    ProgramOutput, false, "`Power::program_output`.";
+    InitSystem, false, "`Power::init_system`.";
+    SignalInit, true, "`Power::signal_init`.";
+    MayReboot, true, "`Power::may_reboot`.";
+    SignalAll, false, "`Power::signal_all`.";
+    ProcessesRemain, false, "`Power::processes_remain`.";
+    Unmount, true, "`Power::unmount`.";
+    RemountReadOnly, true, "`Power::remount_read_only`.";
+    Sync, false, "`Power::sync`.";
+    Reboot, true, "`Power::reboot`.";
+}
+
+impl Kind {
+    /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
+    pub fn is_transfer(self) -> bool {
+        use Kind::{Read, ReadMark, ReadTable, Write, WriteMark};
+        matches!(self, Read | Write | ReadTable | ReadMark | WriteMark)
+    }
+}
+
+/// A call that fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// Of which kind; without one all calls count.
+    pub kind: Option<Kind>,
+    /// Which of these calls, counted from 0 and since the plan was made.
+    pub number: u64,
+    /// Why it fails.
+    pub errno: Errno,
+    /// Whether all later ones fail as well.
+    pub lasting: bool,
+}
+
+/// A recorded call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// What it was.
+    pub kind: Kind,
+    /// Why the plan made it fail.
+    pub failed: Option<Errno>,
+}
+
+/// Numbers from a seed (splitmix64): the same seed gives the same numbers.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `end`; 0 when that is 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.number().checked_rem(end).unwrap_or(0)
+    }
+}
+
+/// Why calls fail by chance: nothing that says something untrue about the guest, such as "there is
+/// no mark".
+pub const HONEST: [Errno; 7] =
+    [Errno::IO, Errno::NOSPC, Errno::NOMEM, Errno::MFILE, Errno::ACCES, Errno::INTR, Errno::AGAIN];
+
+/// More calls than any conversation makes: who gets here never ends.
+const CALLS_MAX: usize = 4_000_000;
+
+/// The plan, and the record of what was called.
+#[derive(Debug)]
+pub struct Faults {
+    random: Random,
+    plan: Vec<Fault>,
+    /// One call in so many fails by chance.
+    one_in: Option<u64>,
+    transfer_bytes_max: usize,
+    interrupting: bool,
+    /// The last transfer was interrupted: the next one is not, or nothing would ever be
+    /// transferred.
+    interrupted: bool,
+    cut_after: Option<u64>,
+    trace: Vec<Call>,
+    counts: Vec<u64>,
+}
+
+impl Faults {
+    /// No faults; chance comes from `random`.
+    pub fn new(random: Random) -> Self {
+        Faults {
+            random,
+            plan: Vec::new(),
+            one_in: None,
+            transfer_bytes_max: usize::MAX,
+            interrupting: false,
+            interrupted: false,
+            cut_after: None,
+            trace: Vec::new(),
+            counts: vec![0; Kind::ALL.len()],
+        }
+    }
+
+    /// Adds a fault.
+    pub fn fail(&mut self, fault: Fault) {
+        self.plan.push(fault);
+    }
+
+    /// From now on one call in `one_in` fails for one of the reasons in [`HONEST`], and transfers
+    /// are short as often.
+    pub fn chance(&mut self, one_in: u64) {
+        self.one_in = Some(one_in.max(1));
+    }
+
+    /// Reads and writes move at most so many bytes (at least one).
+    pub fn shorten(&mut self, bytes_max: usize) {
+        self.transfer_bytes_max = bytes_max.max(1);
+    }
+
+    /// Every read and write is interrupted by a signal once before it works.
+    pub fn interrupt(&mut self) {
+        self.interrupting = true;
+    }
+
+    /// Behind call number `calls` (all kinds, counted from 0) no call has any effect.
+    pub fn cut_after(&mut self, calls: u64) {
+        self.cut_after = Some(calls);
+    }
+
+    /// Whether calls have no effect any more.
+    pub fn is_cut(&self) -> bool {
+        self.cut_after.is_some_and(|after| self.calls() >= after)
+    }
+
+    /// No faults any more; counting and the record begin anew.
+    pub fn clear(&mut self) {
+        *self = Faults::new(Random::new(self.random.number()));
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.trace.len() as u64
+    }
+
+    /// The calls so far.
+    pub fn trace(&self) -> &[Call] {
+        &self.trace
+    }
+
+    /// How many calls of one kind there were.
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// A call comes by: it may go on, or it fails.
+    pub(crate) fn pass(&mut self, kind: Kind) -> Result<(), Errno> {
+        if self.is_cut() {
+            return Err(Errno::IO);
+        }
+        let failed = self.decide(kind).filter(|_| kind.can_fail());
+        assert!(self.trace.len() < CALLS_MAX, "the agent calls the guest on and on: {kind:?}");
+        self.trace.push(Call { kind, failed });
+        self.counts[kind as usize] += 1;
+        self.interrupted = failed == Some(Errno::INTR) && kind.is_transfer();
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn decide(&mut self, kind: Kind) -> Option<Errno> {
+        let (all, own) = (self.calls(), self.count(kind));
+        let planned = self.plan.iter().find(|fault| {
+            let number = match fault.kind {
+                None => all,
+                Some(wanted) if wanted == kind => own,
+                Some(_) => return false,
+            };
+            number == fault.number || fault.lasting && number > fault.number
+        });
+        let mut failed = planned.map(|fault| fault.errno);
+        if let Some(one_in) = self.one_in
+            && self.random.below(one_in) == 0
+        {
+            let reason = HONEST.get(self.random.below(HONEST.len() as u64) as usize);
+            failed = failed.or(reason.copied());
+        }
+        if self.interrupting && kind.is_transfer() {
+            failed = failed.or(Some(Errno::INTR));
+        }
+        let again = self.interrupted && kind.is_transfer();
+        failed.filter(|&errno| !(again && errno == Errno::INTR))
+    }
+
+    /// How many of `len` bytes a transfer moves.
+    pub(crate) fn transfer(&mut self, len: usize) -> usize {
+        let len = len.min(self.transfer_bytes_max);
+        match self.one_in {
+            Some(one_in) if len > 1 && self.random.below(one_in) == 0 => {
+                1 + self.random.below(len as u64 - 1) as usize
+            }
+            _ => len,
+        }
+    }
+}
