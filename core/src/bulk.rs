@@ -36,16 +36,17 @@ fn spread(marks: u64, times: u64) -> u64 {
 /// How many bytes at the start of `bytes` are plain: printable ASCII, neither `quote` nor a backslash.
 pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
     let (quotes, backslashes) = (each(quote), each(b'\\'));
-    let mut len = 0;
-    for eight in bytes.as_chunks::<8>().0 {
-        let eight = u64::from_le_bytes(*eight);
-        // Bytes below a space borrow into their highest bit; those above ASCII have it anyway.
+    // Bytes below a space borrow into their highest bit; those above ASCII have it anyway.
+    let special = |eight: u64| {
         let controls = eight.wrapping_sub(each(b' ')) | eight;
-        let special = controls & HIGH | zeros(eight ^ quotes) | zeros(eight ^ backslashes);
-        if special != 0 {
+        controls & HIGH | zeros(eight ^ quotes) | zeros(eight ^ backslashes)
+    };
+    let mut len = 0;
+    for [first, second] in bytes.as_chunks::<8>().0.as_chunks::<2>().0 {
+        if special(u64::from_le_bytes(*first)) | special(u64::from_le_bytes(*second)) != 0 {
             break;
         }
-        len += 8;
+        len += 16;
     }
     let special = |byte: u8| byte == quote || byte == b'\\' || !(b' '..0x80).contains(&byte);
     let rest = bytes.get(len..).unwrap_or(&[]);

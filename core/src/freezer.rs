@@ -383,24 +383,26 @@ impl<F> Freezer<F> {
         let Self { subject, line, frozen, .. } = self;
         let (mut count, mut stuck) = (0, None);
         each_local(platform, line, &mut |platform, mount| {
-            if !platform.inspect(mount.path).is_ok_and(|inode| inode.plain) {
-                return true;
-            }
-            let Ok(filesystem) = platform.open_mount(mount.path) else { return true };
+            let opened = match platform.inspect(mount.path) {
+                Ok(inode) if inode.plain => platform.open_mount(mount.path),
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return true,
+                Err(errno) => Err(errno),
+            };
             let mut thawed = false;
-            loop {
-                match platform.thaw(&filesystem) {
-                    Ok(()) => thawed = true,
-                    // Not frozen, or never can be.
-                    Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY) => break,
-                    Err(errno) => {
-                        if *frozen && stuck.is_none() {
-                            *subject = mark::shown(mount.path);
-                            stuck = Some(errno);
-                        }
-                        break;
+            let failed = match opened {
+                Err(errno) => errno,
+                Ok(filesystem) => loop {
+                    match platform.thaw(&filesystem) {
+                        Ok(()) => thawed = true,
+                        Err(errno) => break errno,
                     }
-                }
+                },
+            };
+            // Not frozen, or never can be, is how each of them ends.
+            let ended = matches!(failed, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY);
+            if !ended && *frozen && stuck.is_none() {
+                *subject = mark::shown(mount.path);
+                stuck = Some(failed);
             }
             count += i64::from(thawed);
             true

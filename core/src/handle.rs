@@ -52,7 +52,11 @@ impl<F> Handles<F> {
                     platform.log(Level::Error, &[text]);
                 }
             }
-            Err(Errno::NOENT) => self.next = HANDLE_FIRST,
+            Err(Errno::NOENT) => {
+                // The first file that is opened makes the state.
+                self.next = HANDLE_FIRST;
+                return Ok(());
+            }
             Err(errno) => return Err(errno),
         }
         if frozen { Ok(()) } else { save(platform, self.next) }

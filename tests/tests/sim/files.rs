@@ -103,7 +103,7 @@ fn a_close_that_fails_closes_all_the_same() {
 fn no_number_is_given_out_before_it_is_saved() {
     let sim = Sim::new(1);
     let mut session = start(&sim);
-    fail(&sim, Kind::SaveState, 1, Errno::NOSPC);
+    fail(&sim, Kind::SaveState, 0, Errno::NOSPC);
     let reply = open(&mut session, "/tmp/f", "w");
     let text = "failed to commit persistent state to disk: No space left on device";
     assert_eq!(reply, failure(text));

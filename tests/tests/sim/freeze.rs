@@ -7,7 +7,7 @@ use qga_core::limits::FROZEN_MAX;
 use qga_core::platform::Device;
 use qga_sim::files::Content;
 use qga_sim::mounts::By;
-use qga_sim::{Sim, World};
+use qga_sim::{Fault, Kind, Sim, World};
 use serde_json::{Value, json};
 
 /// Asks for a command without arguments; its whole reply.
@@ -227,6 +227,26 @@ fn the_mark_of_the_reference_means_frozen() {
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
     assert!(none_frozen(&sim));
     clean(&sim);
+}
+
+#[test]
+fn without_a_list_what_cannot_be_looked_at_may_be_frozen() {
+    for kind in [Kind::Inspect, Kind::OpenMount] {
+        let sim = disks(2);
+        change(&sim, "/mnt/a", |superblock| superblock.frozen = Some(By::Agent));
+        sim.with(|world| world.store.set_mark(Some(b"")));
+        let mut session = start(&sim);
+        let fault = Fault { kind: Some(kind), number: 0, errno: Errno::MFILE, lasting: false };
+        sim.with(|world| {
+            world.faults.clear();
+            world.faults.fail(fault);
+        });
+        ask(&mut session, "fsfreeze-thaw");
+        assert_ne!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}), "{kind:?}");
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}), "{kind:?}");
+        assert!(none_frozen(&sim));
+        clean(&sim);
+    }
 }
 
 #[test]
