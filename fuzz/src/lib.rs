@@ -1,0 +1,37 @@
+//! The fuzz targets: any bytes in, a panic out if the core does with them what it must not do.
+//!
+//! The logic is here, without libFuzzer, so that the corpus is replayed by the ordinary tests
+//! (tests/tests/corpus.rs) and a finding by `cargo run --bin TARGET FILE...`.
+
+#![forbid(unsafe_code)]
+
+pub mod framer;
+pub mod model;
+pub mod request;
+pub mod session;
+pub mod strict;
+
+use std::path::PathBuf;
+
+/// A target's name, which is also its folder in the corpus, and what it does with one input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 3] =
+    [("framer", framer::run), ("request", request::run), ("session", session::run)];
+
+/// Runs `target` on each file named on the command line, and on each file of the folders named
+/// there.
+pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {
+    let mut paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let entries: Result<Vec<_>, _> = std::fs::read_dir(path)?.collect();
+            paths.extend(entries?.into_iter().map(|entry| entry.path()));
+            continue;
+        }
+        println!("{}", path.display());
+        target(&std::fs::read(path)?);
+    }
+    Ok(())
+}
