@@ -232,10 +232,14 @@ impl Play {
     /// The raw bytes may have opened and closed files: from here on other handles than these count.
     fn forget_files(&mut self) {
         self.model.files.clear();
-        let saved = self.session.sim.with(|world| world.store.state.clone()).unwrap_or_default();
-        let digits: String =
-            String::from_utf8_lossy(&saved).chars().filter(char::is_ascii_digit).collect();
-        self.model.next_handle = digits.parse().unwrap_or(i64::MAX);
+        let saved = self.session.sim.with(|world| world.store.state.clone());
+        let digits = |state: Vec<u8>| state.into_iter().filter(u8::is_ascii_digit).collect();
+        // Without a state no file was opened yet.
+        let digits = saved.map_or(b"1000".to_vec(), digits);
+        self.model.next_handle = String::from_utf8(digits)
+            .ok()
+            .and_then(|number| number.parse().ok())
+            .expect("a number");
         self.meddled = true;
     }
 
