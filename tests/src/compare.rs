@@ -3,6 +3,7 @@
 //!
 //! Every rule here is one line of [`DIFFERENCES`]; whatever no rule covers is a finding.
 
+use crate::COMMANDS;
 use serde_json::Value;
 
 /// A difference that is on purpose, or between 7.2 and the level of the schema that ours follows (10.2).
@@ -236,24 +237,8 @@ fn same_grammar_error(theirs: &str, ours: &str) -> bool {
 
 /// The rows of guest-info for the commands that both must have.
 fn commands(reply: &Value) -> Vec<String> {
-    let ours = [
-        "guest-sync-delimited",
-        "guest-sync",
-        "guest-ping",
-        "guest-info",
-        "guest-shutdown",
-        "guest-file-open",
-        "guest-file-close",
-        "guest-file-read",
-        "guest-file-write",
-        "guest-file-seek",
-        "guest-file-flush",
-        "guest-fsfreeze-status",
-        "guest-fsfreeze-freeze",
-        "guest-fsfreeze-thaw",
-    ];
     let rows = reply["return"]["supported_commands"].as_array().cloned().unwrap_or_default();
-    let known = |row: &&Value| row["name"].as_str().is_some_and(|name| ours.contains(&name));
+    let known = |row: &&Value| row["name"].as_str().is_some_and(|name| COMMANDS.contains(&name));
     let mut rows: Vec<_> = rows.iter().filter(known).map(Value::to_string).collect();
     rows.sort();
     rows

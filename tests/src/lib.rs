@@ -17,6 +17,24 @@ pub mod sys;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// The commands of the first schema, in its own order: the pinned list.
+pub const COMMANDS: [&str; 14] = [
+    "guest-sync-delimited",
+    "guest-sync",
+    "guest-ping",
+    "guest-info",
+    "guest-shutdown",
+    "guest-file-open",
+    "guest-file-close",
+    "guest-file-read",
+    "guest-file-write",
+    "guest-file-seek",
+    "guest-file-flush",
+    "guest-fsfreeze-status",
+    "guest-fsfreeze-freeze",
+    "guest-fsfreeze-thaw",
+];
+
 /// The project's root folder.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the project").into()

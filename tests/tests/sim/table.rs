@@ -4,28 +4,11 @@
 use crate::guest::{Cut, Large, guest, hold};
 use qga_core::command::Table;
 use qga_sim::Sim;
+use qga_tests::COMMANDS;
 use qga_tests::conversations::{Conversation, load};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// The first schema, in its own order.
-const COMMANDS: [&str; 14] = [
-    "guest-sync-delimited",
-    "guest-sync",
-    "guest-ping",
-    "guest-info",
-    "guest-shutdown",
-    "guest-file-open",
-    "guest-file-close",
-    "guest-file-read",
-    "guest-file-write",
-    "guest-file-seek",
-    "guest-file-flush",
-    "guest-fsfreeze-status",
-    "guest-fsfreeze-freeze",
-    "guest-fsfreeze-thaw",
-];
 
 #[test]
 fn rows_are_the_pinned_commands() {
