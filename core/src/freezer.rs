@@ -8,11 +8,13 @@
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
 
+mod inherit;
+
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::mark::{self, Head, Phase, Row, RowState};
-use crate::mountinfo::{Lines, each_local};
+use crate::mark::{self, Phase, Row, RowState};
+use crate::mountinfo::each_local;
 use crate::platform::{Device, Freeze};
 use heapless::Vec;
 
@@ -102,29 +104,6 @@ impl<F> Freezer<F> {
     /// Room for a line of the mount table, for others who read that.
     pub fn scratch(&mut self) -> &mut [u8] {
         &mut self.line
-    }
-
-    /// Takes over from an agent before this one, if its mark is there: see the head of this file.
-    pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
-        let head = match platform.open_mark() {
-            Err(Errno::NOENT) => return,
-            Err(errno) => Err(errno),
-            Ok(mut mark) => {
-                let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
-                mark::read_head(&mut mark, &boot)
-            }
-        };
-        if head == Ok(Head::Stale) {
-            return self.forget(platform);
-        }
-        self.frozen = true;
-        self.inherited = true;
-        match head {
-            // A failure stays on record: the status says so.
-            Ok(Head::Ours(Phase::Freezing | Phase::Thawing)) => drop(self.thaw_recorded(platform)),
-            // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
-            _ => self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST),
-        }
     }
 
     /// Freezes everything; returns how many filesystems. Errors: one cannot be opened or frozen (all run
@@ -220,67 +199,6 @@ impl<F> Freezer<F> {
         }
         let mark = platform.open_mark().ok();
         self.thaw_entries(platform, mark, missing)
-    }
-
-    /// Takes over what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
-    /// Returns why one of them could not be found, if so.
-    fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
-        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
-        self.entries.clear();
-        self.subject = mark::shown(b"what the frozen mark lists");
-        let mut mark = match platform.open_mark() {
-            Err(Errno::NOENT) => return Some(NO_LIST),
-            Err(errno) => return Some(errno),
-            Ok(mark) => mark,
-        };
-        match mark::read_head(&mut mark, &boot) {
-            Ok(Head::Ours(_)) => {}
-            Ok(_) => return Some(NO_LIST),
-            Err(errno) => return Some(errno),
-        }
-        let (mut missing, mut unsure_missing) = (None, None);
-        let mut at = mark::HEAD_BYTES as u64;
-        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
-        loop {
-            let line = match lines.line() {
-                Ok(Some(line)) => line,
-                Ok(None) => return missing.or(unsure_missing),
-                Err(errno) => return Some(errno),
-            };
-            let row_at = at;
-            at += line.len() as u64 + 1;
-            let Some(row) = Row::parse(line).filter(|row| row.state != RowState::NotOurs) else {
-                continue;
-            };
-            let unsure = row.state == RowState::Listed;
-            if unsure {
-                // Freezing went from the last row to the first: of those without a result only the last
-                // one can have been frozen before the agent was killed.
-                unsure_missing = None;
-                if let Some(entry) = self.entries.last_mut().filter(|entry| entry.unsure) {
-                    entry.frozen = false;
-                }
-            }
-            let inode = platform.inspect(row.path);
-            let found = inode.and_then(|inode| match inode.on == row.on {
-                true => platform.open_mount(row.path),
-                false => Err(Errno::NODEV),
-            });
-            match found {
-                Ok(filesystem) => {
-                    let device = row.on;
-                    let entry = Entry { device, filesystem, row: row_at, frozen: true, unsure };
-                    // As many fit as were frozen.
-                    let _ = self.entries.push(entry);
-                }
-                Err(errno) if unsure => unsure_missing = Some(errno),
-                Err(errno) if missing.is_none() => {
-                    self.subject = mark::shown(row.path);
-                    missing = Some(errno);
-                }
-                Err(_) => {}
-            }
-        }
     }
 
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.

@@ -40,7 +40,12 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             },
             Err(errno) if !retry => {
                 let path = channel::path(options).to_bytes();
-                complain("cannot open the channel", path, errno, channel::hint(errno));
+                complain(
+                    "cannot open the channel",
+                    path,
+                    errno,
+                    channel::hint(options.method, errno),
+                );
                 return 1;
             }
             Err(errno) => note(agent, linux, "channel not there: ", errno),

@@ -67,8 +67,9 @@ pub fn path(options: &Options) -> &'static CStr {
 }
 
 /// What somebody can do about a channel that cannot be opened.
-pub fn hint(errno: Errno) -> &'static str {
+pub fn hint(method: Method, errno: Errno) -> &'static str {
     match errno {
+        Errno::NOENT if method == Method::UnixListen => "its directory must exist",
         Errno::NOENT => {
             "is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? \
              -r waits for it"
