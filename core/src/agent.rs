@@ -12,7 +12,7 @@ use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
-use crate::json::check::check;
+use crate::json::check::{Members, check};
 use crate::limits::WINDOW_BYTES_MIN;
 use crate::platform::{Level, Platform};
 use crate::request::{Envelope, Parts, envelope};
@@ -281,10 +281,11 @@ type Understood<P> = (Range<usize>, Result<(&'static Row<P>, Range<usize>), Rais
 /// What a frame asks for. What is wrong is put into `slot`.
 #[inline(never)]
 fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -> Understood<P> {
-    if let Err(raised) = check(frame, slot) {
+    let mut members = Members::new();
+    if let Err(raised) = check(frame, &mut members, slot) {
         return (0..0, Err(raised));
     }
-    let Envelope { id, parts } = envelope(frame, slot);
+    let Envelope { id, parts } = envelope(frame, &members, slot);
     let found = parts.and_then(|Parts { execute, arguments }| {
         let name = frame.get(execute).unwrap_or(&[]);
         match Table::<P>::find(name) {

@@ -1,8 +1,8 @@
-//! The envelope of a request: a checked frame in, the places of `execute`, `arguments` and `id` in it out,
-//! or what is wrong. Source: qemu, docs/interop/qmp-spec, "Issuing Commands".
+//! The envelope of a request: the members of a checked frame in, the places of `execute`, `arguments` and
+//! `id` in it out, or what is wrong. Source: qemu, docs/interop/qmp-spec, "Issuing Commands".
 
 use crate::error::{Error, Raised, Slot};
-use crate::json::lexer::next_value;
+use crate::json::check::Member;
 use crate::json::text::is_named;
 use core::ops::Range;
 
@@ -26,23 +26,18 @@ pub struct Parts {
 
 const NAMES: [&str; 3] = ["id", "execute", "arguments"];
 
-/// Finds the members of the request in `frame`, which [`crate::json::check`] has passed. What is wrong is
-/// put into `slot`.
-pub fn envelope<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Envelope {
+/// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`.
+pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) -> Envelope {
     if frame.first() != Some(&b'{') {
         return Envelope { id: 0..0, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
     let mut places = [None, None, None];
-    let (mut unexpected, mut at) = (None, 1);
-    while let Some(key) = next_value(frame, at)
-        && let Some(value) = next_value(frame, key.end)
-    {
-        at = value.end;
-        let name = frame.get(key.start + 1..key.end - 1).unwrap_or(&[]);
-        let known = NAMES.iter().position(|known| is_named(name, known));
+    let mut unexpected = None;
+    for member in members {
+        let known = NAMES.iter().position(|known| is_named(member.key, known));
         match known.and_then(|index| places.get_mut(index)) {
-            Some(place) => *place = Some(value),
-            None => unexpected = unexpected.or(Some(name)),
+            Some(place) => *place = Some(member.value()),
+            None => unexpected = unexpected.or(Some(member.key)),
         }
     }
     let [id, execute, arguments] = places;

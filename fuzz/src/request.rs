@@ -8,7 +8,7 @@ use qga_core::command::power::How;
 use qga_core::command::sync::{Sync, sync};
 use qga_core::error::Slot;
 use qga_core::frame::{Framer, Scan};
-use qga_core::json::check::check;
+use qga_core::json::check::{Members, check};
 use qga_core::json::read::from_text;
 use qga_core::json::text::decode_in_place;
 use qga_core::json::write::Writer;
@@ -24,7 +24,7 @@ const SHOWN_BYTES: usize = 512;
 /// Runs one input.
 pub fn run(data: &[u8]) {
     // Also what the framer would never let pass must not bring the checker down.
-    let _ = check(data, &Slot::new());
+    let _ = check(data, &mut Members::new(), &Slot::new());
     let mut framer = Framer::<FRAME_BYTES>::new();
     let space = framer.space();
     let len = data.len().min(space.len() - 1);
@@ -43,7 +43,8 @@ pub fn run(data: &[u8]) {
 
 fn one_frame(frame: &[u8]) {
     let slot = Slot::new();
-    let accepted = check(frame, &slot).is_ok();
+    let mut members = Members::new();
+    let accepted = check(frame, &mut members, &slot).is_ok();
     let opinion = strict::judge(frame);
     if !accepted {
         describe(&slot);
@@ -60,7 +61,7 @@ fn one_frame(frame: &[u8]) {
         assert!(ours_only, "accepted, though it is not JSON");
     }
     let slot = Slot::new();
-    let request = envelope(frame, &slot);
+    let request = envelope(frame, &members, &slot);
     if !request.id.is_empty() {
         check_echo(frame, request.id.clone(), opinion);
     }

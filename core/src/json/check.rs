@@ -1,4 +1,5 @@
-//! Whether one whole frame is valid JSON of QEMU's dialect: the frame in, nothing or what is wrong out.
+//! Whether one whole frame is valid JSON of QEMU's dialect: the frame in, its outermost members or what is
+//! wrong out.
 //!
 //! After this check the rest of the core walks the text without doubting it. Iterative: the kind of each
 //! open bracket is one bit, the keys of open objects are positions in one fixed table.
@@ -7,6 +8,7 @@ use super::lexer::{Found, Lexer, Token};
 use super::text::{BadEscape, Characters, escape, has_escape, plain_prefix, utf8};
 use crate::error::{Error, Raised, Slot};
 use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
+use core::ops::Range;
 use heapless::Vec;
 
 const _: () = assert!(DEPTH_MAX <= u64::BITS as usize);
@@ -23,26 +25,48 @@ enum Expect {
     End,
 }
 
-/// Checks the one value in `frame`. What is wrong is put into `slot`.
-pub fn check<'f>(frame: &'f [u8], slot: &Slot<'f>) -> Result<(), Raised> {
+/// One member of an object: its key between the quotes, and where its value is in the frame.
+#[derive(Clone, Copy)]
+pub struct Member<'f> {
+    /// The key as written.
+    pub key: &'f [u8],
+    value_start: u32,
+    value_end: u32,
+}
+
+impl Member<'_> {
+    /// Where its value is in the frame.
+    pub fn value(&self) -> Range<usize> {
+        self.value_start as usize..self.value_end as usize
+    }
+}
+
+/// Members of objects, in the order of the text.
+pub type Members<'f> = Vec<Member<'f>, MEMBERS_MAX>;
+
+/// Checks the one value in `frame`; leaves its members in `members` if it is an object. What is wrong is put
+/// into `slot`.
+pub fn check<'f>(
+    frame: &'f [u8],
+    members: &mut Members<'f>,
+    slot: &Slot<'f>,
+) -> Result<(), Raised> {
     let mut lexer = Lexer::new();
     let mut at = 0;
-    let mut grammar = Grammar::new(frame, slot);
+    let outer = [0; DEPTH_MAX];
+    let mut grammar =
+        Grammar { frame, slot, expect: Expect::Value, depth: 0, objects: 0, members, outer };
     loop {
-        match lexer.next(frame, &mut at) {
-            Found::Token(token) => grammar.token(token, lexer.start, at)?,
-            Found::End => {
-                if let Some(token) = lexer.finish() {
-                    grammar.token(token, lexer.start, at)?;
-                }
-                return if grammar.expect == Expect::End {
-                    Ok(())
-                } else {
-                    Err(slot.raise(&VALUE))
-                };
-            }
+        let token = match lexer.next(frame, &mut at) {
+            Found::Token(token) => Some(token),
+            Found::End => lexer.finish(),
             // The framer cuts no frame with either in it.
-            Found::Stray | Found::Sentinel => return Err(slot.raise(&VALUE)),
+            Found::Stray | Found::Sentinel => None,
+        };
+        match token {
+            Some(token) => grammar.token(token, &lexer, at)?,
+            None if grammar.expect == Expect::End => return Ok(()),
+            None => return Err(slot.raise(&VALUE)),
         }
     }
 }
@@ -56,41 +80,28 @@ struct Grammar<'f, 's> {
     depth: usize,
     /// Bit n: whether the bracket at depth n is an object's.
     objects: u64,
-    /// Keys of all open objects, outer ones first: the text between their quotes.
-    keys: Vec<&'f [u8], MEMBERS_MAX>,
-    /// How many of `keys` belong to objects further out, a depth.
+    /// Those of all open objects, outer ones first, and at the end those of the outermost.
+    members: &'s mut Members<'f>,
+    /// How many of `members` belong to objects further out, a depth.
     outer: [u8; DEPTH_MAX],
 }
 
 const _: () = assert!(MEMBERS_MAX <= u8::MAX as usize);
 
 impl<'f, 's> Grammar<'f, 's> {
-    fn new(frame: &'f [u8], slot: &'s Slot<'f>) -> Self {
-        let outer = [0; DEPTH_MAX];
-        Grammar {
-            frame,
-            slot,
-            expect: Expect::Value,
-            depth: 0,
-            objects: 0,
-            keys: Vec::new(),
-            outer,
-        }
-    }
-
-    fn token(&mut self, token: Token, start: usize, end: usize) -> Result<(), Raised> {
-        let text = self.frame.get(start..end).unwrap_or(&[]);
+    fn token(&mut self, token: Token, lexer: &Lexer, end: usize) -> Result<(), Raised> {
+        let text = self.frame.get(lexer.start..end).unwrap_or(&[]);
         match (self.expect, token) {
             (Expect::KeyOrClose | Expect::CommaOrClose, Token::ObjectClose) if self.in_object() => {
-                self.close();
+                self.close(end);
             }
             (Expect::ValueOrClose | Expect::CommaOrClose, Token::ArrayClose)
                 if !self.in_object() && self.depth > 0 =>
             {
-                self.close();
+                self.close(end);
             }
             (Expect::Key | Expect::KeyOrClose, Token::String) => {
-                self.string(text)?;
+                self.string(text, lexer.special)?;
                 self.key(inside(text))?;
                 self.expect = Expect::Colon;
             }
@@ -104,33 +115,46 @@ impl<'f, 's> Grammar<'f, 's> {
                 return self.wrong("expected ',' or '}'");
             }
             (Expect::CommaOrClose, _) => return self.wrong("expected ',' or ']'"),
-            (Expect::Value | Expect::ValueOrClose, _) => self.value(token, text)?,
+            (Expect::Value | Expect::ValueOrClose, _) => {
+                self.value(token, text, lexer, end)?;
+            }
             (Expect::End, _) => return Err(self.slot.raise(&VALUE)),
         }
         Ok(())
     }
 
     #[inline(never)]
-    fn value(&mut self, token: Token, text: &'f [u8]) -> Result<(), Raised> {
+    fn value(
+        &mut self,
+        token: Token,
+        text: &'f [u8],
+        lexer: &Lexer,
+        end: usize,
+    ) -> Result<(), Raised> {
+        if self.in_object()
+            && let Some(member) = self.members.last_mut()
+        {
+            member.value_start = lexer.start as u32;
+        }
         match token {
             Token::ObjectOpen => return self.open(true),
             Token::ArrayOpen => return self.open(false),
-            Token::String => self.string(text)?,
             Token::Keyword if !matches!(text, b"true" | b"false" | b"null") => {
                 return Err(self.slot.raise(&Error::JsonKeyword(text)));
             }
+            Token::String => self.string(text, lexer.special)?,
             Token::Number | Token::Keyword => {}
             Token::ObjectClose | Token::ArrayClose | Token::Colon | Token::Comma => {
                 return Err(self.slot.raise(&VALUE));
             }
         }
-        self.after_value();
+        self.after_value(end);
         Ok(())
     }
 
     fn open(&mut self, object: bool) -> Result<(), Raised> {
         match self.outer.get_mut(self.depth) {
-            Some(outer) => *outer = self.keys.len() as u8,
+            Some(outer) => *outer = self.members.len() as u8,
             None => return Err(self.slot.raise(&Error::TOO_DEEP)),
         }
         self.objects = self.objects << 1 | u64::from(object);
@@ -139,15 +163,23 @@ impl<'f, 's> Grammar<'f, 's> {
         Ok(())
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, end: usize) {
         self.depth = self.depth.saturating_sub(1);
         self.objects >>= 1;
-        self.keys.truncate(usize::from(self.outer.get(self.depth).copied().unwrap_or(0)));
-        self.after_value();
+        if self.depth > 0 {
+            let outer = self.outer.get(self.depth).copied().unwrap_or(0);
+            self.members.truncate(usize::from(outer));
+        }
+        self.after_value(end);
     }
 
-    fn after_value(&mut self) {
+    fn after_value(&mut self, end: usize) {
         self.expect = if self.depth == 0 { Expect::End } else { Expect::CommaOrClose };
+        if self.in_object()
+            && let Some(member) = self.members.last_mut()
+        {
+            member.value_end = end as u32;
+        }
     }
 
     fn in_object(&self) -> bool {
@@ -156,10 +188,10 @@ impl<'f, 's> Grammar<'f, 's> {
 
     fn key(&mut self, key: &'f [u8]) -> Result<(), Raised> {
         let outer = self.outer.get(self.depth.saturating_sub(1)).copied().unwrap_or(0);
-        if self.keys.iter().skip(usize::from(outer)).any(|other| same(other, key)) {
+        if self.members.iter().skip(usize::from(outer)).any(|other| same(other.key, key)) {
             return self.wrong("duplicate key");
         }
-        match self.keys.push(key) {
+        match self.members.push(Member { key, value_start: 0, value_end: 0 }) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.slot.raise(&Error::TOO_MANY_MEMBERS)),
         }
@@ -172,7 +204,10 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     /// Checks the escapes and the UTF-8 of a string token.
-    fn string(&self, token: &'f [u8]) -> Result<(), Raised> {
+    fn string(&self, token: &'f [u8], special: bool) -> Result<(), Raised> {
+        if !special {
+            return Ok(());
+        }
         let quote = token.first().copied().unwrap_or(b'"');
         let mut rest = inside(token);
         loop {

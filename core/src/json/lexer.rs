@@ -80,12 +80,14 @@ pub struct Lexer {
     state: State,
     /// Where the present token, or the last one found, begins.
     pub start: usize,
+    /// Whether it has anything in it, if a string, that is not plain: see [`plain_prefix`].
+    pub special: bool,
 }
 
 impl Lexer {
     /// A lexer at the beginning of a text.
     pub const fn new() -> Self {
-        Lexer { state: State::Between, start: 0 }
+        Lexer { state: State::Between, start: 0, special: false }
     }
 
     /// Whether a token has begun and not ended.
@@ -101,10 +103,12 @@ impl Lexer {
     /// Reads `bytes` from `at` on to the end of the next token. `at` moves past what was used.
     pub fn next(&mut self, bytes: &[u8], at: &mut usize) -> Found {
         loop {
-            if let Some(quote) = self.quote() {
+            let quote = self.quote();
+            if let Some(quote) = quote {
                 *at += plain_prefix(bytes.get(*at..).unwrap_or(&[]), quote);
             }
             let Some(&byte) = bytes.get(*at) else { return Found::End };
+            self.special |= quote.is_some_and(|quote| quote != byte);
             if byte == 0xFF {
                 self.state = State::Between;
                 *at += 1;
@@ -112,6 +116,7 @@ impl Lexer {
             }
             if self.state == State::Between {
                 self.start = *at;
+                self.special = false;
                 if let b' ' | b'\t' | b'\r' | b'\n' = byte {
                     *at += 1;
                     continue;
@@ -132,7 +137,9 @@ impl Lexer {
 
     /// The last token of a text that has ended: a number or keyword needs no byte after it then.
     pub fn finish(&mut self) -> Option<Token> {
-        match self.go(b' ') {
+        let go = self.go(b' ');
+        self.reset();
+        match go {
             Go::Before(token) => Some(token),
             _ => None,
         }

@@ -7,6 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const SILENCE_S_MAX: u64 = 120;
+/// Room for a reply at first, and from the first one that fills it on. To set aside the large room before
+/// it is needed would take five times as long as an agent's whole start, of which connecting is a part.
+const READ_BYTES_FIRST: usize = 4096;
 const READ_BYTES: usize = 1 << 20;
 /// What is kept of a reply's start and end: enough for every member but the data.
 const END_BYTES: usize = 256;
@@ -52,7 +55,7 @@ impl Client {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(SILENCE_S_MAX)))?;
         stream.set_write_timeout(Some(Duration::from_secs(SILENCE_S_MAX)))?;
-        Ok(Client { stream, room: vec![0; READ_BYTES], spinning: false })
+        Ok(Client { stream, room: vec![0; READ_BYTES_FIRST], spinning: false })
     }
 
     /// From now on waits without sleeping. A client that sleeps must be woken by the agent, and to
@@ -107,6 +110,9 @@ impl Client {
             keep_end(&mut reply.tail, part);
             if ended {
                 break;
+            }
+            if count == self.room.len() {
+                self.room.resize(READ_BYTES, 0);
             }
             watch(reply.bytes)?;
         }
