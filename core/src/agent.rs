@@ -205,6 +205,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let (id, found) = understand::<P>(text, state.freezer.is_frozen(), &slot);
         let Ok((row, arguments)) = found else {
             self.doing = refuse(window, &slot.get(), id, frame);
+            framer.refused();
             return;
         };
         if !state.freezer.is_frozen() {

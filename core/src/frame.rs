@@ -14,7 +14,8 @@
 //!   control character itself was the offence (a line that was cut short), a next line that begins with
 //!   `{` is a new request, any other is skipped as well;
 //! * a request over a limit is swallowed to its end in constant memory;
-//! * what is wrong inside a balanced text is found by [`crate::json::check`].
+//! * what is wrong inside a balanced text is found by [`crate::json::check`]; closing brackets that
+//!   follow it are part of it ([`Framer::refused`]).
 //!
 //! 0xFF drops whatever is partial and resets the reader, without a reply (QGA schema, guest-sync).
 
@@ -56,6 +57,8 @@ enum Mode {
     SkipLine,
     /// At the beginning of a line behind one that was cut short.
     LineStart,
+    /// Behind a refused frame: closing brackets that nothing opened are still part of it.
+    Refused,
 }
 
 /// The reader of the channel. All zero when new, so that a static one takes no place in a file. The buffer
@@ -121,6 +124,11 @@ impl<const N: usize> Framer<N> {
         self.unbalance();
     }
 
+    /// The frame found last was no good: brackets too many at its end get no answer of their own.
+    pub fn refused(&mut self) {
+        self.mode = Mode::Refused;
+    }
+
     /// Whether no byte waits to be scanned or completed.
     pub fn is_empty(&self) -> bool {
         self.start == self.filled
@@ -172,6 +180,11 @@ impl<const N: usize> Framer<N> {
     }
 
     fn token(&mut self, token: Token) -> Option<Scan> {
+        let close = matches!(token, Token::ObjectClose | Token::ArrayClose);
+        if self.mode == Mode::Refused && !self.in_frame && close {
+            self.start = self.scanned;
+            return None;
+        }
         if !core::mem::replace(&mut self.in_frame, true) {
             self.start = self.lexer.start;
         }
@@ -194,7 +207,11 @@ impl<const N: usize> Framer<N> {
         let frame = self.start..self.scanned;
         let swallowed = self.mode == Mode::Swallow;
         self.drop_partial();
-        if swallowed { None } else { Some(Scan::Frame(frame)) }
+        if swallowed {
+            self.refused();
+            return None;
+        }
+        Some(Scan::Frame(frame))
     }
 
     fn stray(&mut self) -> Option<Scan> {

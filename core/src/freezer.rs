@@ -255,7 +255,8 @@ impl<F> Freezer<F> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Thaws what this agent froze, or took over; `missing` is why something else could not be found.
+    /// Thaws what this agent froze, or took over; `missing` is why something else could not be found. What is
+    /// gone is reported once and then off the record: nothing that the agent can do would bring it back.
     fn thaw_entries<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
@@ -266,6 +267,7 @@ impl<F> Freezer<F> {
             let _ = mark::set_phase(mark, Phase::Thawing);
         }
         let (mut count, mut stuck) = (0, missing);
+        let mut left = missing.is_some_and(|errno| !is_gone(errno));
         for entry in self.entries.iter_mut().filter(|entry| entry.frozen) {
             match platform.thaw(&entry.filesystem) {
                 Ok(()) => count += 1,
@@ -277,6 +279,7 @@ impl<F> Freezer<F> {
                         self.subject = path.unwrap_or_default();
                         stuck = Some(errno);
                     }
+                    left = true;
                     continue;
                 }
             }
@@ -285,12 +288,12 @@ impl<F> Freezer<F> {
                 let _ = mark::set_row(mark, entry.row, RowState::NotOurs);
             }
         }
-        let Some(errno) = stuck else {
+        if left {
+            self.failed = true;
+        } else {
             self.forget(platform);
-            return Ok(count);
-        };
-        self.failed = true;
-        Err(Failure::On(THAW, errno))
+        }
+        stuck.map_or(Ok(count), |errno| Err(Failure::On(THAW, errno)))
     }
 
     /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
@@ -343,6 +346,11 @@ impl<F> Default for Freezer<F> {
     fn default() -> Self {
         Freezer::new()
     }
+}
+
+/// Whether `errno` says that what the mark lists is not mounted there any more.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NODEV | Errno::NOENT | Errno::NOTDIR)
 }
 
 const TOO_MANY: Error<'static> =

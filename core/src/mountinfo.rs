@@ -147,13 +147,14 @@ pub fn each_local<P: Freeze>(
     while let Some(line) = lines.line()? {
         let Some(Mount { device, mountpoint, kind, source }) = Mount::parse(line) else { continue };
         let superblock = match device.major() {
-            0 if kind == b"btrfs" => platform.inspect(unescape(source)).map(|inode| inode.is),
-            _ => Ok(device),
+            0 if kind != b"btrfs" => continue,
+            // Where the device below is not known each subvolume counts for itself: the second of a
+            // filesystem is then found frozen already.
+            0 => platform.inspect(unescape(source)).map_or(device, |inode| inode.is),
+            _ => device,
         };
-        if let Ok(superblock) = superblock
-            && superblock.major() != 0
-            && !visit(platform, Local { superblock, device, path: unescape(mountpoint) })
-        {
+        let superblock = if superblock.major() == 0 { device } else { superblock };
+        if !visit(platform, Local { superblock, device, path: unescape(mountpoint) }) {
             break;
         }
     }

@@ -92,7 +92,8 @@ impl Mounts {
         let known = self.superblocks.iter().position(|superblock| superblock.device == below);
         let superblock = known.unwrap_or(self.superblocks.len());
         if known.is_none() {
-            let freeze_error = (below.major() == 0).then_some(Errno::OPNOTSUPP);
+            let cannot = below.major() == 0 && kind != "btrfs";
+            let freeze_error = cannot.then_some(Errno::OPNOTSUPP);
             let new = Superblock { device: below, frozen: None, freeze_error, thaw_error: None };
             self.superblocks.push(new);
         }
@@ -121,9 +122,10 @@ impl Mounts {
         here
     }
 
-    /// Whether the agent has frozen anything.
+    /// Whether the agent has frozen anything that is mounted: to what is not, nobody writes.
     pub fn is_frozen_by_agent(&self) -> bool {
-        self.superblocks.iter().any(|superblock| superblock.frozen == Some(By::Agent))
+        let frozen = |mount: &Mount| self.superblocks[mount.superblock].frozen == Some(By::Agent);
+        self.list.iter().any(frozen)
     }
 
     /// Whether the filesystem of an absolute path is frozen by the agent.

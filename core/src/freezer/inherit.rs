@@ -1,7 +1,7 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, NO_LIST};
+use super::{Entry, Freezer, NO_LIST, is_gone};
 use crate::errno::Errno;
 use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::Lines;
@@ -83,7 +83,8 @@ impl<F> Freezer<F> {
                     let _ = self.entries.push(entry);
                 }
                 Err(errno) if unsure => unsure_missing = Some(errno),
-                Err(errno) if missing.is_none() => {
+                // What is only gone does not hide what could not be looked at.
+                Err(errno) if missing.is_none_or(is_gone) => {
                     self.subject = mark::shown(row.path);
                     missing = Some(errno);
                 }

@@ -83,6 +83,7 @@ fn each_superblock_once_and_only_local_ones() {
         world.files.add("/dev/pool", Content::Block(Device::new(8, 32)));
         world.mount_from("btrfs", Device::new(0, 50), "/dev/pool", "/mnt/one");
         world.mount_from("btrfs", Device::new(0, 51), "/dev/pool", "/mnt/two");
+        world.mount_from("btrfs", Device::new(0, 52), "/dev/root", "/mnt/no-device-node");
         // The later one covers the earlier one, which no path reaches any more.
         world.mount("ext4", Device::new(8, 48), "/mnt/covered");
         world.mount("ext4", Device::new(8, 49), "/mnt/covered");
@@ -92,9 +93,10 @@ fn each_superblock_once_and_only_local_ones() {
         world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
     });
     let mut session = start(&sim);
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 4}));
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 5}));
     for (point, by) in [
         ("/mnt/a", Some(By::Agent)),
+        ("/mnt/no-device-node", Some(By::Agent)),
         ("/mnt/b", Some(By::Agent)),
         ("/mnt/two", Some(By::Agent)),
         ("/mnt/covered", Some(By::Agent)),
@@ -104,7 +106,7 @@ fn each_superblock_once_and_only_local_ones() {
     ] {
         assert_eq!(frozen(&sim, point), by, "{point}");
     }
-    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 4}));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 5}));
     assert_eq!(frozen(&sim, "/mnt/theirs"), Some(By::Other));
     clean(&sim);
 }
@@ -260,6 +262,57 @@ fn a_mark_of_another_boot_means_nothing() {
     });
     session.restart().expect("a restart");
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
+    clean(&sim);
+}
+
+/// Two frozen filesystems, an agent killed, one of the two unmounted, a new agent.
+fn one_gone_while_away() -> (Sim, Large) {
+    let sim = disks(2);
+    let mut session = start(&sim);
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    sim.with(|world| world.mounts.list.retain(|mount| mount.point != b"/mnt/a"));
+    session.restart().expect("a restart");
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "error"}));
+    (sim, session)
+}
+
+#[test]
+fn what_is_gone_is_reported_once() {
+    let (sim, mut session) = one_gone_while_away();
+    let gone = error("failed to thaw /mnt/a: No such device");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), gone);
+    assert_eq!(frozen(&sim, "/mnt/b"), None);
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 0}));
+    clean(&sim);
+}
+
+#[test]
+fn what_is_gone_does_not_hide_what_cannot_be_looked_at() {
+    let (sim, mut session) = one_gone_while_away();
+    let fault =
+        Fault { kind: Some(Kind::OpenMount), number: 0, errno: Errno::MFILE, lasting: true };
+    sim.with(|world| {
+        world.faults.clear();
+        world.faults.fail(fault);
+    });
+    session.restart().expect("a restart");
+    let stuck = error("failed to thaw /mnt/b: Too many open files");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck);
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "error"}));
+    sim.with(|world| world.faults.clear());
+    ask(&mut session, "fsfreeze-thaw");
+    assert_eq!(frozen(&sim, "/mnt/b"), None);
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
+    clean(&sim);
+}
+
+#[test]
+fn what_is_gone_does_not_keep_the_agent_from_stopping() {
+    let (sim, mut session) = one_gone_while_away();
+    session.stop();
+    assert!(session.send(b"").is_empty() && session.is_over());
+    assert_eq!(frozen(&sim, "/mnt/b"), None);
     clean(&sim);
 }
 

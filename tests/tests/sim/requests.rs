@@ -86,3 +86,19 @@ fn text(random: &mut Random) -> String {
         .filter(allowed)
         .collect()
 }
+
+/// Closing brackets that nothing opened, behind a request that was refused, are part of it.
+#[test]
+fn one_bad_request_earns_one_error() {
+    let sim = Sim::new(1);
+    let mut session = Large::start(&sim).expect("a start");
+    for bad in ["{\"a\":[}]}", "{\"a\":1}]}", "[[]}", "{\"a\" 1}\n}\n]", "[1}}}]", "{]}]"] {
+        let text = format!("{bad} {{\"execute\": \"guest-ping\"}}\n}}\n");
+        let output = String::from_utf8(session.send(text.as_bytes())).expect("UTF-8");
+        let lines: Vec<&str> = output.lines().collect();
+        let [error, ping, stray] = lines[..] else { panic!("{bad}: {output}") };
+        assert!(error.starts_with("{\"error\":"), "{bad}: {output}");
+        assert_eq!(ping, "{\"return\": {}}", "{bad}");
+        assert!(stray.contains("JSON parse error"), "behind a good request: {bad}: {output}");
+    }
+}
