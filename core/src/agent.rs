@@ -172,7 +172,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 Scan::Frame(frame) => self.execute(platform, frame),
                 Scan::Bad(fault) => {
                     let error = self.framer.error(fault);
-                    self.doing = refuse(&mut self.window, &error, 0..0, 0..0);
+                    refuse(&mut self.doing, &mut self.window, &error, 0..0, 0..0);
                 }
             },
             Doing::Following(poll, asker) => match poll(platform, &mut self.state) {
@@ -182,12 +182,11 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 }
                 // What takes longer has no reply on success.
                 Progress::Done(result) => {
-                    self.doing = match (result, asker.take()) {
-                        (Err(error), Some(asker)) => {
-                            refuse(&mut self.window, &error, asker.id, asker.frame)
-                        }
-                        _ => Doing::Listening,
-                    };
+                    let asker = asker.take();
+                    self.doing = Doing::Listening;
+                    if let (Err(error), Some(Asker { id, frame })) = (result, asker) {
+                        refuse(&mut self.doing, &mut self.window, &error, id, frame);
+                    }
                 }
             },
             Doing::Responding(..) => {}
@@ -199,12 +198,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Runs the request in the frame buffer.
     #[inline(never)]
     fn execute(&mut self, platform: &mut P, frame: Range<usize>) {
-        let Self { framer, window, state, .. } = self;
+        let Self { doing, framer, window, state, .. } = self;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
         let (id, found) = understand::<P>(text, state.freezer.is_frozen(), &slot);
         let Ok((row, arguments)) = found else {
-            self.doing = refuse(window, &slot.get(), id, frame);
+            refuse(doing, window, &slot.get(), id, frame);
             framer.refused();
             return;
         };
@@ -225,18 +224,15 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Ok(Reply::Bytes(read, handle, count)) => Body::Bytes(Bytes::new(read, handle, count)),
             Ok(Reply::Later(poll)) => {
                 window.clear();
-                self.doing = Doing::Following(poll, Some(Asker { id, frame }));
+                *doing = Doing::Following(poll, Some(Asker { id, frame }));
                 return;
             }
-            Err(Raised) => {
-                self.doing = refuse(window, &slot.get(), id, frame);
-                return;
-            }
+            Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
         };
-        self.doing = match full {
-            false => Doing::Responding(body, Echo::new(id), frame),
-            true => refuse(window, &Error::Text("reply larger than the window"), id, frame),
-        };
+        if full {
+            return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
+        }
+        *doing = Doing::Responding(body, Echo::new(id), frame);
     }
 
     /// Writes the next window of the response, if there is one.
@@ -304,17 +300,18 @@ fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -
 /// Replaces whatever is in the window by the beginning of an error reply.
 #[inline(never)]
 fn refuse<P: Platform, const N: usize>(
+    doing: &mut Doing<P>,
     window: &mut Window<N>,
     error: &Error<'_>,
     id: Range<usize>,
     frame: Range<usize>,
-) -> Doing<P> {
+) {
     window.clear();
     let mut out = window.writer();
     describe(error, &mut out);
     let len = out.len();
     window.keep(len);
-    Doing::Responding(Body::Done, Echo::new(id), frame)
+    *doing = Doing::Responding(Body::Done, Echo::new(id), frame);
 }
 
 /// The error reply up to where the `id` goes.

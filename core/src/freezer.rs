@@ -12,8 +12,8 @@ mod inherit;
 
 use crate::errno::Errno;
 use crate::error::Error;
-use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::mark::{self, Phase, Row, RowState};
+use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX};
+use crate::mark::{self, Phase, Row, RowState, Shown};
 use crate::mountinfo::each_local;
 use crate::platform::{Device, Freeze};
 use heapless::Vec;
@@ -58,7 +58,7 @@ pub struct Freezer<F> {
     inherited: bool,
     entries: Vec<Entry<F>, FROZEN_MAX>,
     /// The mount point that the present error is about.
-    subject: Vec<u8, PATH_SHOWN_BYTES>,
+    subject: Shown,
     /// One line of the mount table or of the mark.
     line: [u8; MOUNT_LINE_BYTES_MAX],
 }
@@ -156,30 +156,33 @@ impl<F> Freezer<F> {
             };
             entry.frozen = state == Ok(RowState::Frozen);
             if let Err(errno) = state.and_then(|state| mark::set_row(&mut mark, entry.row, state)) {
-                let path = mark::path(&mut mark, entry.row);
-                return Err(self.roll_back(platform, mark, path, errno));
+                let row = entry.row;
+                return Err(self.roll_back(platform, &mut mark, Some(row), errno));
             }
         }
         let count = self.entries.iter().filter(|entry| entry.frozen).count() as i64;
         if count == 0 {
             self.forget(platform);
         } else if let Err(errno) = mark::set_phase(&mut mark, Phase::Frozen) {
-            return Err(self.roll_back(platform, mark, mark::shown(b"all filesystems"), errno));
+            return Err(self.roll_back(platform, &mut mark, None, errno));
         }
         Ok(count)
     }
 
-    /// Thaws what a freeze that failed on `path` has frozen.
+    /// Thaws what a freeze that failed on `row`, or at the end, has frozen.
     fn roll_back<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
-        mark: P::Mark,
-        path: Vec<u8, PATH_SHOWN_BYTES>,
+        mark: &mut P::Mark,
+        row: Option<u64>,
         errno: Errno,
     ) -> Failure {
         // What cannot be thawed stays on record: the status says so.
         let _ = self.thaw_entries(platform, Some(mark), None);
-        self.subject = path;
+        match row {
+            Some(row) => mark::show_row(mark, row, &mut self.subject),
+            None => mark::show(b"all filesystems", &mut self.subject),
+        }
         Failure::On("failed to freeze", errno)
     }
 
@@ -197,8 +200,8 @@ impl<F> Freezer<F> {
             }
             return thawed;
         }
-        let mark = platform.open_mark().ok();
-        self.thaw_entries(platform, mark, missing)
+        let mut mark = platform.open_mark().ok();
+        self.thaw_entries(platform, mark.as_mut(), missing)
     }
 
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.
@@ -245,7 +248,7 @@ impl<F> Freezer<F> {
                     }
                 }
                 Err(errno) => {
-                    *subject = mark::shown(mount.path);
+                    mark::show(mount.path, subject);
                     Some(Failure::On("failed to open", errno))
                 }
             };
@@ -260,11 +263,11 @@ impl<F> Freezer<F> {
     fn thaw_entries<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
-        mut mark: Option<P::Mark>,
+        mut mark: Option<&mut P::Mark>,
         missing: Option<Errno>,
     ) -> Result<i64, Failure> {
         if let Some(mark) = &mut mark {
-            let _ = mark::set_phase(mark, Phase::Thawing);
+            let _ = mark::set_phase(*mark, Phase::Thawing);
         }
         let (mut count, mut stuck) = (0, missing);
         let mut left = missing.is_some_and(|errno| !is_gone(errno));
@@ -275,8 +278,10 @@ impl<F> Freezer<F> {
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
                     if stuck.is_none() {
-                        let path = mark.as_mut().map(|mark| mark::path(mark, entry.row));
-                        self.subject = path.unwrap_or_default();
+                        self.subject.clear();
+                        if let Some(mark) = &mut mark {
+                            mark::show_row(*mark, entry.row, &mut self.subject);
+                        }
                         stuck = Some(errno);
                     }
                     left = true;
@@ -285,7 +290,7 @@ impl<F> Freezer<F> {
             }
             entry.frozen = false;
             if let Some(mark) = &mut mark {
-                let _ = mark::set_row(mark, entry.row, RowState::NotOurs);
+                let _ = mark::set_row(*mark, entry.row, RowState::NotOurs);
             }
         }
         if left {
@@ -322,7 +327,7 @@ impl<F> Freezer<F> {
             // Not frozen, or never can be, is how each of them ends.
             let ended = matches!(failed, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY);
             if !ended && *frozen && stuck.is_none() {
-                *subject = mark::shown(mount.path);
+                mark::show(mount.path, subject);
                 stuck = Some(failed);
             }
             count += i64::from(thawed);

@@ -150,19 +150,26 @@ fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) -> Resul
     write_all(mark, &[byte])
 }
 
-/// The beginning of the path in the row `at` there, for an error text.
-pub fn path<M: Read<Error = Errno> + Seek>(mark: &mut M, at: u64) -> Vec<u8, PATH_SHOWN_BYTES> {
+/// As much of a path as an error keeps.
+pub type Shown = Vec<u8, PATH_SHOWN_BYTES>;
+
+/// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
+pub fn show_row<M: Read<Error = Errno> + Seek>(mark: &mut M, at: u64, shown: &mut Shown) {
     let mut bytes = [0; PATH_SHOWN_BYTES];
     let read =
         mark.seek(SeekFrom::Start(at)).ok().and_then(|_| retry(|| mark.read(&mut bytes)).ok());
     let row = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let row = row.split(|&byte| byte == ROW_END).next().unwrap_or(&[]);
-    shown(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path))
+    show(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path), shown);
 }
 
-/// As much of a path as an error keeps.
-pub fn shown(path: &[u8]) -> Vec<u8, PATH_SHOWN_BYTES> {
-    Vec::from_slice(path.get(..PATH_SHOWN_BYTES).unwrap_or(path)).unwrap_or_default()
+/// Puts the beginning of a path into `shown`.
+#[inline(never)]
+pub fn show(path: &[u8], shown: &mut Shown) {
+    shown.clear();
+    for &byte in path.iter().take(PATH_SHOWN_BYTES) {
+        let _ = shown.push(byte);
+    }
 }
 
 fn write_all<M: Write<Error = Errno>>(mark: &mut M, mut bytes: &[u8]) -> Result<(), Errno> {

@@ -36,7 +36,7 @@ impl<F> Freezer<F> {
     pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
         self.entries.clear();
-        self.subject = mark::shown(b"what the frozen mark lists");
+        mark::show(b"what the frozen mark lists", &mut self.subject);
         let mut mark = match platform.open_mark() {
             Err(Errno::NOENT) => return Some(NO_LIST),
             Err(errno) => return Some(errno),
@@ -85,7 +85,7 @@ impl<F> Freezer<F> {
                 Err(errno) if unsure => unsure_missing = Some(errno),
                 // What is only gone does not hide what could not be looked at.
                 Err(errno) if missing.is_none_or(is_gone) => {
-                    self.subject = mark::shown(row.path);
+                    mark::show(row.path, &mut self.subject);
                     missing = Some(errno);
                 }
                 Err(_) => {}

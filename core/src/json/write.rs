@@ -181,11 +181,11 @@ macro_rules! numbers {
     };
 }
 
-impl<'s, 'w> Serializer for &'s mut Writer<'w> {
+impl Serializer for &mut Writer<'_> {
     type Ok = ();
     type Error = Raised;
-    type SerializeSeq = List<'s, 'w>;
-    type SerializeStruct = List<'s, 'w>;
+    type SerializeSeq = Self;
+    type SerializeStruct = Self;
     type SerializeTuple = Impossible<(), Raised>;
     type SerializeTupleStruct = Impossible<(), Raised>;
     type SerializeTupleVariant = Impossible<(), Raised>;
@@ -250,12 +250,14 @@ impl<'s, 'w> Serializer for &'s mut Writer<'w> {
         Err(UNUSED)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<List<'s, 'w>, Raised> {
-        Ok(List::open(self, "[", "]"))
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self, Raised> {
+        self.ascii("[");
+        Ok(self)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'s, 'w>, Raised> {
-        Ok(List::open(self, "{", "}"))
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Raised> {
+        self.ascii("{");
+        Ok(self)
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Raised> {
@@ -299,58 +301,50 @@ impl<'s, 'w> Serializer for &'s mut Writer<'w> {
     }
 }
 
-/// An array or object being written.
-pub struct List<'s, 'w> {
-    out: &'s mut Writer<'w>,
-    close: &'static str,
-    first: bool,
-}
-
-impl<'s, 'w> List<'s, 'w> {
-    fn open(out: &'s mut Writer<'w>, open: &'static str, close: &'static str) -> Self {
-        out.ascii(open);
-        List { out, close, first: true }
-    }
-
+impl Writer<'_> {
+    /// What stands between the elements of an array or object: nothing behind its bracket.
+    #[inline(never)]
     fn separate(&mut self) {
-        if !core::mem::take(&mut self.first) {
-            self.out.ascii(", ");
+        if !matches!(self.written().last(), Some(b'[' | b'{')) {
+            self.ascii(", ");
         }
     }
 
-    fn finish(self) -> Done {
-        self.out.ascii(self.close);
-        Ok(())
+    #[inline(never)]
+    fn key(&mut self, key: &str) {
+        self.separate();
+        self.ascii("\"");
+        self.ascii(key);
+        self.ascii("\": ");
     }
 }
 
-impl SerializeSeq for List<'_, '_> {
+impl SerializeSeq for &mut Writer<'_> {
     type Ok = ();
     type Error = Raised;
 
     fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Done {
         self.separate();
-        value.serialize(&mut *self.out)
+        value.serialize(&mut **self)
     }
 
     fn end(self) -> Done {
-        self.finish()
+        self.ascii("]");
+        Ok(())
     }
 }
 
-impl SerializeStruct for List<'_, '_> {
+impl SerializeStruct for &mut Writer<'_> {
     type Ok = ();
     type Error = Raised;
 
     fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Done {
-        self.separate();
-        self.out.ascii("\"");
-        self.out.ascii(key);
-        self.out.ascii("\": ");
-        value.serialize(&mut *self.out)
+        self.key(key);
+        value.serialize(&mut **self)
     }
 
     fn end(self) -> Done {
-        self.finish()
+        self.ascii("}");
+        Ok(())
     }
 }

@@ -58,7 +58,7 @@ fn start(builder: &Builder, kernel: &Kernel, initramfs: &[u8], directory: &Path)
     }
     let arguments = arguments(builder, kernel, directory);
     let started = Instant::now();
-    let (mut qemu, keeper) = spawn(arguments, directory, builder.outlives)?;
+    let (mut qemu, keeper) = spawn("qemu-system-x86_64", arguments, directory, builder.outlives)?;
     match connect(&mut qemu, builder, directory) {
         Ok((qmp, shell)) => {
             let directory = directory.to_path_buf();
@@ -74,7 +74,7 @@ fn start(builder: &Builder, kernel: &Kernel, initramfs: &[u8], directory: &Path)
 }
 
 /// A new directory that only we may enter, with a path short enough for sockets in it.
-fn private_directory() -> Result<PathBuf> {
+pub(super) fn private_directory() -> Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let longest = "/qga-vm-0000000-0000.000000000/".len() + AGENT_PORT.len() + 30;
     let mut parent = std::env::temp_dir();
@@ -150,7 +150,7 @@ fn arguments(builder: &Builder, kernel: &Kernel, directory: &Path) -> Vec<String
     words
 }
 
-fn socket(id: &str, path: &str) -> String {
+pub(super) fn socket(id: &str, path: &str) -> String {
     format!("socket,id={id},path={path},server=on,wait=off")
 }
 
@@ -158,15 +158,16 @@ fn socket(id: &str, path: &str) -> String {
 /// Unless it may outlive us, the kernel kills it when we die in whatever way: `setpriv` asks for
 /// that and then becomes QEMU. The kernel means the thread that started it, so that a thread of
 /// its own does, which lives until the returned sender is dropped.
-fn spawn(
+pub(super) fn spawn(
+    program: &str,
     arguments: Vec<String>,
     directory: &Path,
     outlives: bool,
 ) -> Result<(Child, mpsc::Sender<()>)> {
     let log = File::create(directory.join("qemu.log")).map_err(|error| error.to_string())?;
-    let mut command = Command::new(if outlives { "qemu-system-x86_64" } else { "setpriv" });
+    let mut command = Command::new(if outlives { program } else { "setpriv" });
     if !outlives {
-        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+        command.args(["--pdeathsig", "KILL", "--", program]);
     }
     command.args(arguments).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let (started, qemu) = mpsc::channel();
@@ -177,27 +178,32 @@ fn spawn(
     });
     match qemu.recv() {
         Ok(Ok(qemu)) => Ok((qemu, keeper)),
-        Ok(Err(error)) => Err(format!("cannot start qemu-system-x86_64: {error}")),
+        Ok(Err(error)) => Err(format!("cannot start QEMU: {error}")),
         Err(_) => Err("the thread that starts QEMU failed".to_owned()),
     }
 }
 
 fn connect(qemu: &mut Child, builder: &Builder, directory: &Path) -> Result<(Qmp, Option<Shell>)> {
+    let qmp = control_channel(qemu, directory)?;
+    let path = directory.join(format!("{SHELL_PORT}.sock"));
+    let shell = builder.shell.then(|| Shell::connect(&path)).transpose()?;
+    Ok((qmp, shell))
+}
+
+/// Connects to the control channel of a QEMU that is starting.
+pub(super) fn control_channel(qemu: &mut Child, directory: &Path) -> Result<Qmp> {
     let end = Instant::now() + Duration::from_secs(60);
     // QEMU makes all its sockets before it runs anything, the control channel's first to last.
-    let qmp = loop {
+    loop {
         match Qmp::connect(&directory.join("qmp.sock")) {
-            Ok(qmp) => break qmp,
+            Ok(qmp) => return Ok(qmp),
             Err(error) if Instant::now() > end => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(2)),
         }
         if let Ok(Some(status)) = qemu.try_wait() {
             return Err(format!("it ended at once ({status})"));
         }
-    };
-    let path = directory.join(format!("{SHELL_PORT}.sock"));
-    let shell = builder.shell.then(|| Shell::connect(&path)).transpose()?;
-    Ok((qmp, shell))
+    }
 }
 
 pub(super) fn plug_port(vm: &mut Vm, name: &str) -> Result<()> {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
+const FIFO: u32 = 0o010_000;
 const SYMLINK: u32 = 0o120_000;
 
 /// An initramfs under construction. Parent directories are made as needed.
@@ -31,6 +32,12 @@ impl Initramfs {
         if self.directories.insert(path.to_owned()) {
             self.entry(path, DIRECTORY | 0o755, b"");
         }
+    }
+
+    /// Adds a named pipe with these permission bits.
+    pub fn fifo(&mut self, path: &str, mode: u32) {
+        self.parents(path);
+        self.entry(path, FIFO | mode, b"");
     }
 
     /// Adds a symbolic link at `path` that leads to `target`.

@@ -15,6 +15,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+pub mod baremetal;
 mod boot;
 mod builder;
 pub mod channel;
