@@ -13,35 +13,26 @@ macro_rules! errnos {
 
         /// The texts, one behind the other, in the order of their numbers.
         const TEXTS: &str = concat!($($text),*);
-        const LENGTHS: &[(usize, usize)] = &[$(($number, $text.len())),*];
+        /// Each number, and how long its text is.
+        static LENGTHS: &[(u8, u8)] = &[$(($number, $text.len() as u8)),*];
     };
 }
 
 impl Errno {
     /// The text of strerror(3), or nothing for a number that no call of the agent returns.
     pub fn text(self) -> Option<&'static str> {
-        let (start, end) = (STARTS.get(self.0 as usize)?, STARTS.get(self.0 as usize + 1)?);
-        TEXTS.get(usize::from(*start)..usize::from(*end)).filter(|text| !text.is_empty())
+        // A table of references would take eight times the room.
+        let mut start = 0;
+        for &(number, length) in LENGTHS {
+            let end = start + usize::from(length);
+            if u32::from(number) == self.0 {
+                return TEXTS.get(start..end);
+            }
+            start = end;
+        }
+        None
     }
 }
-
-/// Where in [`TEXTS`] each number's text begins; it ends where the next number's begins. A table of
-/// references would take eight times the room.
-static STARTS: [u16; 125] = {
-    let mut starts = [0; 125];
-    let (mut at, mut entry, mut number) = (0, 0, 0);
-    while number < starts.len() {
-        starts[number] = at as u16;
-        if entry < LENGTHS.len() && LENGTHS[entry].0 == number {
-            at += LENGTHS[entry].1;
-            entry += 1;
-        }
-        number += 1;
-    }
-    // The numbers below are in ascending order, and the table ends behind the last.
-    assert!(entry == LENGTHS.len() && at == TEXTS.len());
-    starts
-};
 
 errnos! {
     PERM = 1, "Operation not permitted";

@@ -123,13 +123,15 @@ impl Error<'_> {
     /// Writes the description, as the inside of a JSON string.
     #[rustfmt::skip]
     pub fn describe(&self, out: &mut Writer<'_>) {
+        use Error::{Json, JsonCharacter, JsonKeyword, JsonStray};
+        if let Json(_) | JsonStray(_) | JsonKeyword(_) | JsonCharacter(_) = self {
+            out.ascii("JSON parse error, ");
+        }
         match self {
-            Error::Json(what) => pieces(out, &["JSON parse error, ", what]),
-            Error::JsonStray(text) => around(out, "JSON parse error, stray '", text, "'"),
-            Error::JsonKeyword(text) => around(out, "JSON parse error, invalid keyword '", text, "'"),
-            Error::JsonCharacter(text) => {
-                around(out, "JSON parse error, ", text, " is not a valid Unicode character");
-            }
+            Json(what) => out.ascii(what),
+            JsonStray(text) => around(out, "stray '", text, "'"),
+            JsonKeyword(text) => around(out, "invalid keyword '", text, "'"),
+            JsonCharacter(text) => around(out, "", text, " is not a valid Unicode character"),
             Error::Limit(what, most, unit) => {
                 pieces(out, &["JSON ", what, " limit exceeded: at most "]);
                 numbered(out, "", *most as i64, " ");

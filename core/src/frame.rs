@@ -136,6 +136,7 @@ impl<const N: usize> Framer<N> {
 
     /// A part of the buffer, for instance the frame just found. It stays in place until
     /// [`Framer::space`] is asked for.
+    #[inline(never)]
     pub fn part(&mut self, range: Range<usize>) -> &mut [u8] {
         self.buffer.get_mut(range).unwrap_or(&mut [])
     }

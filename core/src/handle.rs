@@ -79,31 +79,26 @@ impl<F> Handles<F> {
             return Err(Error::Failed("failed to commit persistent state to disk", errno));
         }
         self.next = next;
-        match self.open.push((handle, file)) {
-            Ok(()) => Ok(handle),
-            Err((_, file)) => {
-                let _ = platform.close(file);
-                Err(Error::HandlesExhausted(HANDLES_MAX))
-            }
-        }
+        // There is room: see above.
+        let _ = self.open.push((handle, file));
+        Ok(handle)
     }
 
     /// The file of a handle.
-    pub fn file(&mut self, handle: i64) -> Result<&mut F, Error<'static>> {
+    pub fn file(&mut self, handle: i64) -> Option<&mut F> {
         let found = self.open.iter_mut().find(|(number, _)| *number == handle);
-        found.map(|(_, file)| file).ok_or(Error::HandleNotFound(handle))
+        found.map(|(_, file)| file)
     }
 
     /// Takes the file of a handle out of the table.
-    pub fn take(&mut self, handle: i64) -> Result<F, Error<'static>> {
-        let place = self.open.iter().position(|(number, _)| *number == handle);
-        let place = place.ok_or(Error::HandleNotFound(handle))?;
+    pub fn take(&mut self, handle: i64) -> Option<F> {
+        let place = self.open.iter().position(|(number, _)| *number == handle)?;
         // Swap with the last entry and pop that: heapless' own `swap_remove` can panic.
         let (_, after) = self.open.split_at_mut_checked(place).unwrap_or_default();
         if let [found, .., last] = after {
             core::mem::swap(found, last);
         }
-        self.open.pop().map(|(_, file)| file).ok_or(Error::HandleNotFound(handle))
+        self.open.pop().map(|(_, file)| file)
     }
 
     /// How many files are open.
@@ -135,6 +130,6 @@ fn save<P: Files>(platform: &mut P, next: u64) -> Result<(), Errno> {
 /// The number behind `fd_counter=`, if it is one that may be given out.
 fn parse(state: &[u8]) -> Option<u64> {
     let mut lines = state.split(|&byte| byte == b'\n');
-    let number = lines.find_map(|line| line.trim_ascii().strip_prefix(b"fd_counter="))?;
-    decimal(number.trim_ascii()).filter(|&next| next <= i64::MAX as u64)
+    let number = lines.find_map(|line| line.strip_prefix(b"fd_counter="))?;
+    decimal(number).filter(|&next| next <= i64::MAX as u64)
 }

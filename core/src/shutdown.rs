@@ -27,16 +27,16 @@ pub enum Progress<'s> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Start this one of the programs.
-    Program(usize),
-    /// It runs, until this time at most.
-    Running(usize, u64),
+    /// Start the next of the programs.
+    Program,
+    /// It runs, until the time is over.
+    Running,
     Init,
     Terminate,
-    /// Processes have until this time to end by themselves.
-    Ending(u64),
-    /// They were killed, and have until this time to be gone.
-    Killed(u64),
+    /// Processes have time to end by themselves.
+    Ending,
+    /// They were killed, and have time to be gone.
+    Killed,
     Kernel,
 }
 
@@ -44,6 +44,10 @@ enum Stage {
 pub struct Shutdown {
     stage: Stage,
     mode: Mode,
+    /// Which of the programs it is at.
+    number: u8,
+    /// When the time of the stage is over.
+    until_ms: u64,
     account_len: usize,
     account: [u8; SHUTDOWN_REPORT_BYTES_MAX],
 }
@@ -51,14 +55,21 @@ pub struct Shutdown {
 impl Shutdown {
     /// None under way.
     pub const fn new() -> Self {
-        let account = [0; SHUTDOWN_REPORT_BYTES_MAX];
-        Shutdown { stage: Stage::Program(0), mode: Mode::Powerdown, account_len: 0, account }
+        Shutdown {
+            stage: Stage::Program,
+            mode: Mode::Powerdown,
+            number: 0,
+            until_ms: 0,
+            account_len: 0,
+            account: [0; SHUTDOWN_REPORT_BYTES_MAX],
+        }
     }
 
     /// Begins one.
     pub fn begin(&mut self, mode: Mode) {
-        self.stage = Stage::Program(0);
+        self.stage = Stage::Program;
         self.mode = mode;
+        self.number = 0;
         self.account_len = 0;
     }
 
@@ -70,21 +81,11 @@ impl Shutdown {
     ) -> Progress<'_> {
         loop {
             let next = match self.stage {
-                Stage::Program(number) => self.start(platform, number),
-                Stage::Running(number, until) => self.follow(platform, number, until),
+                Stage::Program => self.start(platform),
+                Stage::Running => self.follow(platform),
                 Stage::Init => self.signal_init(platform),
                 Stage::Terminate => self.terminate(platform),
-                Stage::Ending(until) => match await_end(platform, until) {
-                    Some(next) => next,
-                    None => {
-                        platform.signal_all(Signal::Kill);
-                        let until = platform.now_ms().saturating_add(SHUTDOWN_KILL_MS);
-                        Next::Stage(Stage::Killed(until))
-                    }
-                },
-                Stage::Killed(until) => {
-                    await_end(platform, until).unwrap_or(Next::Stage(Stage::Kernel))
-                }
+                Stage::Ending | Stage::Killed => self.await_end(platform),
                 Stage::Kernel => {
                     unmount_all(platform, line);
                     platform.sync();
@@ -94,57 +95,70 @@ impl Shutdown {
                 }
             };
             match next {
-                Next::Stage(stage) => self.stage = stage,
-                Next::Wait(until) => return Progress::Wait(until),
+                Next::Stage => {}
+                Next::Wait => return Progress::Wait(self.until_ms),
+                Next::WaitLess => {
+                    let soon = platform.now_ms().saturating_add(SHUTDOWN_TERM_POLL_MS);
+                    return Progress::Wait(self.until_ms.min(soon));
+                }
                 Next::Works => return Progress::Done(Ok(())),
                 Next::Refused => return self.failed(),
             }
         }
     }
 
-    fn start<P: Power + Clock>(&mut self, platform: &mut P, number: usize) -> Next {
+    /// Goes over to a stage that has `time_ms`.
+    fn enter<P: Clock>(&mut self, platform: &mut P, stage: Stage, time_ms: u64) -> Next {
+        self.stage = stage;
+        self.until_ms = platform.now_ms().saturating_add(time_ms);
+        Next::Stage
+    }
+
+    fn start<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
+        self.stage = Stage::Terminate;
         if platform.init_system() == InitSystem::Agent {
-            return Next::Stage(Stage::Terminate);
+            return Next::Stage;
         }
-        let Some(command) = program(self.mode, number) else {
-            return Next::Stage(Stage::Init);
-        };
+        self.stage = Stage::Init;
+        let Some(command) = program(self.mode, self.number) else { return Next::Stage };
         match platform.start_program(command) {
-            Ok(()) => {
-                let until = platform.now_ms().saturating_add(SHUTDOWN_HELPER_MS_MAX);
-                Next::Stage(Stage::Running(number, until))
-            }
-            Err(errno) => {
-                self.note(name(command), Because::Errno(errno));
-                Next::Stage(Stage::Program(number + 1))
-            }
+            Ok(()) => self.enter(platform, Stage::Running, SHUTDOWN_HELPER_MS_MAX),
+            Err(errno) => self.next_program(Because::Errno(errno)),
         }
     }
 
-    fn follow<P: Power + Clock>(&mut self, platform: &mut P, number: usize, until: u64) -> Next {
+    fn follow<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
         match platform.program_exit() {
             Some(Exit::Status(0)) => Next::Works,
             Some(exit) => {
                 let mut output = [0; 128];
                 let len = platform.program_output(&mut output);
-                let output = output.get(..len).unwrap_or(&[]);
-                let who = program(self.mode, number).map_or(&b""[..], name);
-                self.note(who, Because::Exit(exit, output));
-                Next::Stage(Stage::Program(number + 1))
+                self.next_program(Because::Exit(exit, output.get(..len).unwrap_or(&[])))
             }
-            None if platform.now_ms() >= until => Next::Works,
-            None => Next::Wait(until),
+            None if platform.now_ms() >= self.until_ms => Next::Works,
+            None => Next::Wait,
         }
     }
 
+    /// The present program did not work.
+    fn next_program(&mut self, because: Because<'_>) -> Next {
+        let command = program(self.mode, self.number).and_then(|command| command.first());
+        self.note(command.map_or(b"", |path| path.to_bytes()), because);
+        self.number += 1;
+        self.stage = Stage::Program;
+        Next::Stage
+    }
+
     fn signal_init<P: Power>(&mut self, platform: &mut P) -> Next {
+        self.stage = Stage::Terminate;
         let init = platform.init_system();
-        match platform.signal_init(init, self.mode) {
+        let because = match platform.signal_init(init, self.mode) {
             Ok(()) => return Next::Works,
-            Err(Errno::OPNOTSUPP) => self.note(b"init", Because::Text("its signals are not known")),
-            Err(errno) => self.note(b"init", Because::Errno(errno)),
-        }
-        Next::Stage(Stage::Terminate)
+            Err(Errno::OPNOTSUPP) => Because::Text("its signals are not known"),
+            Err(errno) => Because::Errno(errno),
+        };
+        self.note(b"init", because);
+        Next::Stage
     }
 
     /// From here on nothing is spared, so the right to end the guest is asked for first.
@@ -154,7 +168,22 @@ impl Shutdown {
             return Next::Refused;
         }
         platform.signal_all(Signal::Terminate);
-        Next::Stage(Stage::Ending(platform.now_ms().saturating_add(SHUTDOWN_TERM_MS)))
+        self.enter(platform, Stage::Ending, SHUTDOWN_TERM_MS)
+    }
+
+    /// Waits for processes to end; kills those that have not in time.
+    fn await_end<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
+        if platform.processes_remain() {
+            if platform.now_ms() < self.until_ms {
+                return Next::WaitLess;
+            }
+            if self.stage == Stage::Ending {
+                platform.signal_all(Signal::Kill);
+                return self.enter(platform, Stage::Killed, SHUTDOWN_KILL_MS);
+            }
+        }
+        self.stage = Stage::Kernel;
+        Next::Stage
     }
 
     /// Adds a line to the account; what does not fit is left out.
@@ -197,9 +226,14 @@ impl Default for Shutdown {
     }
 }
 
+/// What follows; which stage, and until when, stands in the [`Shutdown`].
 enum Next {
-    Stage(Stage),
-    Wait(u64),
+    /// The stage that was entered.
+    Stage,
+    /// Waiting, for the whole time of the stage at most.
+    Wait,
+    /// Waiting, and looking again before.
+    WaitLess,
     Works,
     Refused,
 }
@@ -211,7 +245,7 @@ enum Because<'a> {
 }
 
 /// The programs that shut a guest down, as the reference calls them.
-fn program(mode: Mode, number: usize) -> Option<&'static [&'static CStr]> {
+fn program(mode: Mode, number: u8) -> Option<&'static [&'static CStr]> {
     const WHY: &CStr = c"hypervisor initiated shutdown";
     Some(match (number, mode) {
         (0, Mode::Powerdown) => &[c"/sbin/poweroff"],
@@ -222,20 +256,6 @@ fn program(mode: Mode, number: usize) -> Option<&'static [&'static CStr]> {
         (1, Mode::Reboot) => &[c"/sbin/shutdown", c"-h", c"-r", c"+0", WHY],
         _ => return None,
     })
-}
-
-/// What a program is called in the account.
-fn name(command: &'static [&'static CStr]) -> &'static [u8] {
-    command.first().map_or(b"", |path| path.to_bytes())
-}
-
-/// What follows while processes end; nothing when they have not by the time `until`.
-fn await_end<P: Power + Clock>(platform: &mut P, until: u64) -> Option<Next> {
-    let now = platform.now_ms();
-    if !platform.processes_remain() {
-        return Some(Next::Stage(Stage::Kernel));
-    }
-    (now < until).then(|| Next::Wait(until.min(now.saturating_add(SHUTDOWN_TERM_POLL_MS))))
 }
 
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.

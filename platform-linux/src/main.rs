@@ -51,36 +51,40 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     let environment = list.wrapping_add(count + 1).cast::<*const u8>();
     // SAFETY: the kernel's list, which lives as long as the process.
     let words = unsafe { Words::new(list, count) };
-    sys::exit(match options::parse(words) {
-        Ok(Command::Run(options)) => start(&options, environment),
-        Ok(Command::Help) => print(USAGE),
-        Ok(Command::Version) => print(concat!(
+    let mut options = Options::new();
+    if let Err(wrong) = options::parse(words, &mut options) {
+        explain(wrong, options.subject);
+    }
+    match options.command {
+        Command::Run => start(&options, environment),
+        Command::Help => print(USAGE),
+        Command::Version => print(concat!(
             "qga ",
             env!("CARGO_PKG_VERSION"),
             ", QEMU guest agent protocol 10.2.2\n"
         )),
-        Err(wrong) => explain(&wrong),
-    })
+    }
 }
 
-fn start(options: &Options, environment: *const *const u8) -> i32 {
+/// Ends with the process, as all below do: the kernel closes what is open.
+fn start(options: &Options, environment: *const *const u8) -> ! {
     if let Err(errno) = qga_linux::fd::fill_standard() {
-        return fail("cannot fill the standard descriptors", None, errno);
+        fail("cannot fill the standard descriptors", None, errno);
     }
     let state = match StateDir::open(options.state_dir) {
         Ok(state) => state,
         Err(errno) => {
             let what = "cannot write to the state directory";
-            return fail(what, Some(options.state_dir.unwrap_or(c"/var/run")), errno);
+            fail(what, Some(options.state_dir.unwrap_or(c"/var/run")), errno);
         }
     };
     let log = match options.log_file.map(qga_linux::platform::open_log).transpose() {
         Ok(log) => log,
-        Err(errno) => return fail("cannot open the log file", options.log_file, errno),
+        Err(errno) => fail("cannot open the log file", options.log_file, errno),
     };
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
-        Err(errno) => return fail("cannot take over the signals", None, errno),
+        Err(errno) => fail("cannot take over the signals", None, errno),
     };
     // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
     // the compiler from writing the full address into each access, which is longer.
@@ -95,45 +99,45 @@ fn start(options: &Options, environment: *const *const u8) -> i32 {
         helper: None,
     };
     if let Err(errno) = agent.start(&mut linux) {
-        return fail("cannot read or write the state file qga.state", options.state_dir, errno);
+        fail("cannot read or write the state file qga.state", options.state_dir, errno);
     }
-    run(agent, &mut linux, options, &signals)
+    sys::exit(run(agent, &mut linux, options, &signals))
 }
 
-fn print(text: &str) -> i32 {
+fn print(text: &str) -> ! {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match STDOUT.put(rest) {
             Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or(&[]),
-            _ => return 1,
+            _ => sys::exit(1),
         }
     }
-    0
+    sys::exit(0)
 }
 
-fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> i32 {
+#[inline(never)]
+fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
     complain(what, path.map_or(b"", CStr::to_bytes), errno, "");
-    1
+    sys::exit(1)
 }
 
-fn explain(wrong: &Wrong) -> i32 {
-    let (before, word, after): (_, &[u8], _) = match *wrong {
-        Wrong::Unknown(word) => ("unknown option '", word, "'"),
-        Wrong::Ambiguous(word) => ("ambiguous option '", word, "'"),
-        Wrong::NoValue(name) => ("option --", name.as_bytes(), " needs a value"),
-        Wrong::HasValue(name) => ("option --", name.as_bytes(), " takes no value"),
-        Wrong::Method(word) => {
-            let known = "': virtio-serial, isa-serial and unix-listen are known";
-            ("unknown method '", word, known)
+fn explain(wrong: Wrong, word: &[u8]) -> ! {
+    let (before, after) = match wrong {
+        Wrong::Unknown => ("unknown option '", "'"),
+        Wrong::Ambiguous => ("ambiguous option '", "'"),
+        Wrong::NoValue => ("option --", " needs a value"),
+        Wrong::HasValue => ("option --", " takes no value"),
+        Wrong::Method => {
+            ("unknown method '", "': virtio-serial, isa-serial and unix-listen are known")
         }
-        Wrong::NoPath(method) => ("method ", method.as_bytes(), " needs a path (-p)"),
+        Wrong::NoPath => ("method ", " needs a path (-p)"),
     };
     line(&STDERR, |out| {
         for piece in [b"qga: ", before.as_bytes(), word, after.as_bytes(), b", see qga --help"] {
             out.raw(piece);
         }
     });
-    1
+    sys::exit(1)
 }
 
 #[cfg(prove_no_panic)]

@@ -14,8 +14,21 @@ pub enum Method {
     UnixListen,
 }
 
+/// What to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Serve.
+    Run,
+    /// Print the usage.
+    Help,
+    /// Print the version.
+    Version,
+}
+
 /// What the command line asks for.
 pub struct Options {
+    /// What to do.
+    pub command: Command,
     /// Where requests come from.
     pub method: Method,
     /// The device or socket, if it is not the usual one.
@@ -28,32 +41,48 @@ pub struct Options {
     pub verbose: bool,
     /// Wait for a device that is missing or has gone.
     pub retry: bool,
+    /// The word that an error is about.
+    pub subject: &'static [u8],
 }
 
-/// What to do.
-pub enum Command {
-    /// Serve.
-    Run(Options),
-    /// Print the usage.
-    Help,
-    /// Print the version.
-    Version,
+impl Options {
+    /// Those of an empty command line.
+    pub const fn new() -> Self {
+        Options {
+            command: Command::Run,
+            method: Method::VirtioSerial,
+            path: None,
+            state_dir: None,
+            log_file: None,
+            verbose: false,
+            retry: false,
+            subject: b"unix-listen",
+        }
+    }
 }
 
-/// What is wrong with the command line.
+impl Default for Options {
+    fn default() -> Self {
+        Options::new()
+    }
+}
+
+/// What is wrong with the command line. Which word it is about stands in [`Options::subject`]: an error that
+/// carried it would be copied wherever it passes, 500 bytes of code in all.
+#[derive(Clone, Copy)]
 pub enum Wrong {
     /// No such option.
-    Unknown(&'static [u8]),
+    Unknown,
     /// The beginning of several options.
-    Ambiguous(&'static [u8]),
+    Ambiguous,
     /// The option needs a value.
-    NoValue(&'static str),
+    NoValue,
     /// The option takes no value.
-    HasValue(&'static str),
+    HasValue,
     /// No such method.
-    Method(&'static [u8]),
+    Method,
     /// A method that needs a path.
-    NoPath(&'static str),
+    NoPath,
 }
 
 /// The usage text.
@@ -93,48 +122,42 @@ static KNOWN: [Known; 8] = [
 ];
 
 /// Reads the words behind the program's name.
-pub fn parse(mut words: Words) -> Result<Command, Wrong> {
-    let mut options = Options {
-        method: Method::VirtioSerial,
-        path: None,
-        state_dir: None,
-        log_file: None,
-        verbose: false,
-        retry: false,
-    };
-    while let Some(word) = words.next() {
+pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
+    while options.command == Command::Run
+        && let Some(word) = words.next()
+    {
         let bytes = word.to_bytes();
         if bytes == b"--" {
             break;
         }
         if let [b'-', b'-', name @ ..] = bytes {
             let end = name.iter().position(|&byte| byte == b'=');
-            let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name), bytes)?;
+            options.subject = bytes;
+            let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name))?;
             let attached = end.map(|end| behind(word, end + 3));
             if attached.is_some() && !option.value {
-                return Err(Wrong::HasValue(option.long));
+                options.subject = option.long.as_bytes();
+                return Err(Wrong::HasValue);
             }
-            if let Some(command) = apply(&mut options, option, attached, &mut words)? {
-                return Ok(command);
-            }
+            apply(options, option, attached, &mut words)?;
         } else if let [b'-', shorts @ ..] = bytes {
             for (at, &short) in shorts.iter().enumerate() {
                 let option = KNOWN.iter().find(|option| option.short == short);
-                let option = option.ok_or(Wrong::Unknown(bytes))?;
+                options.subject = bytes;
+                let option = option.ok_or(Wrong::Unknown)?;
                 let attached = (at + 1 < shorts.len()).then(|| behind(word, at + 2));
-                if let Some(command) = apply(&mut options, option, attached, &mut words)? {
-                    return Ok(command);
-                }
-                if option.value {
+                apply(options, option, attached, &mut words)?;
+                if option.value || options.command != Command::Run {
                     break;
                 }
             }
         }
     }
-    if options.method == Method::UnixListen && options.path.is_none() {
-        return Err(Wrong::NoPath("unix-listen"));
+    options.subject = b"unix-listen";
+    match (options.command, options.method, options.path) {
+        (Command::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
+        _ => Ok(()),
     }
-    Ok(Command::Run(options))
 }
 
 static METHODS: [(&str, Method); 3] = [
@@ -150,37 +173,42 @@ fn apply(
     option: &Known,
     attached: Option<&'static CStr>,
     words: &mut Words,
-) -> Result<Option<Command>, Wrong> {
+) -> Result<(), Wrong> {
     let mut value = None;
     if option.value {
-        value = Some(attached.or_else(|| words.next()).ok_or(Wrong::NoValue(option.long))?);
+        value = attached.or_else(|| words.next());
+        if value.is_none() {
+            options.subject = option.long.as_bytes();
+            return Err(Wrong::NoValue);
+        }
     }
     match option.short {
         b'm' => {
             let name = value.map_or(&b""[..], CStr::to_bytes);
+            options.subject = name;
             let known = METHODS.iter().find(|(known, _)| known.as_bytes() == name);
-            options.method = known.ok_or(Wrong::Method(name))?.1;
+            options.method = known.ok_or(Wrong::Method)?.1;
         }
         b'p' => options.path = value,
         b't' => options.state_dir = value,
         b'l' => options.log_file = value,
         b'v' => options.verbose = true,
         b'r' => options.retry = true,
-        b'V' => return Ok(Some(Command::Version)),
-        _ => return Ok(Some(Command::Help)),
+        b'V' => options.command = Command::Version,
+        _ => options.command = Command::Help,
     }
-    Ok(None)
+    Ok(())
 }
 
 /// The long option of this name, or the only one that begins so.
-fn long(name: &'static [u8], word: &'static [u8]) -> Result<&'static Known, Wrong> {
-    let mut found = Err(Wrong::Unknown(word));
+fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
+    let mut found = Err(Wrong::Unknown);
     for option in &KNOWN {
         if option.long.as_bytes() == name {
             return Ok(option);
         }
         if option.long.as_bytes().starts_with(name) {
-            found = if found.is_ok() { Err(Wrong::Ambiguous(word)) } else { Ok(option) };
+            found = if found.is_ok() { Err(Wrong::Ambiguous) } else { Ok(option) };
         }
     }
     found

@@ -66,13 +66,13 @@ pub fn close<P: Files>(
     files: &mut Handles<P::File>,
     arguments: Handle,
 ) -> Result<(), Error<'static>> {
-    let file = files.take(arguments.handle)?;
+    let file = files.take(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
     platform.close(file).map_err(|errno| Error::Failed("failed to close handle", errno))
 }
 
 /// Does what fflush did: nothing is buffered here, so there is nothing left to do. Errors: unknown handle.
 pub fn flush<F>(files: &mut Handles<F>, arguments: Handle) -> Result<(), Error<'static>> {
-    files.file(arguments.handle).map(drop)
+    files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle)).map(drop)
 }
 
 /// How much to read. Schema: guest-file-read (0.15.0).
@@ -86,7 +86,7 @@ pub struct Read {
 /// end of the file. Errors: unknown handle, a count outside 0..=48 MiB, those of read(2) before the
 /// first byte.
 pub fn read<F>(files: &mut Handles<F>, arguments: Read) -> Result<(i64, u64), Error<'static>> {
-    files.file(arguments.handle)?;
+    files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
     let count = arguments.count.unwrap_or(READ_COUNT_DEFAULT);
     if !(0..=READ_COUNT_MAX).contains(&count) {
         return Err(Error::CountInvalid(count));
@@ -101,7 +101,7 @@ pub fn read_bytes<P: Platform>(
     handle: i64,
     into: &mut [u8],
 ) -> Result<usize, Errno> {
-    let file = state.files.file(handle).map_err(|_| Errno::BADF)?;
+    let file = state.files.file(handle).ok_or(Errno::BADF)?;
     retry(|| file.read(into))
 }
 
@@ -129,7 +129,7 @@ pub fn write<'a, F: embedded_io::Write<Error = Errno>>(
     files: &mut Handles<F>,
     arguments: Write<'a>,
 ) -> Result<Written, Error<'a>> {
-    let file = files.file(arguments.handle)?;
+    let file = files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
     let Base64::Bytes(bytes) = arguments.buf_b64 else { return Err(Error::Base64Invalid) };
     let bytes = match arguments.count {
         None => bytes,
@@ -212,7 +212,7 @@ pub fn seek<F: embedded_io::Seek<Error = Errno>>(
     files: &mut Handles<F>,
     arguments: Seek,
 ) -> Result<Position, Error<'static>> {
-    let file = files.file(arguments.handle)?;
+    let file = files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
     let failed = |errno| Error::Failed("failed to seek file", errno);
     let offset = arguments.offset;
     let to = match arguments.whence {

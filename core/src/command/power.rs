@@ -12,23 +12,21 @@ pub struct How<'a> {
     mode: Option<&'a [u8]>,
 }
 
+static MODES: [(&str, Mode); 3] =
+    [("powerdown", Mode::Powerdown), ("halt", Mode::Halt), ("reboot", Mode::Reboot)];
+
 /// Begins to shut down; there is no reply unless nothing works. Errors: unknown mode.
 pub fn shutdown<'a, P: Power + Clock>(
     _: &mut P,
     shutdown: &mut Shutdown,
     arguments: How<'a>,
 ) -> Result<(), Error<'a>> {
-    let mode = match arguments.mode.unwrap_or(b"powerdown") {
-        b"powerdown" => Mode::Powerdown,
-        b"halt" => Mode::Halt,
-        b"reboot" => Mode::Reboot,
+    let name = arguments.mode.unwrap_or(b"powerdown");
+    let Some((_, mode)) = MODES.iter().find(|(known, _)| known.as_bytes() == name) else {
         // The reference's text, which lacks its closing bracket too.
-        _ => {
-            let text = "mode is invalid (valid values are: halt|powerdown|reboot";
-            return Err(Error::Text(text));
-        }
+        return Err(Error::Text("mode is invalid (valid values are: halt|powerdown|reboot"));
     };
-    shutdown.begin(mode);
+    shutdown.begin(*mode);
     Ok(())
 }
 

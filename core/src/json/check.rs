@@ -13,16 +13,16 @@ use heapless::Vec;
 
 const _: () = assert!(DEPTH_MAX <= u64::BITS as usize);
 
-/// What may stand next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Value,
-    ValueOrClose,
-    Key,
-    KeyOrClose,
-    Colon,
-    CommaOrClose,
-    End,
+/// What may stand next: any of these.
+mod expect {
+    pub const VALUE: u8 = 1;
+    pub const KEY: u8 = 2;
+    pub const COLON: u8 = 4;
+    pub const COMMA: u8 = 8;
+    /// The bracket that closes the innermost array or object.
+    pub const CLOSE: u8 = 16;
+    /// Nothing: the text is whole.
+    pub const END: u8 = 0;
 }
 
 /// One member of an object: its key between the quotes, and where its value is in the frame.
@@ -55,7 +55,7 @@ pub fn check<'f>(
     let mut at = 0;
     let outer = [0; DEPTH_MAX];
     let mut grammar =
-        Grammar { frame, slot, expect: Expect::Value, depth: 0, objects: 0, members, outer };
+        Grammar { frame, slot, expect: expect::VALUE, depth: 0, objects: 0, members, outer };
     loop {
         let token = match lexer.next(frame, &mut at) {
             Found::Token(token) => Some(token),
@@ -65,7 +65,7 @@ pub fn check<'f>(
         };
         match token {
             Some(token) => grammar.token(token, &lexer, at)?,
-            None if grammar.expect == Expect::End => return Ok(()),
+            None if grammar.expect == expect::END => return Ok(()),
             None => return Err(slot.raise(&VALUE)),
         }
     }
@@ -76,9 +76,9 @@ const VALUE: Error<'static> = Error::Json("expecting value");
 struct Grammar<'f, 's> {
     frame: &'f [u8],
     slot: &'s Slot<'f>,
-    expect: Expect,
+    expect: u8,
     depth: usize,
-    /// Bit n: whether the bracket at depth n is an object's.
+    /// Whether each open bracket is an object's, the innermost in the lowest bit.
     objects: u64,
     /// Those of all open objects, outer ones first, and at the end those of the outermost.
     members: &'s mut Members<'f>,
@@ -91,34 +91,25 @@ const _: () = assert!(MEMBERS_MAX <= u8::MAX as usize);
 impl<'f, 's> Grammar<'f, 's> {
     fn token(&mut self, token: Token, lexer: &Lexer, end: usize) -> Result<(), Raised> {
         let text = self.frame.get(lexer.start..end).unwrap_or(&[]);
-        match (self.expect, token) {
-            (Expect::KeyOrClose | Expect::CommaOrClose, Token::ObjectClose) if self.in_object() => {
-                self.close(end);
+        let expected = |what: u8| self.expect & what != 0;
+        match token {
+            Token::ObjectClose if expected(expect::CLOSE) && self.in_object() => self.close(end),
+            Token::ArrayClose if expected(expect::CLOSE) && !self.in_object() => self.close(end),
+            Token::Colon if expected(expect::COLON) => self.expect = expect::VALUE,
+            Token::Comma if expected(expect::COMMA) => {
+                self.expect = if self.in_object() { expect::KEY } else { expect::VALUE };
             }
-            (Expect::ValueOrClose | Expect::CommaOrClose, Token::ArrayClose)
-                if !self.in_object() && self.depth > 0 =>
-            {
-                self.close(end);
-            }
-            (Expect::Key | Expect::KeyOrClose, Token::String) => {
+            Token::String if expected(expect::KEY) => {
                 self.string(text, lexer.special)?;
                 self.key(inside(text))?;
-                self.expect = Expect::Colon;
+                self.expect = expect::COLON;
             }
-            (Expect::Key | Expect::KeyOrClose, _) => return self.wrong("expecting key"),
-            (Expect::Colon, Token::Colon) => self.expect = Expect::Value,
-            (Expect::Colon, _) => return self.wrong("expecting ':'"),
-            (Expect::CommaOrClose, Token::Comma) => {
-                self.expect = if self.in_object() { Expect::Key } else { Expect::Value };
-            }
-            (Expect::CommaOrClose, _) if self.in_object() => {
-                return self.wrong("expected ',' or '}'");
-            }
-            (Expect::CommaOrClose, _) => return self.wrong("expected ',' or ']'"),
-            (Expect::Value | Expect::ValueOrClose, _) => {
-                self.value(token, text, lexer, end)?;
-            }
-            (Expect::End, _) => return Err(self.slot.raise(&VALUE)),
+            _ if expected(expect::VALUE) => self.value(token, text, lexer, end)?,
+            _ if expected(expect::KEY) => return self.wrong("expecting key"),
+            _ if expected(expect::COLON) => return self.wrong("expecting ':'"),
+            _ if !expected(expect::COMMA) => return Err(self.slot.raise(&VALUE)),
+            _ if self.in_object() => return self.wrong("expected ',' or '}'"),
+            _ => return self.wrong("expected ',' or ']'"),
         }
         Ok(())
     }
@@ -159,7 +150,7 @@ impl<'f, 's> Grammar<'f, 's> {
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
-        self.expect = if object { Expect::KeyOrClose } else { Expect::ValueOrClose };
+        self.expect = expect::CLOSE | if object { expect::KEY } else { expect::VALUE };
         Ok(())
     }
 
@@ -174,7 +165,8 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     fn after_value(&mut self, end: usize) {
-        self.expect = if self.depth == 0 { Expect::End } else { Expect::CommaOrClose };
+        let inside = expect::COMMA | expect::CLOSE;
+        self.expect = if self.depth == 0 { expect::END } else { inside };
         if self.in_object()
             && let Some(member) = self.members.last_mut()
         {
@@ -183,7 +175,7 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     fn in_object(&self) -> bool {
-        self.depth > 0 && self.objects & 1 == 1
+        self.objects & 1 == 1
     }
 
     fn key(&mut self, key: &'f [u8]) -> Result<(), Raised> {

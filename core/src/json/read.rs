@@ -25,7 +25,7 @@ pub fn from_text<'de, T: Deserialize<'de>>(
     arguments: &'de mut [u8],
     slot: &Slot<'de>,
 ) -> Result<T, Raised> {
-    T::deserialize(&mut Value { text: Some(arguments), at: Parameter::default(), slot })
+    T::deserialize(&mut Value::whole(arguments, slot))
 }
 
 /// Base64 in a JSON string, decoded where it stood.
@@ -74,7 +74,12 @@ struct Value<'de, 'e> {
     slot: &'e Slot<'de>,
 }
 
-impl<'de> Value<'de, '_> {
+impl<'de, 'e> Value<'de, 'e> {
+    #[inline(never)]
+    fn whole(text: &'de mut [u8], slot: &'e Slot<'de>) -> Self {
+        Value { text: Some(text), at: Parameter::default(), slot }
+    }
+
     fn text(&mut self) -> Result<&'de mut [u8], Raised> {
         self.text.take().ok_or_else(|| self.missing())
     }

@@ -18,6 +18,7 @@ pub struct Writer<'w> {
 
 impl<'w> Writer<'w> {
     /// A writer into `bytes`.
+    #[inline(never)]
     pub fn new(bytes: &'w mut [u8]) -> Self {
         Writer { bytes, len: 0, full: false }
     }
@@ -45,6 +46,7 @@ impl<'w> Writer<'w> {
     }
 
     /// What is written.
+    #[inline(never)]
     pub fn written(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
@@ -56,6 +58,7 @@ impl<'w> Writer<'w> {
     }
 
     /// The free part; [`Writer::advance`] by what was put there.
+    #[inline(never)]
     pub fn free(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.len..).unwrap_or(&mut [])
     }

@@ -46,7 +46,9 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
 fn entry(entries: &[u8]) -> Option<(&CStr, &[u8])> {
     let len = u16::from_ne_bytes(*entries.get(16..)?.first_chunk()?);
     let (this, rest) = entries.split_at_checked(usize::from(len))?;
-    Some((CStr::from_bytes_until_nul(this.get(19..)?).ok()?, rest))
+    let name = this.get(19..)?.as_ptr();
+    // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that borrowed.
+    Some((unsafe { CStr::from_ptr(name.cast()) }, rest))
 }
 
 /// Whether the port's file `name` in `class` says `name`.
