@@ -85,6 +85,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
     /// Errors: the saved state cannot be read or written.
+    #[inline(never)]
     pub fn start(&mut self, platform: &mut P) -> Result<(), Errno> {
         self.state.freezer.restore(platform);
         let frozen = self.state.freezer.is_frozen();

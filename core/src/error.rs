@@ -113,6 +113,7 @@ impl Error<'_> {
 
     /// The error class of the QGA reply. Clients take CommandNotFound as "this guest cannot", libvirt
     /// among them, so nothing else may use it.
+    #[inline(never)]
     pub fn class(&self) -> &'static str {
         match self {
             Error::CommandNotFound(_) | Error::CommandDisabled(..) => "CommandNotFound",

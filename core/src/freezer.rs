@@ -211,7 +211,7 @@ impl<F> Freezer<F> {
         mark: &mut P::Mark,
     ) -> Result<(), Failure> {
         let marked = |errno| Failure::Plain(MARK, errno);
-        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+        let boot = boot(platform);
         mark::write_head(mark, &boot).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, .. } = self;
@@ -351,6 +351,12 @@ impl<F> Default for Freezer<F> {
     fn default() -> Self {
         Freezer::new()
     }
+}
+
+/// The boot that the guest is in, if that is known.
+#[inline(never)]
+fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
+    platform.boot_id().unwrap_or(mark::NO_BOOT)
 }
 
 /// Whether `errno` says that what the mark lists is not mounted there any more.

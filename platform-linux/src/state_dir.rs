@@ -19,7 +19,7 @@ const RAMFS_MAGIC: i64 = 0x8584_58F6;
 
 /// Where the state goes when nothing is said, the first that can be written to. The reference's place, then
 /// what an initramfs or appliance has instead.
-const PLACES: [&CStr; 4] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp"];
+static PLACES: [&CStr; 4] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp"];
 
 /// The directories of the state.
 pub struct StateDir {
@@ -107,7 +107,7 @@ fn create(directory: &Fd, name: &CStr) -> Result<Fd, Errno> {
 
 fn default_place() -> Result<Fd, Errno> {
     let mut first_error = None;
-    for place in PLACES {
+    for place in &PLACES {
         match directory(place).and_then(|dir| writable(&dir).map(|()| dir)) {
             Ok(dir) => return Ok(dir),
             Err(errno) => first_error = first_error.or(Some(errno)),

@@ -1,7 +1,7 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, NO_LIST, is_gone};
+use super::{Entry, Freezer, NO_LIST, boot, is_gone};
 use crate::errno::Errno;
 use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::Lines;
@@ -14,7 +14,7 @@ impl<F> Freezer<F> {
             Err(Errno::NOENT) => return,
             Err(errno) => Err(errno),
             Ok(mut mark) => {
-                let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+                let boot = boot(platform);
                 mark::read_head(&mut mark, &boot)
             }
         };
@@ -34,7 +34,7 @@ impl<F> Freezer<F> {
     /// Takes over what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
     /// Returns why one of them could not be found, if so.
     pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
-        let boot = platform.boot_id().unwrap_or(mark::NO_BOOT);
+        let boot = boot(platform);
         self.entries.clear();
         mark::show(b"what the frozen mark lists", &mut self.subject);
         let mut mark = match platform.open_mark() {
@@ -70,11 +70,11 @@ impl<F> Freezer<F> {
                     entry.frozen = false;
                 }
             }
-            let inode = platform.inspect(row.path);
-            let found = inode.and_then(|inode| match inode.on == row.on {
-                true => platform.open_mount(row.path),
-                false => Err(Errno::NODEV),
-            });
+            let found = match platform.inspect(row.path) {
+                Ok(inode) if inode.on == row.on => platform.open_mount(row.path),
+                Ok(_) => Err(Errno::NODEV),
+                Err(errno) => Err(errno),
+            };
             match found {
                 Ok(filesystem) => {
                     let device = row.on;

@@ -23,11 +23,9 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
     settings.c_oflag &= !raw::OPOST;
     settings.c_lflag &= !(raw::ECHO | raw::ECHONL | raw::ICANON | raw::ISIG | raw::IEXTEN);
     settings.c_cflag = settings.c_cflag & !(raw::CSIZE | raw::PARENB) | raw::CS8;
-    for (index, value) in [(raw::VMIN, 1), (raw::VTIME, 0)] {
-        if let Some(control) = settings.c_cc.get_mut(index as usize) {
-            *control = value;
-        }
-    }
+    // Both places are constants, so the compiler sees that they are inside.
+    settings.c_cc[raw::VMIN as usize] = 1;
+    settings.c_cc[raw::VTIME as usize] = 0;
     sys::set_line_settings(&line, &settings)?;
     Ok(line)
 }

@@ -11,10 +11,13 @@ const CLASS: &CStr = c"/sys/class/virtio-ports";
 
 /// Opens the port.
 pub fn open(path: &CStr) -> Result<Fd, Errno> {
-    match (sys::open(path, PORT, 0), path.to_bytes().strip_prefix(LINKS)) {
-        (Err(Errno::NOENT), Some(name)) => by_name(name),
-        (opened, _) => opened,
+    let opened = sys::open(path, PORT, 0);
+    if let Err(Errno::NOENT) = opened
+        && let Some(name) = path.to_bytes().strip_prefix(LINKS)
+    {
+        return by_name(name);
     }
+    opened
 }
 
 /// How a port is opened.

@@ -7,7 +7,6 @@ use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
-use qga_core::json::write::Writer;
 use qga_core::platform::{Level, Log};
 use rustix::fs::OFlags;
 
@@ -25,12 +24,12 @@ impl Log for Linux {
         let to = self.log.as_ref().unwrap_or(&STDERR);
         line(to, |out| {
             out.unsigned(seconds);
+            // Six digits: a one in front keeps the zeros, and the point takes its place.
+            let point = out.len();
+            out.unsigned(1_000_000 + nanoseconds / 1000);
+            out.rewind(point);
             out.ascii(".");
-            // Six digits: a one in front keeps the zeros, and is left out.
-            let mut bytes = [0; 20];
-            let mut digits = Writer::new(&mut bytes);
-            digits.unsigned(1_000_000 + nanoseconds / 1000);
-            out.raw(digits.written().get(1..).unwrap_or(&[]));
+            out.advance(6);
             out.ascii(": ");
             out.ascii(level.name());
             out.ascii(": ");

@@ -1,0 +1,258 @@
+//! The guest of our own (`platform-baremetal`) under QEMU: a [`Bare`] description in, a running [`Vm`] out, with
+//! the agent's channel on a virtio port or a serial line.
+//!
+//! The same private directory, sockets and control channel as any other [`Vm`], but no kernel, no
+//! initramfs and no disk: the image is the kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::{AGENT_PORT, Vm, boot};
+use crate::{Result, build, install, paths, progress};
+
+/// What the guest runs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Machine {
+    /// The usual PC.
+    Q35,
+    /// The one without PCI, made for guests like this.
+    Microvm,
+}
+
+/// The agent's channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// A named port of a virtio console.
+    Virtio,
+    /// The second serial line; the first is the console.
+    Second,
+    /// The first serial line, the only one.
+    First,
+}
+
+/// QEMU's package of Debian.
+const NEEDS: [(&str, &str); 2] =
+    [("qemu-system-x86_64", "qemu-system-x86"), ("setpriv", "util-linux")];
+
+/// Describes the machine of a guest of our own.
+#[derive(Clone)]
+pub struct Bare {
+    machine: Machine,
+    line: Line,
+    image: Option<PathBuf>,
+    /// Of the virtio console, such as `disable-modern=on`.
+    console_options: String,
+    machine_options: String,
+    command_line: String,
+    initrd: Option<Vec<u8>>,
+    reboots: bool,
+    outlives: bool,
+}
+
+/// Makes sure that [`Bare::boot`] finds what it needs.
+pub fn prepare() -> Result<()> {
+    install::commands(&NEEDS)
+}
+
+/// Builds the image, once, and yields its path: `$QGA_BAREMETAL` when that is set, else what the root
+/// workspace makes of `qga-baremetal`.
+pub fn image() -> Result<PathBuf> {
+    static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
+    IMAGE
+        .get_or_init(|| match std::env::var_os("QGA_BAREMETAL") {
+            Some(path) => Ok(PathBuf::from(path)),
+            None => build_image(),
+        })
+        .clone()
+}
+
+fn build_image() -> Result<PathBuf> {
+    progress::timed("building the guest (cargo build --release -p qga-baremetal)", || {
+        let mut cargo = build::cargo();
+        cargo.args(["build", "--quiet", "--release", "-p", "qga-baremetal"]);
+        install::run(cargo.current_dir(paths::root()))
+    })?;
+    let image = paths::target().join("release/qga-baremetal");
+    match image.is_file() {
+        true => Ok(image),
+        false => Err(format!("the build left no {}", image.display())),
+    }
+}
+
+impl Bare {
+    /// A guest on this machine, with the agent on this line.
+    pub fn new(machine: Machine, line: Line) -> Bare {
+        Bare {
+            machine,
+            line,
+            image: None,
+            console_options: String::new(),
+            machine_options: String::new(),
+            command_line: String::new(),
+            initrd: None,
+            reboots: false,
+            outlives: false,
+        }
+    }
+
+    /// Another image in place of the one that is built.
+    pub fn image(mut self, path: &Path) -> Bare {
+        self.image = Some(path.to_path_buf());
+        self
+    }
+
+    /// Options of the virtio console's device.
+    pub fn console_options(mut self, options: &str) -> Bare {
+        self.console_options = format!(",{options}");
+        self
+    }
+
+    /// Options of the machine.
+    pub fn machine_options(mut self, options: &str) -> Bare {
+        self.machine_options = format!(",{options}");
+        self
+    }
+
+    /// The words that the guest is started with.
+    pub fn command_line(mut self, words: &str) -> Bare {
+        self.command_line = words.to_owned();
+        self
+    }
+
+    /// A cpio archive whose files the guest finds in its tree.
+    pub fn initrd(mut self, archive: Vec<u8>) -> Bare {
+        self.initrd = Some(archive);
+        self
+    }
+
+    /// A reset starts the guest again, where QEMU would end otherwise.
+    pub fn reboots(mut self) -> Bare {
+        self.reboots = true;
+        self
+    }
+
+    /// The machine may outlive this process ([`Vm::keep`]).
+    pub fn outlives(mut self) -> Bare {
+        self.outlives = true;
+        self
+    }
+
+    /// Starts the machine.
+    pub fn boot(&self) -> Result<Vm> {
+        prepare()?;
+        let image = match &self.image {
+            Some(image) => image.clone(),
+            None => image()?,
+        };
+        let directory = boot::private_directory()?;
+        let result = self.start(&image, &directory);
+        if result.is_err() {
+            let _ = fs::remove_dir_all(&directory);
+        }
+        result
+    }
+
+    fn start(&self, image: &Path, directory: &Path) -> Result<Vm> {
+        if let Some(archive) = &self.initrd {
+            let path = directory.join("initrd");
+            fs::write(&path, archive)
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+        let arguments = self.arguments(image, directory);
+        let started = Instant::now();
+        let (mut qemu, keeper) =
+            boot::spawn("qemu-system-x86_64", arguments, directory, self.outlives)?;
+        match boot::control_channel(&mut qemu, directory) {
+            Ok(qmp) => Ok(Vm {
+                qemu,
+                _keeper: keeper,
+                qmp,
+                shell: None,
+                directory: directory.to_path_buf(),
+                started,
+                kept: false,
+            }),
+            Err(error) => {
+                let _ = qemu.kill();
+                let _ = qemu.wait();
+                let log = fs::read_to_string(directory.join("qemu.log")).unwrap_or_default();
+                Err(format!("QEMU did not start: {error}\n  it says: {}", log.trim()))
+            }
+        }
+    }
+
+    fn arguments(&self, image: &Path, directory: &Path) -> Vec<String> {
+        let file = |name: &str| directory.join(name).display().to_string();
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
+        let (machine, console) = match self.machine {
+            Machine::Q35 => ("q35", "virtio-serial-pci"),
+            Machine::Microvm => ("microvm", "virtio-serial-device"),
+        };
+        let machine = format!("{machine}{}", self.machine_options);
+        add(&["-name", "qga-baremetal", "-accel", "tcg", "-machine", &machine, "-m", "64"]);
+        add(&["-nodefaults", "-no-user-config", "-display", "none"]);
+        add(&["-kernel", &image.display().to_string(), "-append", &self.command_line]);
+        if self.initrd.is_some() {
+            add(&["-initrd", &file("initrd")]);
+        }
+        // The control channel comes last: once it is there, so is everything else.
+        add(&["-chardev", &boot::socket("agent", &file(&format!("{AGENT_PORT}.sock")))]);
+        if self.line != Line::First {
+            add(&["-chardev", &format!("file,id=console,path={}", file("console.log"))]);
+            add(&["-serial", "chardev:console"]);
+        }
+        match self.line {
+            Line::Virtio => {
+                add(&["-device", &format!("{console}{}", self.console_options)]);
+                add(&["-device", &format!("virtserialport,chardev=agent,name={AGENT_PORT}")]);
+            }
+            // A machine has its first serial line built in only (microvm); the second is a device.
+            Line::Second => add(&["-device", "isa-serial,chardev=agent,iobase=0x2f8,irq=3"]),
+            Line::First => add(&["-serial", "chardev:agent"]),
+        }
+        add(&["-chardev", &boot::socket("qmp", &file("qmp.sock"))]);
+        add(&["-mon", "chardev=qmp,mode=control"]);
+        if !self.reboots {
+            add(&["-no-reboot"]);
+        }
+        words
+    }
+}
+
+/// An ELF image that does nothing but be there: entered by PVH it writes `!` to the first serial line
+/// and halts. What the hypervisor and its firmware take to boot it, they take to boot anything.
+pub fn empty_guest() -> Vec<u8> {
+    const ADDRESS: u64 = 0x10_0000;
+    const NOTE_OFFSET: u64 = 64 + 2 * 56;
+    const CODE_OFFSET: u64 = NOTE_OFFSET + 24;
+    // mov dx, 0x3f8; mov al, '!'; out dx, al; cli; hlt; jmp back to cli
+    let code = [0x66, 0xBA, 0xF8, 0x03, 0xB0, b'!', 0xEE, 0xFA, 0xF4, 0xEB, 0xFC];
+    let end = CODE_OFFSET + code.len() as u64;
+    let mut image = Vec::new();
+    // ELF header (64-bit, little-endian, executable, x86-64), then two program headers.
+    image.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0");
+    for word in [ADDRESS + CODE_OFFSET, 64, 0] {
+        image.extend_from_slice(&word.to_le_bytes());
+    }
+    image.extend_from_slice(b"\0\0\0\0\x40\0\x38\0\x02\0\0\0\0\0\0\0");
+    let mut header = |kind: u32, flags: u32, offset: u64, len: u64, align: u64| {
+        image.extend_from_slice(&kind.to_le_bytes());
+        image.extend_from_slice(&flags.to_le_bytes());
+        for word in [offset, ADDRESS + offset, ADDRESS + offset, len, len, align] {
+            image.extend_from_slice(&word.to_le_bytes());
+        }
+    };
+    header(1, 5, 0, end, 4096);
+    header(4, 4, NOTE_OFFSET, 24, 4);
+    // The note: name and contents of 4 and 8 bytes, type XEN_ELFNOTE_PHYS32_ENTRY.
+    for word in [4u32, 8, 18] {
+        image.extend_from_slice(&word.to_le_bytes());
+    }
+    image.extend_from_slice(b"Xen\0");
+    image.extend_from_slice(&(ADDRESS + CODE_OFFSET).to_le_bytes());
+    image.extend_from_slice(&code);
+    image
+}
