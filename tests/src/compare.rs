@@ -30,8 +30,8 @@ pub const DIFFERENCES: [(&str, &str); 10] = [
     ),
     (
         "one error for one bad request",
-        "after a stray byte the rest of its line belongs to it; the reference \
-      takes up reading in the middle of it and sends an error for each bracket it meets",
+        "after a stray byte the rest of its line belongs to it, and closing brackets too many belong to \
+      the request before them; the reference sends an error for each bracket it meets",
     ),
     (
         "words of grammar errors",
@@ -84,15 +84,34 @@ pub fn compare(
             ours = &ours[..ours.len().min(reference.len())];
         }
     }
-    if ours.len() != reference.len() {
-        return Err(format!("{} replies instead of {}", ours.len(), reference.len()));
+    let count = format!("{} replies instead of {}", ours.len(), reference.len());
+    let mut rest = ours.iter();
+    let mut next = rest.next();
+    for (place, theirs) in reference.iter().enumerate() {
+        let result = next.ok_or(count.clone()).and_then(|ours| compare_one(request, theirs, ours));
+        match result {
+            Ok(found) => {
+                used.extend(found);
+                next = rest.next();
+            }
+            // A bracket that belongs to the request before it.
+            Err(_) if place > 0 && surplus(&reference[place - 1], theirs) => {
+                used.push(Difference::OneErrorForOneBadRequest);
+            }
+            Err(why) => return Err(why),
+        }
     }
-    for (theirs, ours) in reference.iter().zip(ours) {
-        compare_one(request, theirs, ours, &mut used)?;
+    if next.is_some() {
+        return Err(count);
     }
     used.sort_by_key(|difference| *difference as usize);
     used.dedup();
     Ok(used)
+}
+
+/// Whether a reply can be about a closing bracket behind a request that was refused.
+fn surplus(before: &Value, reply: &Value) -> bool {
+    before.get("error").is_some() && desc(reply) == Some("JSON parse error, expecting value")
 }
 
 fn is_stray(desc: &str) -> bool {
@@ -141,18 +160,11 @@ fn tamed(text: &str) -> String {
     out + &word
 }
 
-fn compare_one(
-    request: &[u8],
-    theirs: &Value,
-    ours: &Value,
-    used: &mut Vec<Difference>,
-) -> Result<(), String> {
+fn compare_one(request: &[u8], theirs: &Value, ours: &Value) -> Result<Option<Difference>, String> {
     if theirs == ours {
-        return Ok(());
+        return Ok(None);
     }
-    let found = explain(request, theirs, ours).ok_or("another reply")?;
-    used.push(found);
-    Ok(())
+    explain(request, theirs, ours).map(Some).ok_or("another reply".to_owned())
 }
 
 /// The difference that explains two replies, if one does.
