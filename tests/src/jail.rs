@@ -99,14 +99,16 @@ impl Jail {
             .expect("the jail's helper starts");
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         let helper = Held(child);
-        let said = |output: &mut BufReader<ChildStdout>, what: &str| {
-            number(output, what).unwrap_or_else(|line| {
-                let stderr = fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default();
-                panic!("the jail was not built (instead of {what}: {line:?}): {stderr}")
-            })
+        // Two processes say one line each, in either order.
+        let mut lines = [String::new(), String::new()];
+        for line in &mut lines {
+            output.read_line(line).expect("the helper's words");
+        }
+        lines.sort();
+        let [Some(init), Some(0)] = [number(&lines[0], "init"), number(&lines[1], "ready")] else {
+            let stderr = fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default();
+            panic!("the jail was not built: {lines:?}: {stderr}")
         };
-        let init = said(&mut output, "init");
-        said(&mut output, "ready");
         let mut jail = Jail { keepers: Vec::new(), init, helper, output, scratch };
         jail.prove_isolation(&spec);
         jail.keep(&spec);
@@ -167,7 +169,9 @@ impl Jail {
             .unwrap_or_else(|error| panic!("{}: {error}", words[0]));
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         let enter = Held(child);
-        let pid = number(&mut output, "pid").unwrap_or_else(|line| {
+        let mut line = String::new();
+        output.read_line(&mut line).expect("the helper's words");
+        let pid = number(&line, "pid").unwrap_or_else(|| {
             panic!("no agent in the jail ({line:?}): {}", self.stderr());
         });
         let socket = self.path(&format!("{AGENT_FOLDER}/s"));
@@ -286,10 +290,7 @@ fn helper() -> PathBuf {
     folder.join("qga-jail")
 }
 
-/// The number in the next line `what N`, or the line that came instead.
-fn number(output: &mut BufReader<ChildStdout>, what: &str) -> Result<u32, String> {
-    let mut line = String::new();
-    output.read_line(&mut line).expect("the helper's words");
-    let number = line.trim_end().strip_prefix(what).and_then(|rest| rest.trim().parse().ok());
-    number.ok_or(line)
+/// The number of a line `what N`.
+fn number(line: &str, what: &str) -> Option<u32> {
+    line.trim_end().strip_prefix(what)?.trim().parse().ok()
 }

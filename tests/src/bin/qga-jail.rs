@@ -83,10 +83,13 @@ fn inside(spec: &str) -> Outcome {
     doing("unmount", Path::new("/old"), sys::unmount(Path::new("/old"), libc::MNT_DETACH))?;
     fs::remove_dir("/old")?;
     prove_isolation(&spec)?;
-    say("ready 0")?;
     if let Some(arguments) = &spec.agent_as_init {
+        say("ready 0")?;
         return Err(Command::new("/bin/qga").args(arguments).exec().into());
     }
+    // A signal that came before this would be lost: process 1 has no default actions.
+    sys::block_signals();
+    say("ready 0")?;
     be_init()
 }
 
@@ -186,9 +189,8 @@ fn unescaped(field: &str) -> Vec<u8> {
     out
 }
 
-/// An init that reaps its children and writes down the signals that it gets.
+/// An init that reaps its children and writes down the signals that it gets, which are blocked.
 fn be_init() -> Outcome {
-    sys::block_signals();
     let mut log = File::options().append(true).create(true).open("/run/init-signals")?;
     loop {
         match sys::next_signal() {
