@@ -12,6 +12,7 @@ use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
+use crate::freezer::Freezing as _;
 use crate::json::check::{Members, check};
 use crate::limits::WINDOW_BYTES_MIN;
 use crate::platform::{Level, Platform};
@@ -92,7 +93,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.files.restore(platform, frozen)
     }
 
-    /// Where bytes of the channel go. Never empty after [`Step::Receive`].
+    /// Where bytes of the channel go; to be asked for after [`Step::Receive`] only, because until then the
+    /// request being answered stands there. Never empty then.
     pub fn space(&mut self) -> &mut [u8] {
         self.framer.space()
     }
@@ -202,7 +204,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let Self { doing, framer, window, state, .. } = self;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
-        let (id, found) = understand::<P>(text, state.freezer.is_frozen(), &slot);
+        let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
         let Ok((row, arguments)) = found else {
             refuse(doing, window, &slot.get(), id, frame);
             framer.refused();
@@ -278,7 +280,12 @@ type Understood<P> = (Range<usize>, Result<(&'static Row<P>, Range<usize>), Rais
 
 /// What a frame asks for. What is wrong is put into `slot`.
 #[inline(never)]
-fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -> Understood<P> {
+fn understand<'f, P: Platform>(
+    platform: &P,
+    frame: &'f [u8],
+    frozen: bool,
+    slot: &Slot<'f>,
+) -> Understood<P> {
     let mut members = Members::new();
     if let Err(raised) = check(frame, &mut members, slot) {
         return (0..0, Err(raised));
@@ -286,7 +293,7 @@ fn understand<'f, P: Platform>(frame: &'f [u8], frozen: bool, slot: &Slot<'f>) -
     let Envelope { id, parts } = envelope(frame, &members, slot);
     let found = parts.and_then(|Parts { execute, arguments }| {
         let name = frame.get(execute).unwrap_or(&[]);
-        match Table::<P>::find(name) {
+        match Table::find(platform, name) {
             None => Err(slot.raise(&Error::CommandNotFound(name))),
             Some(row) if frozen && !row.while_frozen => {
                 let why = "the agent is in frozen state";

@@ -8,7 +8,7 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{HANDLE_FIRST, HANDLES_MAX};
 use crate::mountinfo::decimal;
-use crate::platform::{Clock, Files, Level, Log};
+use crate::platform::{Files, Level, Log, WallClock};
 use heapless::Vec;
 
 /// The saved state is this, a number and a newline.
@@ -31,7 +31,7 @@ impl<F> Handles<F> {
     /// Reads where the numbers go on. A damaged state is replaced by one above everything that can have
     /// been given out: the milliseconds since 1970, of which no agent has opened as many files.
     /// While `frozen` nothing is written. Errors: the state cannot be read or saved.
-    pub fn restore<P: Files<File = F> + Clock + Log>(
+    pub fn restore<P: Files<File = F> + WallClock + Log>(
         &mut self,
         platform: &mut P,
         frozen: bool,
@@ -46,7 +46,8 @@ impl<F> Handles<F> {
                     self.next = next;
                     return Ok(());
                 }
-                self.next = platform.wall_ms().max(1 << 40);
+                let wall_ms = platform.now_ns().unwrap_or(0).unsigned_abs() / 1_000_000;
+                self.next = wall_ms.max(1 << 40);
                 if !frozen {
                     let text = "saved handle number is damaged, going on far above it";
                     platform.log(Level::Error, &[text]);

@@ -245,6 +245,7 @@ enum Because<'a> {
 }
 
 /// The programs that shut a guest down, as the reference calls them.
+#[inline(never)]
 fn program(mode: Mode, number: u8) -> Option<&'static [&'static CStr]> {
     const WHY: &CStr = c"hypervisor initiated shutdown";
     Some(match (number, mode) {

@@ -201,6 +201,7 @@ fn apply(
 }
 
 /// The long option of this name, or the only one that begins so.
+#[inline(never)]
 fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
     let mut found = Err(Wrong::Unknown);
     for option in &KNOWN {

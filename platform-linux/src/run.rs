@@ -148,6 +148,7 @@ fn until(now_ms: u64, deadline_ms: Option<u64>) -> Option<Timespec> {
 }
 
 /// Gives memory that a large request has used back to the system.
+#[inline(never)]
 fn give_back(agent: &mut LinuxAgent) {
     const PAGE: usize = 4096;
     let Some(memory) = agent.reclaim() else { return };

@@ -1,7 +1,8 @@
 //! The clocks: they stand still until the driver advances them.
 
 use crate::{Kind, Sim};
-use qga_core::platform::Clock;
+use qga_core::Errno;
+use qga_core::platform::{Clock, WallClock};
 
 /// What the clocks show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,9 +36,15 @@ impl Clock for Sim {
         let now_ms = self.with(|world| world.time.now_ms);
         self.sure(Kind::Now, now_ms, |_| now_ms)
     }
+}
 
-    fn wall_ms(&mut self) -> u64 {
-        let wall_ms = self.with(|world| world.time.epoch_ms.saturating_add(world.time.now_ms));
-        self.sure(Kind::Wall, wall_ms, |_| wall_ms)
+impl WallClock for Sim {
+    const OFFERED: bool = true;
+
+    fn now_ns(&mut self) -> Result<i64, Errno> {
+        self.call(Kind::Wall, |world| {
+            let wall_ms = world.time.epoch_ms.saturating_add(world.time.now_ms);
+            i64::try_from(wall_ms.saturating_mul(1_000_000)).map_err(|_| Errno::OVERFLOW)
+        })
     }
 }

@@ -29,7 +29,7 @@ macro_rules! kinds {
 
 kinds! {
     Now, false, "`Clock::now_ms`.";
-    Wall, false, "`Clock::wall_ms`.";
+    Wall, true, "`WallClock::now_ns`.";
     Log, false, "`Log::log`.";
     Open, true, "`Files::open`.";
     Close, true, "`Files::close`.";

@@ -9,6 +9,7 @@ use crate::store::Mark;
 use crate::{Kind, Sim, World};
 use embedded_io::{ErrorType, Read};
 use qga_core::Errno;
+use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
 
 /// Who froze a filesystem.
@@ -281,6 +282,7 @@ impl Freeze for Sim {
     type Table = Table;
     type Filesystem = Filesystem;
     type Mark = Mark;
+    type Freezer = Freezer<Filesystem>;
 
     fn mounts(&mut self) -> Result<Table, Errno> {
         let text = self.call(Kind::Mounts, |world| {

@@ -18,10 +18,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The commands of the first schema, in its own order: the pinned list.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 15] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
+    "guest-get-time",
     "guest-info",
     "guest-shutdown",
     "guest-file-open",

@@ -130,3 +130,19 @@ fn new_files_have_mode_0666_whatever_the_umask() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o640, "an existing file keeps its mode");
 }
+
+#[test]
+fn the_time_is_this_machines() {
+    let now_ns = || {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock behind 1970");
+        i64::try_from(since.as_nanos()).expect("a clock before 2262")
+    };
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let before = now_ns();
+    let reply = client.ask(r#"{"execute":"guest-get-time"}"#);
+    let after = now_ns();
+    let digits = reply.strip_prefix("{\"return\": ").and_then(|rest| rest.strip_suffix('}'));
+    let time: i64 = digits.and_then(|digits| digits.parse().ok()).expect(&reply);
+    assert!((before..=after).contains(&time), "{before} <= {time} <= {after}");
+}

@@ -2,7 +2,7 @@
 
 use super::Nothing;
 use crate::error::Error;
-use crate::freezer::{Freezer, Status};
+use crate::freezer::{Freezing, Status};
 use crate::platform::Freeze;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub enum FsfreezeStatus {
 }
 
 /// Says whether filesystems are frozen by this agent. Schema: guest-fsfreeze-status (0.15.0).
-pub fn status<F>(freezer: &Freezer<F>, _: Nothing) -> FsfreezeStatus {
+pub fn status<P>(freezer: &impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
     match freezer.status() {
         Status::Thawed => FsfreezeStatus::Thawed,
         Status::Frozen => FsfreezeStatus::Frozen,
@@ -30,7 +30,7 @@ pub fn status<F>(freezer: &Freezer<F>, _: Nothing) -> FsfreezeStatus {
 /// Freezes all local filesystems and returns how many. Schema: guest-fsfreeze-freeze (0.15.0).
 pub fn freeze<'s, P: Freeze>(
     platform: &mut P,
-    freezer: &'s mut Freezer<P::Filesystem>,
+    freezer: &'s mut P::Freezer,
     _: Nothing,
 ) -> Result<i64, Error<'s>> {
     freezer.freeze(platform)
@@ -39,7 +39,7 @@ pub fn freeze<'s, P: Freeze>(
 /// Thaws what was frozen and returns how many. Schema: guest-fsfreeze-thaw (0.15.0).
 pub fn thaw<'s, P: Freeze>(
     platform: &mut P,
-    freezer: &'s mut Freezer<P::Filesystem>,
+    freezer: &'s mut P::Freezer,
     _: Nothing,
 ) -> Result<i64, Error<'s>> {
     freezer.thaw(platform)

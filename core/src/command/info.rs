@@ -1,6 +1,7 @@
 //! guest-info: which commands this agent has and which may be used now.
 
 use super::{State, Table};
+use crate::freezer::Freezing as _;
 use crate::json::write::Writer;
 use crate::platform::Platform;
 use crate::response::List;
@@ -30,13 +31,13 @@ pub fn list<P: Platform>() -> &'static List<P> {
 }
 
 fn next_command<P: Platform>(
-    _: &mut P,
+    platform: &mut P,
     state: &State<P>,
     cursor: &mut usize,
     out: &mut Writer<'_>,
 ) -> bool {
     let rest = Table::<P>::ROWS.get(*cursor..).unwrap_or(&[]);
-    let Some(ahead) = rest.iter().position(|row| row.offered) else { return false };
+    let Some(ahead) = rest.iter().position(|row| row.is_offered(platform)) else { return false };
     let Some(row) = rest.get(ahead) else { return false };
     *cursor += ahead + 1;
     let enabled = !state.freezer.is_frozen() || row.while_frozen;

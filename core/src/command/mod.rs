@@ -9,12 +9,13 @@ pub mod fsfreeze;
 pub mod info;
 pub mod power;
 pub mod sync;
+pub mod time;
 
 use crate::error::{Error, Raised, Slot};
-use crate::freezer::Freezer;
+use crate::freezer::Freezing;
 use crate::handle::Handles;
 use crate::json::{read, text::is_named, write::Writer};
-use crate::platform::{Files, Freeze, Platform, Power};
+use crate::platform::{Files, Freeze, Platform, Power, WallClock};
 use crate::response::{List, RETURN, ReadBytes};
 use crate::shutdown::{Progress, Shutdown};
 use serde::{Deserialize, Serialize};
@@ -27,10 +28,38 @@ pub struct Row<P: Platform> {
     pub while_frozen: bool,
     /// Whether success is answered (`success-response` in the schema).
     pub replies: bool,
-    /// Whether this guest has what it needs.
-    pub offered: bool,
+    /// What of the guest it needs.
+    pub needs: Needs,
     /// Reads the arguments, runs the command, begins the response.
     pub run: for<'c, 'o, 'w> fn(Call<'c, 'o, 'w, P>) -> Result<Reply<P>, Raised>,
+}
+
+/// The trait that a command needs, apart from those that every guest has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// None.
+    Nothing,
+    /// [`Files`].
+    Files,
+    /// [`Freeze`].
+    Freeze,
+    /// [`Power`].
+    Power,
+    /// [`WallClock`].
+    WallClock,
+}
+
+impl<P: Platform> Row<P> {
+    /// Whether this guest has what it needs. Where the traits' answers are constants, so is this.
+    pub fn is_offered(&self, platform: &P) -> bool {
+        match self.needs {
+            Needs::Nothing => true,
+            Needs::Files => Files::offers(platform, self.name),
+            Needs::Freeze => Freeze::offers(platform, self.name),
+            Needs::Power => Power::offers(platform, self.name),
+            Needs::WallClock => WallClock::offers(platform, self.name),
+        }
+    }
 }
 
 /// The table, for one platform.
@@ -40,39 +69,41 @@ impl<P: Platform> Table<P> {
     /// Every command of the schema that this agent knows, in the schema's order.
     #[rustfmt::skip]
     pub const ROWS: &'static [Row<P>] = &[
-        Row { name: "guest-sync-delimited", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-sync-delimited", while_frozen: true, replies: true, needs: Needs::Nothing,
             run: |call| call.delimited(sync::sync) },
-        Row { name: "guest-sync", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-sync", while_frozen: true, replies: true, needs: Needs::Nothing,
             run: |call| call.value(|_, _, arguments| Ok(sync::sync(arguments))) },
-        Row { name: "guest-ping", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-ping", while_frozen: true, replies: true, needs: Needs::Nothing,
             run: |call| call.value(|_, _, arguments| sync::ping(arguments)) },
-        Row { name: "guest-info", while_frozen: true, replies: true, offered: true,
+        Row { name: "guest-get-time", while_frozen: false, replies: true, needs: Needs::WallClock,
+            run: |call| call.value(|p, _, arguments| time::get(p, arguments)) },
+        Row { name: "guest-info", while_frozen: true, replies: true, needs: Needs::Nothing,
             run: |call| call.rows(info::list()) },
-        Row { name: "guest-shutdown", while_frozen: false, replies: false, offered: <P as Power>::OFFERED,
+        Row { name: "guest-shutdown", while_frozen: false, replies: false, needs: Needs::Power,
             run: |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll) },
-        Row { name: "guest-file-open", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-open", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments)) },
-        Row { name: "guest-file-close", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-close", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments)) },
-        Row { name: "guest-file-read", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-read", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.bytes(|state, arguments| file::read(&mut state.files, arguments), file::read_bytes) },
-        Row { name: "guest-file-write", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-write", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.value(|_, state, arguments| file::write(&mut state.files, arguments)) },
-        Row { name: "guest-file-seek", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-seek", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.value(|_, state, arguments| file::seek(&mut state.files, arguments)) },
-        Row { name: "guest-file-flush", while_frozen: false, replies: true, offered: <P as Files>::OFFERED,
+        Row { name: "guest-file-flush", while_frozen: false, replies: true, needs: Needs::Files,
             run: |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments)) },
-        Row { name: "guest-fsfreeze-status", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
-            run: |call| call.value(|_, state, arguments| Ok(fsfreeze::status(&state.freezer, arguments))) },
-        Row { name: "guest-fsfreeze-freeze", while_frozen: false, replies: true, offered: <P as Freeze>::OFFERED,
+        Row { name: "guest-fsfreeze-status", while_frozen: true, replies: true, needs: Needs::Freeze,
+            run: |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&state.freezer, arguments))) },
+        Row { name: "guest-fsfreeze-freeze", while_frozen: false, replies: true, needs: Needs::Freeze,
             run: |call| call.value(|p, state, arguments| fsfreeze::freeze(p, &mut state.freezer, arguments)) },
-        Row { name: "guest-fsfreeze-thaw", while_frozen: true, replies: true, offered: <P as Freeze>::OFFERED,
+        Row { name: "guest-fsfreeze-thaw", while_frozen: true, replies: true, needs: Needs::Freeze,
             run: |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments)) },
     ];
 
     /// The row of a command that this guest offers, by its name as written between the quotes.
-    pub fn find(name: &[u8]) -> Option<&'static Row<P>> {
-        Self::ROWS.iter().find(|row| row.offered && is_named(name, row.name))
+    pub fn find(platform: &P, name: &[u8]) -> Option<&'static Row<P>> {
+        Self::ROWS.iter().find(|row| row.is_offered(platform) && is_named(name, row.name))
     }
 }
 
@@ -81,7 +112,7 @@ pub struct State<P: Platform> {
     /// The open files.
     pub files: Handles<P::File>,
     /// The frozen filesystems.
-    pub freezer: Freezer<P::Filesystem>,
+    pub freezer: P::Freezer,
     /// A shutdown under way.
     pub shutdown: Shutdown,
 }
@@ -89,7 +120,7 @@ pub struct State<P: Platform> {
 impl<P: Platform> State<P> {
     /// The state of an agent that has done nothing.
     pub const fn new() -> Self {
-        State { files: Handles::new(), freezer: Freezer::new(), shutdown: Shutdown::new() }
+        State { files: Handles::new(), freezer: P::Freezer::NEW, shutdown: Shutdown::new() }
     }
 }
 

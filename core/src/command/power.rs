@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::error::Error;
+use crate::freezer::Freezing as _;
 use crate::platform::{Clock, Mode, Platform, Power};
 use crate::shutdown::{Progress, Shutdown};
 use serde::Deserialize;

@@ -89,6 +89,7 @@ struct Grammar<'f, 's> {
 const _: () = assert!(MEMBERS_MAX <= u8::MAX as usize);
 
 impl<'f, 's> Grammar<'f, 's> {
+    #[inline(never)]
     fn token(&mut self, token: Token, lexer: &Lexer, end: usize) -> Result<(), Raised> {
         let text = self.frame.get(lexer.start..end).unwrap_or(&[]);
         let expected = |what: u8| self.expect & what != 0;

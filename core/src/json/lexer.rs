@@ -208,6 +208,7 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
+#[inline(never)]
 fn begin(byte: u8) -> Go {
     match byte {
         b'{' => Go::With(Token::ObjectOpen),

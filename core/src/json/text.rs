@@ -64,6 +64,7 @@ pub fn escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
     Ok((simple, 2))
 }
 
+#[inline(never)]
 fn unicode_escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
     let first = hex4(bytes.get(2..)).ok_or(BadEscape::NotCharacter(6))?;
     if (0xD800..=0xDBFF).contains(&first) {

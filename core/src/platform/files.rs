@@ -32,6 +32,13 @@ pub trait Files {
     /// Whether this guest has files.
     const OFFERED: bool = false;
 
+    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
+    /// that learns only when it runs what it can do.
+    fn offers(&self, command: &'static str) -> bool {
+        let _ = command;
+        Self::OFFERED
+    }
+
     /// An open file. `read` gives 0 at the end only; no call waits for data that may never come (EAGAIN).
     type File: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>;
 

@@ -1,6 +1,7 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
 use crate::errno::Errno;
+use crate::freezer::Freezing;
 use embedded_io::{Read, Seek, Write};
 
 /// The number of a device or of the superblock on it: major in the upper half, minor in the lower.
@@ -40,42 +41,76 @@ pub trait Freeze {
     /// Whether this guest can freeze filesystems.
     const OFFERED: bool = false;
 
+    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
+    /// that learns only when it runs what it can do.
+    fn offers(&self, command: &'static str) -> bool {
+        let _ = command;
+        Self::OFFERED
+    }
+
     /// The mount table in the format of proc(5), `/proc/pid/mountinfo`.
     type Table: Read<Error = Errno>;
     /// An open mount point. It keeps the filesystem from going away.
     type Filesystem;
     /// The frozen mark: a small file that a freeze cannot stop and that does not outlive the boot.
     type Mark: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>;
+    /// What keeps track: [`crate::freezer::Freezer`] of those filesystems, or `()` in a guest that cannot
+    /// freeze, which so saves its memory.
+    type Freezer: Freezing<Self>;
 
     /// Opens the mount table. Errors: ENOENT without /proc.
-    fn mounts(&mut self) -> Result<Self::Table, Errno>;
+    fn mounts(&mut self) -> Result<Self::Table, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Looks a path up, following links (stat(2)).
-    fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno>;
+    fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
+        let _ = path;
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Opens a mount point for freezing (open(2), read-only, no waiting).
-    fn open_mount(&mut self, path: &[u8]) -> Result<Self::Filesystem, Errno>;
+    fn open_mount(&mut self, path: &[u8]) -> Result<Self::Filesystem, Errno> {
+        let _ = path;
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY (frozen
     /// already), EOPNOTSUPP (cannot be frozen), EIO; failure leaves it running.
-    fn freeze(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno>;
+    fn freeze(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno> {
+        let _ = filesystem;
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Thaws (FITHAW). Errors: EINVAL (not frozen); failure leaves it frozen.
-    fn thaw(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno>;
+    fn thaw(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno> {
+        let _ = filesystem;
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Begins a new mark, empty and not yet in force.
-    fn create_mark(&mut self) -> Result<Self::Mark, Errno>;
+    fn create_mark(&mut self) -> Result<Self::Mark, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Puts the mark begun last in force, at once (rename(2)): from now on [`Freeze::open_mark`] finds it.
-    fn publish_mark(&mut self) -> Result<(), Errno>;
+    fn publish_mark(&mut self) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Opens the mark; ENOENT when there is none.
-    fn open_mark(&mut self) -> Result<Self::Mark, Errno>;
+    fn open_mark(&mut self) -> Result<Self::Mark, Errno> {
+        Err(Errno::NOENT)
+    }
 
     /// Removes the mark; ENOENT when there is none.
-    fn remove_mark(&mut self) -> Result<(), Errno>;
+    fn remove_mark(&mut self) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// The identity of this boot (`/proc/sys/kernel/random/boot_id`), 36 characters; a mark of another boot
     /// says nothing about this one.
-    fn boot_id(&mut self) -> Result<[u8; 36], Errno>;
+    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 }

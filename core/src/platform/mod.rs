@@ -3,7 +3,7 @@
 //!
 //! Each trait has `OFFERED`, false unless the guest says otherwise. Commands of a trait that is not offered
 //! are left out of guest-info and answer CommandNotFound, so a small guest implements what it has and
-//! writes `impl Freeze for Guest { .. }` with the [`Absent`] types for the rest.
+//! names the rest in [`absent!`](crate::absent).
 
 mod clock;
 mod files;
@@ -11,7 +11,7 @@ mod freeze;
 mod log;
 mod power;
 
-pub use clock::Clock;
+pub use clock::{Clock, WallClock};
 pub use files::{Access, Files, How};
 pub use freeze::{Device, Freeze, Inode};
 pub use log::{Level, Log};
@@ -20,8 +20,8 @@ pub use power::{Exit, InitSystem, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 use crate::errno::Errno;
 
 /// Everything that an agent needs. Whoever implements the traits has it.
-pub trait Platform: Clock + Files + Freeze + Log + Power + 'static {}
-impl<T: Clock + Files + Freeze + Log + Power + 'static> Platform for T {}
+pub trait Platform: Clock + WallClock + Files + Freeze + Log + Power + 'static {}
+impl<T: Clock + WallClock + Files + Freeze + Log + Power + 'static> Platform for T {}
 
 /// The file, mount table or filesystem of a guest that has none: no value of it exists.
 #[derive(Clone, Copy, Debug)]
@@ -51,4 +51,35 @@ impl embedded_io::Seek for Absent {
     fn seek(&mut self, _: embedded_io::SeekFrom) -> Result<u64, Errno> {
         match *self {}
     }
+}
+
+/// Says what a guest does not have: `qga_core::absent!(Guest: Files, Freeze, Power, Log);`. [`Clock`] is the
+/// one trait that every guest must have.
+#[macro_export]
+macro_rules! absent {
+    (@Files $guest:ty) => {
+        impl $crate::platform::Files for $guest {
+            type File = $crate::platform::Absent;
+        }
+    };
+    (@Freeze $guest:ty) => {
+        impl $crate::platform::Freeze for $guest {
+            type Table = $crate::platform::Absent;
+            type Filesystem = $crate::platform::Absent;
+            type Mark = $crate::platform::Absent;
+            type Freezer = ();
+        }
+    };
+    (@Log $guest:ty) => {
+        impl $crate::platform::Log for $guest {}
+    };
+    (@Power $guest:ty) => {
+        impl $crate::platform::Power for $guest {}
+    };
+    (@WallClock $guest:ty) => {
+        impl $crate::platform::WallClock for $guest {}
+    };
+    ($guest:ty: $($subject:ident),+ $(,)?) => {
+        $($crate::absent!(@$subject $guest);)+
+    };
 }

@@ -53,6 +53,13 @@ pub trait Power {
     /// Whether this guest can end itself.
     const OFFERED: bool = false;
 
+    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
+    /// that learns only when it runs what it can do.
+    fn offers(&self, command: &'static str) -> bool {
+        let _ = command;
+        Self::OFFERED
+    }
+
     /// Starts a program, whose path and arguments these are, with nothing on its standard input and what it
     /// prints kept for [`Power::program_output`]. Errors: ENOENT, EACCES and the like when it cannot be
     /// executed, E2BIG above [`PROGRAM_WORDS_MAX`].

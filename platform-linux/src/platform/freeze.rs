@@ -6,6 +6,7 @@ use crate::fd::Fd;
 use crate::sys;
 use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
+use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
 use rustix::fs::{FileType, OFlags};
 use rustix::ioctl::NoArg;
@@ -23,6 +24,7 @@ impl Freeze for Linux {
     type Table = Fd;
     type Filesystem = Fd;
     type Mark = Fd;
+    type Freezer = Freezer<Fd>;
 
     fn mounts(&mut self) -> Result<Fd, Errno> {
         read_only(c"/proc/self/mountinfo")

@@ -152,6 +152,7 @@ impl Power for Linux {
         rustix::fs::sync();
     }
 
+    #[inline(never)]
     fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {
         let command = match mode {
             Mode::Powerdown => RebootCommand::PowerOff,

@@ -23,7 +23,7 @@ Builds the agent and runs the tests of all workspaces, as root or not (then some
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
 
 /// What the tests run beside the virtual machine's needs: command, Debian package.
-const NEEDS: [(&str, &str); 8] = [
+const NEEDS: [(&str, &str); 11] = [
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
     ("losetup", "mount"),
@@ -32,6 +32,9 @@ const NEEDS: [(&str, &str); 8] = [
     ("strace", "strace"),
     ("busybox", "busybox-static"),
     ("qemu-ga", "qemu-guest-agent"),
+    ("valgrind", "valgrind"),
+    ("readelf", "binutils"),
+    ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
 ];
 
 /// Runs the task with its arguments.
