@@ -42,14 +42,15 @@ pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
         controls & HIGH | zeros(eight ^ quotes) | zeros(eight ^ backslashes)
     };
     let mut len = 0;
-    for [first, second] in bytes.as_chunks::<8>().0.as_chunks::<2>().0 {
-        if special(u64::from_le_bytes(*first)) | special(u64::from_le_bytes(*second)) != 0 {
-            break;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let found = special(u64::from_le_bytes(*word));
+        if found != 0 {
+            return len + found.trailing_zeros() as usize / 8;
         }
-        len += 16;
+        len += 8;
     }
     let special = |byte: u8| byte == quote || byte == b'\\' || !(b' '..0x80).contains(&byte);
-    let rest = bytes.get(len..).unwrap_or(&[]);
     len + rest.iter().take_while(|&&byte| !special(byte)).count()
 }
 

@@ -122,7 +122,7 @@ impl Lexer {
                     continue;
                 }
             }
-            let go = self.go(byte);
+            let go = if self.state == State::Between { begin(byte) } else { self.go(byte) };
             if !matches!(go, Go::Before(_)) {
                 *at += 1;
             }
@@ -156,7 +156,6 @@ impl Lexer {
     fn go(&self, byte: u8) -> Go {
         use State as S;
         match (self.state, byte) {
-            (S::Between, _) => begin(byte),
             (S::DoubleQuoted, b'"') | (S::SingleQuoted, b'\'') => Go::With(Token::String),
             (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
             (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),

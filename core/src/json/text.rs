@@ -154,7 +154,11 @@ fn put(text: &mut [u8], write: &mut usize, byte: u32) {
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
-    key == name.as_bytes() || has_escape(key) && Characters(key).eq(name.bytes().map(u32::from))
+    // Escapes only make longer.
+    key == name.as_bytes()
+        || key.len() > name.len()
+            && has_escape(key)
+            && Characters(key).eq(name.bytes().map(u32::from))
 }
 
 /// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as

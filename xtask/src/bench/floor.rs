@@ -4,8 +4,9 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
-/// The largest share of its own that ours may add to the floor.
-pub const OVER_FLOOR_MAX: f64 = 0.25;
+/// The largest share of its own that ours may add to the floor: poll(2) beside the two calls, and reading the
+/// request. 0.13 to 0.26 were measured.
+pub const OVER_FLOOR_MAX: f64 = 1.0 / 3.0;
 
 /// Serves one client on the socket behind `-p`, until that hangs up.
 pub fn serve(line: &[String]) -> Result<(), String> {
