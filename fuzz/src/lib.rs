@@ -1,4 +1,5 @@
-//! The fuzz targets: any bytes in, a panic out if the core does with them what it must not do.
+//! The fuzz targets: any bytes in, a panic out if the core, or the console driver, does
+//! with them what it must not do.
 //!
 //! The logic is here, without libFuzzer, so that the corpus is replayed by the ordinary tests
 //! (tests/tests/corpus.rs) and a finding by `cargo run --bin TARGET FILE...`.
@@ -10,6 +11,7 @@ pub mod model;
 pub mod request;
 pub mod session;
 pub mod strict;
+pub mod virtio_console;
 
 use std::path::PathBuf;
 
@@ -17,8 +19,12 @@ use std::path::PathBuf;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 3] =
-    [("framer", framer::run), ("request", request::run), ("session", session::run)];
+pub const TARGETS: [Target; 4] = [
+    ("framer", framer::run),
+    ("request", request::run),
+    ("session", session::run),
+    ("virtio_console", virtio_console::run),
+];
 
 /// Runs `target` on each file named on the command line, and on each file of the folders named
 /// there.

@@ -7,7 +7,7 @@ mod client;
 mod cores;
 mod floor;
 mod footprint;
-mod process;
+pub mod process;
 mod speed;
 mod table;
 mod trace;

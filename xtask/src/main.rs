@@ -10,7 +10,8 @@ use xtask::{bench, size};
 const USAGE: &str = "usage: cargo xtask <task> [options]
 
 tasks:
-  demo [--keep | --here]   boots the agent as process 1 of a virtual machine and talks to it
+  demo [--keep | --here | --unikernel]
+                           boots the agent as process 1 of a virtual machine and talks to it
                            (--keep leaves the machine up, --here does without one)
   test                     runs every test of the project; last line: N passed, N failed
   bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart

@@ -8,12 +8,15 @@ mod here;
 mod machine;
 mod session;
 mod terminal;
+mod unikernel;
 
 use xtask::{build, progress, vm};
 
-const USAGE: &str = "usage: cargo xtask demo [--keep | --here]
+const USAGE: &str = "usage: cargo xtask demo [--keep | --here | --unikernel]
   --keep   leaves the virtual machine up at the end and prints how to talk to it
-  --here   no virtual machine: the harmless part of the session, on this machine";
+  --here   no virtual machine: the harmless part of the session, on this machine
+  --unikernel
+           a guest without Linux, the agent alone: boots it and holds the same session";
 
 /// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -22,6 +25,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         [] => false,
         ["--keep"] => true,
         ["--here"] => return here::run(&build::release()?),
+        ["--unikernel"] => return unikernel::run(),
         ["--help" | "-h"] => {
             println!("{USAGE}");
             return Ok(());

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -19,6 +20,18 @@ pub enum Machine {
     Q35,
     /// The one without PCI, made for guests like this.
     Microvm,
+    /// The usual one of 64-bit Arm.
+    Virt,
+}
+
+impl Machine {
+    /// The program that emulates it, and Debian's package of that.
+    fn emulator(self) -> (&'static str, &'static str) {
+        match self {
+            Machine::Q35 | Machine::Microvm => ("qemu-system-x86_64", "qemu-system-x86"),
+            Machine::Virt => ("qemu-system-aarch64", "qemu-system-arm"),
+        }
+    }
 }
 
 /// The agent's channel.
@@ -32,9 +45,8 @@ pub enum Line {
     First,
 }
 
-/// QEMU's package of Debian.
-const NEEDS: [(&str, &str); 2] =
-    [("qemu-system-x86_64", "qemu-system-x86"), ("setpriv", "util-linux")];
+/// What the image for Arm is compiled for.
+const ARM_TARGET: &str = "aarch64-unknown-none";
 
 /// Describes the machine of a guest of our own.
 #[derive(Clone)]
@@ -47,34 +59,62 @@ pub struct Bare {
     machine_options: String,
     command_line: String,
     initrd: Option<Vec<u8>>,
+    more: Vec<String>,
     reboots: bool,
     outlives: bool,
 }
 
-/// Makes sure that [`Bare::boot`] finds what it needs.
-pub fn prepare() -> Result<()> {
-    install::commands(&NEEDS)
+/// Makes sure that [`Bare::boot`] finds what it needs for this machine.
+pub fn prepare(machine: Machine) -> Result<()> {
+    install::commands(&[machine.emulator(), ("setpriv", "util-linux")])?;
+    match machine {
+        Machine::Virt => arm_image().map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
-/// Builds the image, once, and yields its path: `$QGA_BAREMETAL` when that is set, else what the root
-/// workspace makes of `qga-baremetal`.
+/// Builds the image for PCs, once, and yields its path: `$QGA_BAREMETAL` when that is set, else what the
+/// root workspace makes of `qga-baremetal`.
 pub fn image() -> Result<PathBuf> {
     static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
-    IMAGE
-        .get_or_init(|| match std::env::var_os("QGA_BAREMETAL") {
-            Some(path) => Ok(PathBuf::from(path)),
-            None => build_image(),
-        })
-        .clone()
+    let build = || build_image("QGA_BAREMETAL", &[], "release/qga-baremetal");
+    IMAGE.get_or_init(build).clone()
 }
 
-fn build_image() -> Result<PathBuf> {
-    progress::timed("building the guest (cargo build --release -p qga-baremetal)", || {
-        let mut cargo = build::cargo();
-        cargo.args(["build", "--quiet", "--release", "-p", "qga-baremetal"]);
-        install::run(cargo.current_dir(paths::root()))
+/// As [`image`], for Arm (`$QGA_BAREMETAL_ARM`). The compiler's library for it is installed by rustup if it is
+/// missing.
+pub fn arm_image() -> Result<PathBuf> {
+    static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
+    let build = || {
+        let place = format!("{ARM_TARGET}/release/qga-baremetal");
+        if std::env::var_os("QGA_BAREMETAL_ARM").is_none() && !has_arm_target() {
+            let mut rustup = Command::new("rustup");
+            rustup.args(["target", "add", ARM_TARGET]).current_dir(paths::root());
+            install::run(&mut rustup)
+                .map_err(|error| format!("no compiler for {ARM_TARGET}: {error}"))?;
+        }
+        build_image("QGA_BAREMETAL_ARM", &["--target", ARM_TARGET], &place)
+    };
+    IMAGE.get_or_init(build).clone()
+}
+
+/// Whether the compiler that cargo runs has a library for Arm without an operating system.
+fn has_arm_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", ARM_TARGET]).current_dir(paths::root());
+    let output = rustc.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    output.is_ok_and(|directory| Path::new(directory.trim()).is_dir())
+}
+
+fn build_image(variable: &str, more: &[&str], place: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(PathBuf::from(path));
+    }
+    let words = [&["build", "--quiet", "--release", "-p", "qga-baremetal"], more].concat();
+    progress::timed(&format!("building the guest (cargo {})", words.join(" ")), || {
+        install::run(build::cargo().args(&words).current_dir(paths::root()))
     })?;
-    let image = paths::target().join("release/qga-baremetal");
+    let image = paths::target().join(place);
     match image.is_file() {
         true => Ok(image),
         false => Err(format!("the build left no {}", image.display())),
@@ -92,6 +132,7 @@ impl Bare {
             machine_options: String::new(),
             command_line: String::new(),
             initrd: None,
+            more: Vec::new(),
             reboots: false,
             outlives: false,
         }
@@ -127,6 +168,12 @@ impl Bare {
         self
     }
 
+    /// More words for QEMU's command line.
+    pub fn more(mut self, words: &[&str]) -> Bare {
+        self.more.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// A reset starts the guest again, where QEMU would end otherwise.
     pub fn reboots(mut self) -> Bare {
         self.reboots = true;
@@ -141,10 +188,11 @@ impl Bare {
 
     /// Starts the machine.
     pub fn boot(&self) -> Result<Vm> {
-        prepare()?;
-        let image = match &self.image {
-            Some(image) => image.clone(),
-            None => image()?,
+        prepare(self.machine)?;
+        let image = match (&self.image, self.machine) {
+            (Some(image), _) => image.clone(),
+            (None, Machine::Virt) => arm_image()?,
+            (None, _) => image()?,
         };
         let directory = boot::private_directory()?;
         let result = self.start(&image, &directory);
@@ -163,7 +211,7 @@ impl Bare {
         let arguments = self.arguments(image, directory);
         let started = Instant::now();
         let (mut qemu, keeper) =
-            boot::spawn("qemu-system-x86_64", arguments, directory, self.outlives)?;
+            boot::spawn(self.machine.emulator().0, arguments, directory, self.outlives)?;
         match boot::control_channel(&mut qemu, directory) {
             Ok(qmp) => Ok(Vm {
                 qemu,
@@ -190,9 +238,13 @@ impl Bare {
         let (machine, console) = match self.machine {
             Machine::Q35 => ("q35", "virtio-serial-pci"),
             Machine::Microvm => ("microvm", "virtio-serial-device"),
+            Machine::Virt => ("virt", "virtio-serial-device"),
         };
         let machine = format!("{machine}{}", self.machine_options);
         add(&["-name", "qga-baremetal", "-accel", "tcg", "-machine", &machine, "-m", "64"]);
+        if self.machine == Machine::Virt {
+            add(&["-cpu", "cortex-a57"]);
+        }
         add(&["-nodefaults", "-no-user-config", "-display", "none"]);
         add(&["-kernel", &image.display().to_string(), "-append", &self.command_line]);
         if self.initrd.is_some() {
@@ -218,6 +270,7 @@ impl Bare {
         if !self.reboots {
             add(&["-no-reboot"]);
         }
+        words.extend(self.more.iter().cloned());
         words
     }
 }

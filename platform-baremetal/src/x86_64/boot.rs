@@ -1,0 +1,112 @@
+//! From the hypervisor's entry to 64-bit code: the PVH note, page tables, descriptor table, stack.
+//!
+//! In: 32-bit protected mode, flat, paging off, EBX the address of the start information (Xen's "x86/HVM
+//! direct boot ABI", docs/misc/pvh). Out: [`crate::entry`] called with that address, in 64-bit mode, memory
+//! mapped one to one up to 4 GiB in pages of 2 MiB, interrupts off. From 3 GiB on, where devices are, nothing is
+//! cached. SSE is on: the compiler uses its registers.
+
+use core::arch::global_asm;
+
+/// The stack. The deepest path of the agent takes less than 6 KiB (`cargo xtask size`, for the core).
+pub const STACK_BYTES: usize = 32 * 1024;
+
+global_asm!(
+    r#"
+    .section .note.pvh, "a", @note
+    .balign 4
+    .long 4
+    .long 8
+    .long 18                        # XEN_ELFNOTE_PHYS32_ENTRY (Xen, public/elfnote.h)
+    .asciz "Xen"
+    .quad pvh_start
+
+    .section .bss.boot, "aw", @nobits
+    .balign 4096
+boot_pml4:
+    .skip 4096
+    .global boot_pdpt
+boot_pdpt:
+    .skip 4096
+boot_pd:
+    .skip 4 * 4096
+boot_stack:
+    .skip {stack}
+boot_stack_end:
+
+    .section .rodata.boot, "a", @progbits
+    .balign 8
+boot_gdt:
+    .quad 0
+    .quad 0x00AF9B000000FFFF        # 8: code, 64-bit (Intel SDM 3A, 3.4.5)
+    .quad 0x00CF93000000FFFF        # 16: data
+boot_gdt_pointer:
+    .word boot_gdt_pointer - boot_gdt - 1
+    .long boot_gdt
+
+    .section .text.boot, "ax", @progbits
+    .code32
+    .global pvh_start
+pvh_start:
+    cli
+    cld
+    # 2048 pages of 2 MiB: present, writable, large; from 3 GiB on write-through, cache disabled.
+    movl $boot_pd, %edi
+    movl $0x83, %eax
+2:  cmpl $0xC0000000, %eax
+    jb 3f
+    orl $0x18, %eax
+3:  movl %eax, (%edi)
+    movl $0, 4(%edi)
+    addl $8, %edi
+    addl $0x200000, %eax
+    jnc 2b
+    movl $boot_pd + 3, %eax
+    movl $boot_pdpt, %edi
+    movl $4, %ecx
+4:  movl %eax, (%edi)
+    addl $4096, %eax
+    addl $8, %edi
+    loop 4b
+    movl $boot_pdpt + 3, boot_pml4
+    # Intel SDM 3A, 9.8.5: PAE, the tables, long mode, paging; SSE beside it (9.6).
+    movl $0x620, %eax               # CR4: PAE, OSFXSR, OSXMMEXCPT
+    movl %eax, %cr4
+    movl $boot_pml4, %eax
+    movl %eax, %cr3
+    movl $0xC0000080, %ecx          # EFER
+    rdmsr
+    orl $0x100, %eax                # LME
+    wrmsr
+    movl %cr0, %eax
+    andl $0x9FFFFFFB, %eax          # cached, no emulation of the FPU
+    orl $0x80000003, %eax           # PG, MP, PE
+    movl %eax, %cr0
+    lgdt boot_gdt_pointer
+    ljmp $8, $5f
+    .code64
+5:  movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+    movl $boot_stack_end, %esp
+    xorl %ebp, %ebp
+    movl %ebx, %edi
+    call {entry}
+    ud2
+    "#,
+    stack = const STACK_BYTES,
+    entry = sym crate::entry,
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    static mut boot_pdpt: [u64; 512];
+}
+
+/// The third-level page table, of whose entries the first four are in use.
+pub fn third_level() -> *mut u64 {
+    (&raw mut boot_pdpt).cast()
+}

@@ -1,0 +1,235 @@
+//! Interrupts as the end of a sleep, and as nothing else.
+//!
+//! In: the addresses of the I/O APICs (from ACPI), the lines that somebody waits for. Out: [`sleep`]. Invariant:
+//! interrupts are on inside [`sleep`] only. A handler acknowledges the local APIC and comes back with them
+//! off, so no code ever runs beside other code, no wake-up is lost (what comes between looking and sleeping ends the
+//! sleep at once), and no device can interrupt without end before it was looked at. Sources: Intel SDM
+//! 3A, 6.14 (descriptors), 11.5 and 11.8 (local APIC); Intel 82093AA, 3.2 (I/O APIC).
+
+use super::io;
+use crate::single::Single;
+use core::arch::{asm, naked_asm};
+use core::ptr::{read_volatile, write_volatile};
+
+/// Where the local APIC is, unless somebody moved it, which no firmware does.
+const LOCAL_APIC: usize = 0xFEE0_0000;
+const SPURIOUS: usize = LOCAL_APIC + 0xF0;
+const TIMER: usize = LOCAL_APIC + 0x320;
+const TIMER_COUNT: usize = LOCAL_APIC + 0x380;
+const TIMER_DIVIDE: usize = LOCAL_APIC + 0x3E0;
+
+/// The vector of every device's line: who it was is found out by looking at the devices.
+const VECTOR_LINE: u8 = 0x40;
+/// The vector of the local timer.
+const VECTOR_TIMER: u8 = 0x41;
+/// The vector of an interrupt that was gone before it could be told.
+const VECTOR_SPURIOUS: u8 = 0x4F;
+/// How many vectors there are: exceptions (0 to 31) and the three above.
+const VECTORS: usize = VECTOR_SPURIOUS as usize + 1;
+
+/// Most I/O APICs that are used; microvm has two, other machines of QEMU one.
+pub const IO_APICS_MAX: usize = 4;
+
+/// How long one slice of a timed sleep is, in ticks of the local timer: 10 ms in QEMU (1 GHz), 100 ms on a
+/// processor whose bus runs at 100 MHz. Whoever sleeps looks at a clock afterwards.
+const SLICE_TICKS: u32 = 10_000_000;
+
+/// An I/O APIC: its address, and the number of its first line among all lines.
+#[derive(Clone, Copy, Default)]
+pub struct IoApic {
+    /// Where its registers are.
+    pub address: usize,
+    /// The global number of its pin 0.
+    pub first_line: u32,
+}
+
+/// One gate of the interrupt descriptor table (SDM 3A, figure 6-8).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Gate {
+    offset_low: u16,
+    selector: u16,
+    stack: u8,
+    kind: u8,
+    offset_middle: u16,
+    offset_high: u32,
+    zero: u32,
+}
+
+const NO_GATE: Gate = Gate {
+    offset_low: 0,
+    selector: 0,
+    stack: 0,
+    kind: 0,
+    offset_middle: 0,
+    offset_high: 0,
+    zero: 0,
+};
+
+static GATES: Single<[Gate; VECTORS]> = Single::new([NO_GATE; VECTORS]);
+static IO_APICS: Single<[IoApic; IO_APICS_MAX]> =
+    Single::new([IoApic { address: 0, first_line: 0 }; IO_APICS_MAX]);
+
+/// Takes over interrupts, all lines off. Call it once, first.
+pub fn start(io_apics: &[IoApic; IO_APICS_MAX]) {
+    GATES.with(|gates| {
+        for (vector, gate) in gates.iter_mut().enumerate() {
+            let handler = match vector as u8 {
+                VECTOR_LINE | VECTOR_TIMER => acknowledge as *const () as usize,
+                // A non-maskable interrupt (2) means nothing here.
+                VECTOR_SPURIOUS | 2 => ignore as *const () as usize,
+                _ => fault as *const () as usize,
+            };
+            *gate = Gate {
+                offset_low: handler as u16,
+                selector: 8,
+                stack: 0,
+                kind: 0x8E,
+                offset_middle: (handler >> 16) as u16,
+                offset_high: (handler >> 32) as u32,
+                zero: 0,
+            };
+        }
+        let limit = (core::mem::size_of_val(gates) - 1) as u16;
+        let base = gates.as_ptr() as usize as u64;
+        let pointer =
+            [limit, base as u16, (base >> 16) as u16, (base >> 32) as u16, (base >> 48) as u16];
+        // SAFETY: the table is complete, and static.
+        unsafe { asm!("lidt [{}]", in(reg) &pointer, options(nostack, preserves_flags)) };
+    });
+    // SAFETY: the 8259 pair, if there is one, is of no more use: all its lines off (8259A, OCW1). The
+    // local APIC is on, and its timer waits for a count.
+    unsafe {
+        io::write8(0x21, 0xFF);
+        io::write8(0xA1, 0xFF);
+        write_volatile(SPURIOUS as *mut u32, 0x100 | u32::from(VECTOR_SPURIOUS));
+        write_volatile(TIMER_DIVIDE as *mut u32, 0b1011);
+        write_volatile(TIMER as *mut u32, u32::from(VECTOR_TIMER));
+    }
+    IO_APICS.with(|all| *all = *io_apics);
+    for apic in io_apics {
+        for pin in 0..apic.pins() {
+            apic.write(pin, Pin::Off);
+        }
+    }
+}
+
+/// Lets a line end sleeps. The device keeps it raised until it is acknowledged there.
+pub fn enable(line: u32) {
+    // Lines of ISA devices are active high, those of PCI active low (PCI 3.0, 2.2.6).
+    let pin_kind = if line < 16 { Pin::ActiveHigh } else { Pin::ActiveLow };
+    IO_APICS.with(|all| {
+        for apic in all.iter() {
+            let pin = line.wrapping_sub(apic.first_line);
+            if pin < apic.pins() {
+                apic.write(pin, pin_kind);
+            }
+        }
+    });
+}
+
+/// Lets every line end sleeps that a PCI interrupt pin may be routed to: of the chipset of q35 (ICH9, 16 to
+/// 23) and of PIIX (10, 11).
+pub fn enable_pci() {
+    for line in (16..24).chain(10..12) {
+        enable(line);
+    }
+}
+
+/// Halts the processor until an interrupt comes.
+pub fn sleep() {
+    // SAFETY: `sti` takes effect behind `hlt`, so nothing comes between them; the handlers keep all
+    // registers. What they push may lie where the compiler has put nothing: no `nostack` here.
+    unsafe { asm!("sti", "hlt", "cli") };
+}
+
+/// As [`sleep`], for one slice of the local timer at most.
+pub fn sleep_slice() {
+    // SAFETY: the local APIC's own registers.
+    unsafe { write_volatile(TIMER_COUNT as *mut u32, SLICE_TICKS) };
+    sleep();
+    // SAFETY: as above; 0 stops the timer.
+    unsafe { write_volatile(TIMER_COUNT as *mut u32, 0) };
+}
+
+/// How a pin of an I/O APIC is set: always level-triggered, so that no interrupt is ever lost.
+#[derive(Clone, Copy)]
+enum Pin {
+    Off,
+    ActiveHigh,
+    ActiveLow,
+}
+
+impl IoApic {
+    /// How many pins it has; none if it is not there.
+    fn pins(&self) -> u32 {
+        match (self.address, self.read_register(1)) {
+            (0, _) | (_, 0 | u32::MAX) => 0,
+            (_, version) => (version >> 16 & 0xFF) + 1,
+        }
+    }
+
+    fn write(&self, pin: u32, kind: Pin) {
+        const LEVEL: u32 = 1 << 15;
+        let low = match kind {
+            Pin::Off => 1 << 16,
+            Pin::ActiveHigh => LEVEL | u32::from(VECTOR_LINE),
+            Pin::ActiveLow => LEVEL | 1 << 13 | u32::from(VECTOR_LINE),
+        };
+        // To the processor with the local APIC 0: the one that the firmware starts.
+        self.write_register(0x11 + 2 * pin, 0);
+        self.write_register(0x10 + 2 * pin, low);
+    }
+
+    fn read_register(&self, register: u32) -> u32 {
+        if self.address == 0 {
+            return 0;
+        }
+        // SAFETY: the registers of an I/O APIC, named by ACPI.
+        unsafe {
+            write_volatile(self.address as *mut u32, register);
+            read_volatile((self.address + 0x10) as *const u32)
+        }
+    }
+
+    fn write_register(&self, register: u32, value: u32) {
+        // SAFETY: as above; `pins` was not 0.
+        unsafe {
+            write_volatile(self.address as *mut u32, register);
+            write_volatile((self.address + 0x10) as *mut u32, value);
+        }
+    }
+}
+
+/// Acknowledges the local APIC and comes back with interrupts off (the flag in the saved ones is cleared).
+#[unsafe(naked)]
+unsafe extern "C" fn acknowledge() {
+    naked_asm!(
+        "push rax",
+        "mov eax, 0xFEE000B0",
+        "mov dword ptr [rax], 0",
+        "pop rax",
+        "and qword ptr [rsp + 16], ~0x200",
+        "iretq"
+    )
+}
+
+/// Comes back with interrupts off.
+#[unsafe(naked)]
+unsafe extern "C" fn ignore() {
+    naked_asm!("and qword ptr [rsp + 16], ~0x200", "iretq")
+}
+
+/// An exception: the guest has a fault that it cannot have. It says so and stops.
+#[unsafe(naked)]
+unsafe extern "C" fn fault() {
+    naked_asm!("mov rdi, rsp", "and rsp, -16", "call {}", "ud2", sym stop_at_fault)
+}
+
+extern "C" fn stop_at_fault(frame: *const u64) -> ! {
+    // SAFETY: the processor has pushed at least these three words (SDM 3A, 6.14.2): an error code or the
+    // place, then the place or the segment.
+    let words = unsafe { [*frame, *frame.wrapping_add(1), *frame.wrapping_add(2)] };
+    super::last_words("exception in the guest; the words on the stack:", &words);
+    super::power::stop()
+}

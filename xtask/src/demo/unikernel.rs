@@ -1,0 +1,69 @@
+//! The session with the guest of our own: no Linux, the agent alone, on QEMU's smallest machine. The
+//! printed session, and a table of size, boot time and idle cost, out.
+
+use std::time::{Duration, Instant};
+
+use xtask::vm::Vm;
+use xtask::vm::baremetal::{self, Bare, Line, Machine};
+use xtask::vm::reference::file_bytes;
+use xtask::{bench, progress};
+
+use super::session::Session;
+use super::terminal;
+
+/// How long the guest is watched doing nothing.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// Boots, holds the session, prints the table.
+pub fn run() -> Result<(), String> {
+    let image = baremetal::image()?;
+    progress::say(
+        "booting the guest on microvm (QEMU, emulated, no kernel but the agent's own) ...",
+    );
+    let mut vm = Bare::new(Machine::Microvm, Line::Virtio).boot()?;
+    let channel = vm.agent()?;
+    let first_reply = vm.started().elapsed();
+    let mut session = Session::new(channel);
+    let idle = hold(&mut session, &vm).map_err(|error| vm.explain(error))?;
+    shut_down(session, &mut vm)?;
+    println!("\n  image             {} bytes", terminal::grouped(file_bytes(&image)?));
+    println!("  first reply       {} ms after QEMU's start", first_reply.as_millis());
+    println!(
+        "  idle              {:.2} % of a core, QEMU included",
+        100.0 * idle.as_secs_f64() / IDLE.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// The session up to the shutdown; how much CPU time the idle guest takes.
+fn hold(session: &mut Session, vm: &Vm) -> Result<Duration, String> {
+    session.opening("/tmp/demo.txt")?;
+    session.heading("Who is this guest?");
+    let release = session.file("/etc/os-release")?;
+    for line in release.lines() {
+        session.remark(line);
+    }
+    session.heading("What it does not have it does not offer");
+    session.refused("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.heading("Doing nothing: the processor is halted until the hypervisor has something");
+    let before = bench::process::cpu_ns(vm.pid())?;
+    std::thread::sleep(IDLE);
+    let idle = Duration::from_nanos(bench::process::cpu_ns(vm.pid())? - before);
+    session.remark(&format!("QEMU took {:.2} ms of CPU time in 3 s", idle.as_secs_f64() * 1e3));
+    Ok(idle)
+}
+
+fn shut_down(mut session: Session, vm: &mut Vm) -> Result<(), String> {
+    session.heading("Shutdown: no reply by design, the machine ends");
+    let begun = Instant::now();
+    session.send("{\"execute\": \"guest-shutdown\"}")?;
+    let reason = vm.wait_shutdown(Duration::from_secs(30))?;
+    session.remark(&format!(
+        "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.0} ms after the request",
+        begun.elapsed().as_secs_f64() * 1e3
+    ));
+    match reason.as_str() {
+        "guest-shutdown" => Ok(()),
+        _ => Err(format!("the machine ended with {reason}, which is no power-down")),
+    }
+}
