@@ -1,8 +1,8 @@
 //! How the image is linked: static, at a fixed address, nothing of libc, a layout of its own.
 //!
-//! The flags are given here and not in a configuration file because there they would reach build scripts
-//! too, which are ordinary programs. In an optimised build a reachable panic is a link error: the panic
-//! handler calls a function that does not exist (src/main.rs).
+//! The flags are given here and not in a configuration file because there they would reach build
+//! scripts too, which are ordinary programs. In an optimised build a reachable panic is a link
+//! error: the panic handler calls a function that does not exist (src/main.rs).
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -19,7 +19,8 @@ fn main() {
     let script = format!("{}/{script}", variable("CARGO_MANIFEST_DIR"));
     let linker =
         ["--build-id=none", "--no-eh-frame-hdr", "-znorelro", "-znoexecstack", "--icf=all"];
-    // Where there is an operating system for the target the C compiler links, else the linker itself.
+    // Where there is an operating system for the target the C compiler links, else the linker
+    // itself.
     let by_compiler = variable("CARGO_CFG_TARGET_OS") != "none";
     let (prefix, first): (_, &[&str]) = match by_compiler {
         true => ("-Wl,", &["-nostartfiles", "-nostdlib", "-static", "-no-pie"]),

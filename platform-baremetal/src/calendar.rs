@@ -1,5 +1,5 @@
-//! Date and time as a clock shows them, in; seconds since 1970, out. Every month and leap year of the
-//! Gregorian calendar, no leap seconds, as POSIX counts (XBD 4.16, "Seconds Since the Epoch").
+//! Date and time as a clock shows them, in; seconds since 1970, out. Every month and leap year of
+//! the Gregorian calendar, no leap seconds, as POSIX counts (XBD 4.16, "Seconds Since the Epoch").
 
 /// A date and time of day in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +30,8 @@ pub fn seconds_since_1970(at: &Civil) -> Option<i64> {
     if !in_range {
         return None;
     }
-    // Years that begin in March have the leap day at their end: the days before a month are then a line
-    // with a slope of 153 days in five months.
+    // Years that begin in March have the leap day at their end: the days before a month are then a
+    // line with a slope of 153 days in five months.
     let early = month < 3;
     let year = i64::from(year) - i64::from(early);
     let month = i64::from(if early { month + 9 } else { month - 3 });

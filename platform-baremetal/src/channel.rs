@@ -1,9 +1,9 @@
-//! Where requests come from: the agent's port of a virtio console, or a serial line. The machine and the
-//! hypervisor's words in, one embedded-io port out.
+//! Where requests come from: the agent's port of a virtio console, or a serial line. The machine
+//! and the hypervisor's words in, one embedded-io port out.
 //!
-//! `qga.port=virtio`, `com1` or `com2` on the command line chooses. Without it: the virtio console, if the
-//! machine has one; else the second serial line, because the first is the console wherever there are two;
-//! else the first.
+//! `qga.port=virtio`, `com1` or `com2` on the command line chooses. Without it: the virtio console,
+//! if the machine has one; else the second serial line, because the first is the console wherever
+//! there are two; else the first.
 
 use crate::arch::{self, Machine, Uart};
 use crate::virtio;
@@ -34,8 +34,8 @@ enum Choice {
 }
 
 impl Channel {
-    /// Finds the channel, and a serial line for the log, which is the first one if that is not the channel.
-    /// Errors: the machine lacks what the command line names, or has nothing at all.
+    /// Finds the channel, and a serial line for the log, which is the first one if that is not the
+    /// channel. Errors: the machine lacks what the command line names, or has nothing at all.
     pub fn find(machine: &Machine) -> Result<(Channel, Option<Uart>), &'static str> {
         let choice = choice(machine.command_line)?;
         let by_virtio = || virtio::find(machine, PORT_NAME).map(Channel::Virtio);

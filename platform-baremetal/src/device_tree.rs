@@ -1,5 +1,5 @@
-//! A flattened device tree, as far as a guest on a known machine needs it: properties by the names of their
-//! nodes. Source: Devicetree Specification 0.4, chapter 5.
+//! A flattened device tree, as far as a guest on a known machine needs it: properties by the names
+//! of their nodes. Source: Devicetree Specification 0.4, chapter 5.
 //!
 //! Invariant: nothing outside the tree's own bytes is read, whatever its numbers say.
 

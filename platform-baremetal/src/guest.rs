@@ -1,5 +1,5 @@
-//! The core's platform traits on bare metal. What is not here (freezing) is not offered: its commands are left
-//! out of guest-info and answer CommandNotFound.
+//! The core's platform traits on bare metal. What is not here (freezing) is not offered: its
+//! commands are left out of guest-info and answer CommandNotFound.
 
 use crate::arch::{Machine, Uart};
 use crate::files::{self, File};
@@ -24,7 +24,8 @@ impl Clock for Guest {
 impl WallClock for Guest {
     const OFFERED: bool = true;
 
-    /// Whole seconds: the clock of the machine counts no parts of them. Errors: ENODEV without a clock.
+    /// Whole seconds: the clock of the machine counts no parts of them. Errors: ENODEV without a
+    /// clock.
     fn now_ns(&mut self) -> Result<i64, Errno> {
         let seconds = self.machine.wall_seconds().ok_or(Errno::NODEV)?;
         seconds.checked_mul(1_000_000_000).ok_or(Errno::OVERFLOW)
@@ -70,8 +71,8 @@ impl Power for Guest {
         match mode {
             Mode::Reboot => self.machine.reset(),
             Mode::Powerdown => self.machine.off(),
-            // Nothing is left that could run, and a machine that is stopped with its power on tells nobody that
-            // it has ended: off, and stopped only where there is no off.
+            // Nothing is left that could run, and a machine that is stopped with its power on tells
+            // nobody that it has ended: off, and stopped only where there is no off.
             Mode::Halt => {
                 self.machine.off();
                 self.machine.stop()

@@ -1,5 +1,5 @@
-//! The image `qga-baremetal`: the library's boot code, and what a program without an operating system must
-//! have: memory functions, and a panic handler that is never linked.
+//! The image `qga-baremetal`: the library's boot code, and what a program without an operating
+//! system must have: memory functions, and a panic handler that is never linked.
 
 #![no_std]
 #![no_main]

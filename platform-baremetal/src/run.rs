@@ -1,5 +1,5 @@
-//! From the hypervisor's entry to the agent's loop: the machine is taken over, the channel found, the agent
-//! served until the machine ends.
+//! From the hypervisor's entry to the agent's loop: the machine is taken over, the channel found,
+//! the agent served until the machine ends.
 
 use crate::arch::{self, Machine};
 use crate::channel::Channel;
@@ -50,7 +50,8 @@ pub unsafe extern "C" fn entry(start: usize) -> ! {
     guest.machine.stop()
 }
 
-/// Serves one client after the other. A channel that fails has lost its client, and the next one starts clean.
+/// Serves one client after the other. A channel that fails has lost its client, and the next one
+/// starts clean.
 fn serve(agent: &mut BareAgent, guest: &mut Guest, channel: &mut Channel) {
     while !agent.is_stopping() {
         let result =

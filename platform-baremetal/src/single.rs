@@ -1,5 +1,5 @@
-//! Values that one processor uses without locks: a static's content in, exclusive access for the length of a
-//! closure out, and nothing instead of a second access inside the first.
+//! Values that one processor uses without locks: a static's content in, exclusive access for the
+//! length of a closure out, and nothing instead of a second access inside the first.
 
 use core::cell::{Cell, UnsafeCell};
 
@@ -9,9 +9,9 @@ pub struct Single<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the guest starts no second processor, and its interrupt handlers touch no memory but their own
-// stack frame (see `arch::interrupts`), so there is nobody to share with. On a host, where the tests have
-// threads, nothing of this type is static.
+// SAFETY: the guest starts no second processor, and its interrupt handlers touch no memory but
+// their own stack frame (see `arch::interrupts`), so there is nobody to share with. On a host,
+// where the tests have threads, nothing of this type is static.
 unsafe impl<T> Sync for Single<T> {}
 
 impl<T> Single<T> {

@@ -1,4 +1,5 @@
-//! A line of text with numbers, byte by byte: for the last words of a guest, which has nothing else left.
+//! A line of text with numbers, byte by byte: for the last words of a guest, which has nothing else
+//! left.
 
 /// Writes `qga: `, the text, and the numbers in hexadecimal, as one line.
 pub fn write(text: &str, words: &[u64], put: impl Fn(u8)) {

@@ -47,6 +47,11 @@ fn request() {
 }
 
 #[test]
+fn virtio_console() {
+    replay("virtio_console");
+}
+
+#[test]
 fn session() {
     replay("session");
 }

@@ -145,7 +145,8 @@ impl<'n, T: Transport, M: Memory> Console<'n, T, M> {
 
     fn converse(&mut self) -> Result<(), Error> {
         while on(CONTROL_TRANSMIT_QUEUE, self.control_transmit.take())?.is_some() {
-            // QEMU looks for bytes that waited for PORT_OPEN only when it is told of buffers after it.
+            // QEMU looks for bytes that waited for PORT_OPEN only when it is told of buffers after
+            // it.
             self.port.tell_again();
         }
         // The answers to what the device has taken are on the queue by now.

@@ -169,6 +169,7 @@ fn a_port_that_is_unplugged_and_comes_back_is_found_again() {
     });
     assert_eq!((console.read_ready(), console.found()), (Ok(false), None));
     assert_eq!(console.take_end(), Ok(true));
+    let mut resets = registers.with(|device| device.resets);
     for id in [1, 3] {
         registers.with(|device| {
             device.ports.clear();
@@ -179,6 +180,9 @@ fn a_port_that_is_unplugged_and_comes_back_is_found_again() {
             console.poll().expect("a sound device");
         }
         assert_eq!(console.found(), PortId::new(id));
+        // What the device still held of the old port is its own no more.
+        resets += 1;
+        assert!(registers.with(|device| device.resets) >= resets, "it did not begin anew");
         registers.with(|device| {
             device.connect(id);
             device.send(id, b"again");
@@ -260,6 +264,28 @@ fn devices_that_cannot_be_used_are_refused_and_given_up() {
 }
 
 #[test]
+fn a_port_without_queues_is_refused_and_forgotten_by_the_restart() {
+    let registers = Registers::new(Rings::Free);
+    registers.with(|device| {
+        device.ports_max = 4;
+        device.add_port(40, NAME);
+    });
+    let mut console = registers.console();
+    console.restart().expect("the control queues are there");
+    let error = (0..4).find_map(|_| console.poll().err());
+    assert_eq!(error, Some(Error::NoQueue(82)));
+    registers.with(|device| {
+        device.ports.clear();
+        device.add_port(1, NAME);
+    });
+    console.restart().expect("a sound device");
+    for _ in 0..4 {
+        console.poll().expect("a sound device");
+    }
+    assert_eq!(console.found(), PortId::new(1));
+}
+
+#[test]
 fn a_broken_device_is_an_error_until_the_console_is_restarted() {
     for (queue, id) in [(2, 40), (3, 9), (4, 70), (5, 5)] {
         let (registers, mut console) = found(Rings::Free, 1);
@@ -312,11 +338,13 @@ fn malformed_control_messages_are_counted_and_disturb_nothing() {
 fn a_client_that_does_not_read_stops_the_writer_and_nobody_else() {
     let (registers, mut console) = found(Rings::Free, 1);
     registers.with(|device| device.port(1).stalled = true);
-    let mut sent = 0;
+    let mut sent = console.write(b"first").expect("room");
+    assert!(!registers.with(|device| device.wants_interrupt(5)), "nobody waits");
     while console.write_ready().expect("a sound device") {
         sent += console.write(&[sent as u8; 5000]).expect("room");
         assert!(sent < 1_000_000, "room without end");
     }
+    assert!(registers.with(|device| device.wants_interrupt(5)), "room would not be heard of");
     // Requests still come.
     registers.with(|device| device.send(1, b"more"));
     assert_eq!(read(&mut console), b"more");

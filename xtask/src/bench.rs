@@ -84,7 +84,7 @@ pub fn run(args: &[String]) -> Result<()> {
     if let [word, line @ ..] = args
         && word == FLOOR
     {
-        return floor::serve(line).map_err(Into::into);
+        return floor::serve(line);
     }
     let Some(options) = options(args)? else {
         println!("{USAGE}");

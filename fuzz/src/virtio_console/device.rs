@@ -1,5 +1,5 @@
-//! The device's side: memory that counts and checks each access, registers, and a device that can be
-//! honest.
+//! The device's side: memory that counts and checks each access, registers, and a device that can
+//! be honest.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -91,8 +91,8 @@ impl Device {
         u16::from_le_bytes([bytes[0], bytes[1]])
     }
 
-    /// The next buffer that the driver has posted: id, address, length. Memory may be scribbled on, so
-    /// all of it is believed only as far as it does no harm.
+    /// The next buffer that the driver has posted: id, address, length. Memory may be scribbled on,
+    /// so all of it is believed only as far as it does no harm.
     fn pop(&mut self, queue: u8) -> Option<(u32, u64, usize)> {
         let ring = self.queues[usize::from(queue % 4)];
         let addresses = ring.addresses?;

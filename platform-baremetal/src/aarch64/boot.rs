@@ -1,12 +1,13 @@
 //! From the hypervisor's entry to Rust: the head of the image, stack, an empty .bss, exceptions.
 //!
 //! In: EL1, translation off, interrupts masked, X0 the address of the device tree (Linux,
-//! Documentation/arch/arm64/booting.rst). Out: [`crate::entry`] called with that address. Interrupts stay
-//! masked for good: a pending one ends WFI all the same (Arm ARM, D1.6.2), so that no handler is needed.
+//! Documentation/arch/arm64/booting.rst). Out: [`crate::entry`] called with that address.
+//! Interrupts stay masked for good: a pending one ends WFI all the same (Arm ARM, D1.6.2), so that
+//! no handler is needed.
 
 use core::arch::global_asm;
 
-/// The stack. The deepest path of the agent takes less than 6 KiB (`cargo xtask size`, for the core).
+/// The stack: five times what requests of every kind, at all their limits, were seen to take.
 pub const STACK_BYTES: usize = 32 * 1024;
 
 global_asm!(

@@ -1,9 +1,10 @@
 //! Interrupts as the end of a sleep, and as nothing else.
 //!
-//! In: the lines that somebody waits for. Out: [`sleep`]. Invariant: no interrupt is ever taken. They are masked at the
-//! processor and pending at the controller, which ends WFI; a line that its device has let go of is
-//! pending no more. So no code runs beside other code, and no wake-up is lost. Sources: Arm GICv2 (IHI
-//! 0048B), 4.3 and 4.4; Arm ARM, D1.6.2 (WFI), D11.2 (timers); QEMU, hw/arm/virt (addresses).
+//! In: the lines that somebody waits for. Out: [`sleep`]. Invariant: no interrupt is ever taken.
+//! They are masked at the processor and pending at the controller, which ends WFI; a line that its
+//! device has let go of is pending no more. So no code runs beside other code, and no wake-up is
+//! lost. Sources: Arm GICv2 (IHI 0048B), 4.3 and 4.4; Arm ARM, D1.6.2 (WFI), D11.2 (timers); QEMU,
+//! hw/arm/virt (addresses).
 
 use core::arch::asm;
 use core::ptr::write_volatile;
@@ -16,8 +17,8 @@ const LINE_TIMER: u32 = 27;
 /// Lines that the distributor of the virt machine has.
 const LINES: u32 = 288;
 
-/// How long one slice of a timed sleep is: 10 ms at QEMU's 62.5 MHz. Whoever sleeps looks at a clock
-/// afterwards.
+/// How long one slice of a timed sleep is: 10 ms at QEMU's 62.5 MHz. Whoever sleeps looks at a
+/// clock afterwards.
 const SLICE_TICKS: u32 = 625_000;
 
 fn write(address: usize, value: u32) {

@@ -1,8 +1,8 @@
-//! The aarch64 machine: QEMU's `virt`, with a GICv2. The device tree in; clocks, the serial line, interrupts
-//! and power out, under the names that `crate::arch` has on every architecture.
+//! The aarch64 machine: QEMU's `virt`, with a GICv2. The device tree in; clocks, the serial line,
+//! interrupts and power out, under the names that `crate::arch` has on every architecture.
 //!
-//! Where devices are is the machine's own convention (QEMU, hw/arm/virt); the tree is asked for what
-//! differs from start to start: words, files, how to call the firmware.
+//! Where devices are is the machine's own convention (QEMU, hw/arm/virt); the tree is asked for
+//! what differs from start to start: words, files, how to call the firmware.
 
 #[cfg(not(test))]
 mod boot;
@@ -64,7 +64,8 @@ impl Machine {
         let archive = match (begin, end) {
             (Some(begin), Some(end)) if begin < end => {
                 let len = (end - begin) as usize;
-                // SAFETY: the hypervisor has put the file there for the guest to keep, and nobody writes to it.
+                // SAFETY: the hypervisor has put the file there for the guest to keep, and nobody
+                // writes to it.
                 unsafe { core::slice::from_raw_parts(begin as *const u8, len) }
             }
             _ => &[],
@@ -118,8 +119,8 @@ impl Machine {
     }
 }
 
-/// Where a device's memory at this address can be accessed: below 1 GiB, where all devices of the machine are that
-/// this guest drives.
+/// Where a device's memory at this address can be accessed: below 1 GiB, where all devices of the
+/// machine are that this guest drives.
 pub fn map_device(address: u64) -> Option<usize> {
     (address < 1 << 30).then_some(address as usize)
 }
@@ -137,9 +138,11 @@ fn map_memory() {
         for (gib, block) in blocks.0.iter_mut().enumerate() {
             *block = (gib as u64) << 30 | if gib == 0 { DEVICE } else { MEMORY };
         }
-        // SAFETY: every address means what it meant before, and the table is static. Nothing was cached before.
+        // SAFETY: every address means what it meant before, and the table is static. Nothing was
+        // cached before.
         unsafe {
-            asm!("msr mair_el1, {mair}", "msr tcr_el1, {tcr}", "msr ttbr0_el1, {table}", "dsb sy", "isb",
+            asm!("msr mair_el1, {mair}", "msr tcr_el1, {tcr}", "msr ttbr0_el1, {table}",
+                "dsb sy", "isb",
                 "tlbi vmalle1", "ic iallu", "dsb sy", "isb", "mrs {old}, sctlr_el1",
                 "orr {old}, {old}, {on}", "msr sctlr_el1, {old}", "isb", mair = in(reg) MAIR,
                 tcr = in(reg) TCR, table = in(reg) blocks.0.as_ptr(), old = out(reg) _,
@@ -157,7 +160,8 @@ unsafe fn tree(address: usize) -> &'static [u8] {
     if address == 0 {
         return &[];
     }
-    // SAFETY: the caller vouches for it, first for the header, then for as many bytes as that tells.
+    // SAFETY: the caller vouches for it, first for the header, then for as many bytes as that
+    // tells.
     unsafe {
         let header = core::slice::from_raw_parts(address as *const u8, HEADER_BYTES);
         match device_tree::length(header) {

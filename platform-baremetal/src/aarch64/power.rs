@@ -28,15 +28,16 @@ pub fn reset(conduit: Conduit) -> ! {
 /// Stops the processor for good.
 pub fn stop() -> ! {
     loop {
-        // SAFETY: every line is off then but those that were on; each ends one wait, and the next begins.
+        // SAFETY: every line is off then but those that were on; each ends one wait, and the next
+        // begins.
         unsafe { asm!("wfi", options(nomem, nostack, preserves_flags)) };
     }
 }
 
 fn call(conduit: Conduit, function: u32) {
     let function = u64::from(function);
-    // SAFETY: both functions end the machine or refuse; the calling convention (Arm DEN 0028, 2.6) keeps all
-    // registers but X0 to X17.
+    // SAFETY: both functions end the machine or refuse; the calling convention (Arm DEN 0028, 2.6)
+    // keeps all registers but X0 to X17.
     unsafe {
         match conduit {
             Conduit::Hypervisor => asm!("hvc #0", inout("x0") function => _, clobber_abi("C")),

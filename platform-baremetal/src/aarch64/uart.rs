@@ -1,7 +1,8 @@
 //! A serial line: the registers of a PL011, bytes in and out, and sleep while there are none.
 //!
-//! Invariant: an interrupt is raised exactly while there is a byte to read, or, when [`Uart::await_room`] asked for
-//! it, room to write. Source: Arm PrimeCell UART PL011 (DDI 0183G), 3.3.
+//! Invariant: an interrupt is raised exactly while there is a byte to read, or, when
+//! [`Uart::await_room`] asked for it, room to write. Source: Arm PrimeCell UART PL011 (DDI 0183G),
+//! 3.3.
 
 use core::ptr::{read_volatile, write_volatile};
 
@@ -64,7 +65,8 @@ impl Uart {
         received.then(|| self.read(DATA) as u8)
     }
 
-    /// Whether a byte was received. If not, whatever else keeps the interrupt raised is acknowledged.
+    /// Whether a byte was received. If not, whatever else keeps the interrupt raised is
+    /// acknowledged.
     pub fn has_received(&self) -> bool {
         if self.read(FLAGS) & FLAG_EMPTY == 0 {
             return true;
@@ -95,8 +97,8 @@ impl Uart {
         self.write(DATA, u32::from(byte));
     }
 
-    /// Sends one byte when there is room, or drops it when there is none for too long: a log must not hold
-    /// anybody up.
+    /// Sends one byte when there is room, or drops it when there is none for too long: a log must
+    /// not hold anybody up.
     pub fn send_waiting(&self, byte: u8) {
         /// Longer than the slowest speed takes for a full queue.
         const LOOKS_MAX: u32 = 100_000;

@@ -1,8 +1,10 @@
-//! The files that the hypervisor hands over (`-initrd`): a "newc" cpio archive in, files in the tree out.
+//! The files that the hypervisor hands over (`-initrd`): a "newc" cpio archive in, files in the
+//! tree out.
 //!
-//! Folders, regular files, named pipes, and the devices 1:3, 1:5, 1:7 (null, zero, full) are planted; links and
-//! other devices mean nothing here and are left out. Invariant: nothing outside the archive is read,
-//! whatever its numbers say. Source: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
+//! Folders, regular files, named pipes, and the devices 1:3, 1:5, 1:7 (null, zero, full) are
+//! planted; links and other devices mean nothing here and are left out. Invariant: nothing outside
+//! the archive is read, whatever its numbers say. Source: Linux,
+//! Documentation/driver-api/early-userspace/buffer-format.rst.
 
 use super::tree::{Kind, Tree};
 use qga_core::Errno;
@@ -20,8 +22,9 @@ struct Member<'a> {
     contents: &'a [u8],
 }
 
-/// Plants what is in an archive; an empty one has nothing. A file that is there already is replaced. Errors: EINVAL
-/// where the archive is damaged, ENOSPC when the tree is full, EFBIG for a file larger than all of it.
+/// Plants what is in an archive; an empty one has nothing. A file that is there already is
+/// replaced. Errors: EINVAL where the archive is damaged, ENOSPC when the tree is full, EFBIG for a
+/// file larger than all of it.
 pub fn plant(tree: &mut Tree, archive: &[u8]) -> Result<(), Errno> {
     let mut rest = archive;
     while !rest.is_empty() {

@@ -1,5 +1,5 @@
-//! Named pipes: bytes in at one end, out at the other, never waiting. What is in a pipe lies in a chain of
-//! blocks like a file's; what was read of it is given back when the pipe is empty.
+//! Named pipes: bytes in at one end, out at the other, never waiting. What is in a pipe lies in a
+//! chain of blocks like a file's; what was read of it is given back when the pipe is empty.
 //!
 //! Source of the behaviour: fifo(7), pipe(7) with O_NONBLOCK.
 
@@ -9,8 +9,8 @@ use qga_core::Errno;
 /// How much a pipe holds (pipe(7)).
 pub const PIPE_BYTES_MAX: usize = 65_536;
 
-/// Reads what is in a pipe; `head` is how much of it was read before. Errors: EAGAIN when it is empty and
-/// somebody may still write.
+/// Reads what is in a pipe; `head` is how much of it was read before. Errors: EAGAIN when it is
+/// empty and somebody may still write.
 pub fn read(
     store: &mut Store,
     chain: &mut Chain,

@@ -1,7 +1,8 @@
 //! The guest's files: a small tree in memory, gone with the machine.
 //!
-//! [`tree`] is the tree and what is open, [`store`] the bytes of its files, [`fifo`] those of its pipes; [`preset`] and
-//! [`archive`] are what is there from the start. This file puts them behind the core's traits.
+//! [`tree`] is the tree and what is open, [`store`] the bytes of its files, [`fifo`] those of its
+//! pipes; [`preset`] and [`archive`] are what is there from the start. This file puts them behind
+//! the core's traits.
 
 pub mod archive;
 pub mod fifo;
@@ -18,8 +19,8 @@ use tree::{Open, Tree};
 /// The tree of the guest. All zero until [`start`].
 static TREE: Single<Tree> = Single::new(Tree::new());
 
-/// Plants the tree: what every guest has, and the files of the hypervisor's cpio archive (none if empty). Errors:
-/// those of [`archive::plant`]; what was planted before stays.
+/// Plants the tree: what every guest has, and the files of the hypervisor's cpio archive (none if
+/// empty). Errors: those of [`archive::plant`]; what was planted before stays.
 pub fn start(archive: &[u8]) -> Result<(), Errno> {
     with(preset::plant)?;
     with(|tree| archive::plant(tree, archive))

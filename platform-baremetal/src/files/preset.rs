@@ -1,5 +1,5 @@
-//! What is in the tree from the start: the folders and special files that clients take for granted, and who
-//! this guest is.
+//! What is in the tree from the start: the folders and special files that clients take for granted,
+//! and who this guest is.
 
 use super::tree::{Kind, Tree};
 use qga_core::Errno;

@@ -5,15 +5,15 @@
 //!          block 3 ------> block 7 ------> block 4        (0: the end; block 0 is never used)
 //! ```
 //!
-//! Invariant: a chain has as many blocks as its size needs, bytes behind its size in its last block are zero, and
-//! every block is in one chain or free.
+//! Invariant: a chain has as many blocks as its size needs, bytes behind its size in its last block
+//! are zero, and every block is in one chain or free.
 
 use qga_core::Errno;
 
 /// Bytes of a block.
 pub const BLOCK_BYTES: usize = 4096;
-/// How many blocks there are, the unused block 0 included: 1 MiB. A guest that is small by design, in memory
-/// that costs the hypervisor nothing before it is written to.
+/// How many blocks there are, the unused block 0 included: 1 MiB. A guest that is small by design,
+/// in memory that costs the hypervisor nothing before it is written to.
 pub const BLOCKS: usize = 257;
 /// Largest file, and all that fits into all files.
 pub const FILE_BYTES_MAX: usize = (BLOCKS - 1) * BLOCK_BYTES;
@@ -65,8 +65,8 @@ impl Store {
         done
     }
 
-    /// Writes bytes into a chain from `at` on and lengthens it as needed, with zeros before `at`; how many.
-    /// Errors: EFBIG beyond [`FILE_BYTES_MAX`], ENOSPC when not one byte fits.
+    /// Writes bytes into a chain from `at` on and lengthens it as needed, with zeros before `at`;
+    /// how many. Errors: EFBIG beyond [`FILE_BYTES_MAX`], ENOSPC when not one byte fits.
     pub fn write(&mut self, chain: &mut Chain, at: u64, bytes: &[u8]) -> Result<usize, Errno> {
         let at = usize::try_from(at).ok().filter(|&at| at < FILE_BYTES_MAX).ok_or(Errno::FBIG)?;
         let end = at.saturating_add(bytes.len()).min(FILE_BYTES_MAX);
@@ -97,7 +97,8 @@ impl Store {
         *chain = Chain::EMPTY;
     }
 
-    /// Adds blocks until the chain has room for `size` bytes, or none is free; how much room it has.
+    /// Adds blocks until the chain has room for `size` bytes, or none is free; how much room it
+    /// has.
     fn lengthen(&mut self, chain: &mut Chain, size: usize) -> usize {
         let mut count = chain.size().div_ceil(BLOCK_BYTES);
         let mut last = match count {
@@ -167,7 +168,8 @@ impl Default for Store {
     }
 }
 
-/// Copies as much as fits; how much. `copy_from_slice` would bring its panic along, a loop is a tenth as fast.
+/// Copies as much as fits; how much. `copy_from_slice` would bring its panic along, a loop is a
+/// tenth as fast.
 pub(super) fn copy(from: &[u8], into: &mut [u8]) -> usize {
     let len = from.len().min(into.len());
     // SAFETY: both have `len` bytes, and one of them is exclusively ours, so they do not overlap.

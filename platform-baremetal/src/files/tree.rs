@@ -1,7 +1,9 @@
-//! The tree of names, and what is open: paths and open files in, bytes out, with the errors that Linux gives.
+//! The tree of names, and what is open: paths and open files in, bytes out, with the errors that
+//! Linux gives.
 //!
-//! Paths are absolute, or relative to the root; there are no links, and no command takes a name away, so a node
-//! stays for ever. Source of the behaviour: open(2), read(2), write(2), lseek(2), path_resolution(7).
+//! Paths are absolute, or relative to the root; there are no links, and no command takes a name
+//! away, so a node stays for ever. Source of the behaviour: open(2), read(2), write(2), lseek(2),
+//! path_resolution(7).
 
 use super::fifo;
 use super::store::{Chain, Store, copy};
@@ -117,8 +119,8 @@ impl Tree {
         }
     }
 
-    /// Adds a file, or empties the regular file that is there; nothing where something else is. Errors: as
-    /// [`Tree::add`].
+    /// Adds a file, or empties the regular file that is there; nothing where something else is.
+    /// Errors: as [`Tree::add`].
     pub fn put(&mut self, path: &[u8], kind: Kind) -> Result<Option<Id>, Errno> {
         let id = match self.resolve(path)? {
             Place::Missing(folder, name) => return self.plant(folder, name, kind).map(Some),
@@ -222,7 +224,8 @@ impl Tree {
         }
     }
 
-    /// Moves the position (lseek(2)). Errors: ESPIPE in a pipe, EINVAL before the beginning or beyond what a position can be.
+    /// Moves the position (lseek(2)). Errors: ESPIPE in a pipe, EINVAL before the beginning or
+    /// beyond what a position can be.
     pub fn seek(&mut self, open: Open, to: SeekFrom) -> Result<u64, Errno> {
         let (entry, node) = parts(&mut self.nodes, &mut self.open, open)?;
         let size = match node.kind {

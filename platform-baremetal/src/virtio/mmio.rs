@@ -137,3 +137,53 @@ impl Transport for Mmio {
         self.window.write(QUEUE_NOTIFY, u32::from(queue));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Registers that do nothing but keep what is written.
+    fn registers(magic: u32, version: u32, device: u32) -> usize {
+        let words = vec![0u64; 64].leak();
+        let base = words.as_mut_ptr() as usize;
+        // SAFETY: 512 bytes that live for ever.
+        let window = unsafe { Window::new(base) };
+        for (offset, value) in [(MAGIC_VALUE, magic), (VERSION, version), (DEVICE_ID, device)] {
+            window.write(offset, value);
+        }
+        base
+    }
+
+    #[test]
+    fn only_consoles_of_known_versions_are_driven() {
+        // SAFETY: see `registers`.
+        let probe =
+            |magic, version, device| unsafe { Mmio::probe(registers(magic, version, device)) };
+        assert!(probe(0, 0, 0).is_none() && probe(MAGIC, 2, 0).is_none());
+        assert!(probe(MAGIC, 2, 1).is_none() && probe(MAGIC, 3, DEVICE_CONSOLE).is_none());
+        let rings = |version| probe(MAGIC, version, DEVICE_CONSOLE).map(|device| device.rings());
+        assert_eq!((rings(1), rings(2)), (Some(Rings::Paged), Some(Rings::Free)));
+    }
+
+    #[test]
+    fn queues_are_told_as_each_version_wants_it() {
+        let base = registers(MAGIC, 1, DEVICE_CONSOLE);
+        // SAFETY: see `registers`.
+        let (window, mut device) =
+            unsafe { (Window::new(base), Mmio::probe(base).expect("legacy")) };
+        let place = |address| Addresses { size: 8, descriptors: address, available: 2, used: 4 };
+        assert_eq!(device.set_queue(5, &place(0x1234_5000)), Ok(()));
+        assert_eq!(window.read::<u32>(LEGACY_QUEUE_PAGE), 0x12345);
+        assert_eq!((window.read::<u32>(QUEUE_SELECT), window.read::<u32>(QUEUE_SIZE)), (5, 8));
+        assert_eq!(device.set_queue(5, &place(1 << 44)), Err(QueueRefused), "too high");
+        let base = registers(MAGIC, 2, DEVICE_CONSOLE);
+        // SAFETY: see `registers`.
+        let (window, mut device) = unsafe { (Window::new(base), Mmio::probe(base).expect("new")) };
+        assert_eq!(device.set_queue(4, &place(0x12_3456_7000)), Ok(()));
+        let read = |offset| window.read::<u32>(offset);
+        assert_eq!((read(QUEUE_DESCRIPTORS), read(QUEUE_DESCRIPTORS + 4)), (0x3456_7000, 0x12));
+        assert_eq!((read(QUEUE_AVAILABLE), read(QUEUE_USED), read(QUEUE_READY)), (2, 4, 1));
+        device.notify(4);
+        assert_eq!(read(QUEUE_NOTIFY), 4);
+    }
+}

@@ -156,3 +156,53 @@ impl Memory for Region {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(bytes: usize) -> Region {
+        // Leaked, as a static would live; aligned by the allocator to more than a word.
+        let words = vec![0u64; bytes / WORD_BYTES].leak();
+        Region { base: words.as_mut_ptr().cast(), bytes }
+    }
+
+    #[test]
+    fn bytes_are_copied_from_and_to_any_place_inside() {
+        let mut memory = region(64);
+        let bytes: Vec<u8> = (1..=64).collect();
+        for at in 0..64 {
+            for len in 0..=64 - at {
+                memory.copy_in(0, &[0; 64]);
+                memory.copy_in(at, &bytes[..len]);
+                let mut all = [0xFF; 64];
+                memory.copy_out(0, &mut all);
+                assert!(all[..at].iter().chain(&all[at + len..]).all(|byte| *byte == 0));
+                let mut part = vec![0; len];
+                memory.copy_out(at, &mut part);
+                assert_eq!((&part[..], &all[at..at + len]), (&bytes[..len], &bytes[..len]));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_touched_outside_or_unaligned() {
+        let mut memory = region(16);
+        memory.copy_in(0, &[0xEE; 16]);
+        memory.copy_in(9, &[1; 8]);
+        memory.copy_in(usize::MAX, &[1; 2]);
+        memory.write_u64(16, 1);
+        memory.write_u64(4, 1);
+        memory.write_u32(14, 1);
+        memory.write_u16(15, 1);
+        memory.write_u16(usize::MAX, 1);
+        let mut all = [0; 16];
+        memory.copy_out(0, &mut all);
+        assert_eq!(all, [0xEE; 16]);
+        assert_eq!((memory.read_u16(16), memory.read_u16(1), memory.read_u32(2)), (0, 0, 0));
+        assert_eq!((memory.read_u16(14), memory.read_u32(12)), (0xEEEE, 0xEEEE_EEEE));
+        let mut beyond = [7; 3];
+        memory.copy_out(14, &mut beyond);
+        assert_eq!(beyond, [7; 3]);
+    }
+}

@@ -1,8 +1,8 @@
 //! ACPI, as far as interrupts and power need it: the address of the root pointer in, [`Acpi`] out.
 //!
-//! No byte code is run; of the DSDT the package `\_S5` alone is looked for. A table that lies about its length or
-//! is not there leaves defaults. Source: ACPI 6.4, 5.2.5 (RSDP), 5.2.9 (FADT), 5.2.12 (MADT), 4.8.3.7 and
-//! 4.8.3.6 (sleep control, reset register), 7.4.2.6 (`\_S5`), 20.2 (encoding).
+//! No byte code is run; of the DSDT the package `\_S5` alone is looked for. A table that lies about
+//! its length or is not there leaves defaults. Source: ACPI 6.4, 5.2.5 (RSDP), 5.2.9 (FADT), 5.2.12
+//! (MADT), 4.8.3.7 and 4.8.3.6 (sleep control, reset register), 7.4.2.6 (`\_S5`), 20.2 (encoding).
 
 use super::interrupts::{IO_APICS_MAX, IoApic};
 use core::ptr::read_unaligned;

@@ -1,13 +1,13 @@
 //! From the hypervisor's entry to 64-bit code: the PVH note, page tables, descriptor table, stack.
 //!
-//! In: 32-bit protected mode, flat, paging off, EBX the address of the start information (Xen's "x86/HVM
-//! direct boot ABI", docs/misc/pvh). Out: [`crate::entry`] called with that address, in 64-bit mode, memory
-//! mapped one to one up to 4 GiB in pages of 2 MiB, interrupts off. From 3 GiB on, where devices are, nothing is
-//! cached. SSE is on: the compiler uses its registers.
+//! In: 32-bit protected mode, flat, paging off, EBX the address of the start information (Xen's
+//! "x86/HVM direct boot ABI", docs/misc/pvh). Out: [`crate::entry`] called with that address, in
+//! 64-bit mode, memory mapped one to one up to 4 GiB in pages of 2 MiB, interrupts off. From 3 GiB
+//! on, where devices are, nothing is cached. SSE is on: the compiler uses its registers.
 
 use core::arch::global_asm;
 
-/// The stack. The deepest path of the agent takes less than 6 KiB (`cargo xtask size`, for the core).
+/// The stack: five times what requests of every kind, at all their limits, were seen to take.
 pub const STACK_BYTES: usize = 32 * 1024;
 
 global_asm!(

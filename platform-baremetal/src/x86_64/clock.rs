@@ -1,9 +1,10 @@
-//! Clocks: milliseconds that never jump from the time-stamp counter, the time of day from the CMOS clock.
+//! Clocks: milliseconds that never jump from the time-stamp counter, the time of day from the CMOS
+//! clock.
 //!
-//! Nothing ticks. How fast the counter runs is measured against the timer of the PC (8254) when the time is
-//! first asked for, which takes 2 ms; where that timer is missing (microvm without `pit`) a slow processor is
-//! assumed, so that deadlines come early rather than late.
-//! Sources: Intel 8254 (control word, mode 0, counter latch), Motorola MC146818 (registers A, B, update cycle), ACPI
+//! Nothing ticks. How fast the counter runs is measured against the timer of the PC (8254) when the
+//! time is first asked for, which takes 2 ms; where that timer is missing (microvm without `pit`) a
+//! slow processor is assumed, so that deadlines come early rather than late. Sources: Intel 8254
+//! (control word, mode 0, counter latch), Motorola MC146818 (registers A, B, update cycle), ACPI
 //! 5.2.9 (the register of the century).
 
 use super::io;
@@ -15,7 +16,8 @@ use core::cell::Cell;
 const TIMER_HZ: u64 = 1_193_182;
 /// How many of its ticks the counter is measured over: 2 ms.
 const MEASURED_TICKS: u16 = 2386;
-/// How often the timer is looked at before it counts as stuck; each look takes a microsecond or more.
+/// How often the timer is looked at before it counts as stuck; each look takes a microsecond or
+/// more.
 const LOOKS_MAX: u32 = 20_000;
 /// Ticks of the counter a millisecond where they cannot be measured: 1 GHz.
 const TICKS_PER_MS_ASSUMED: u64 = 1_000_000;
@@ -44,11 +46,13 @@ impl Clocks {
         counter().checked_div(self.ticks_per_ms.get()).unwrap_or(0)
     }
 
-    /// Seconds since 1970 (UTC, as QEMU keeps the clock unless told otherwise); nothing without a clock.
+    /// Seconds since 1970 (UTC, as QEMU keeps the clock unless told otherwise); nothing without a
+    /// clock.
     pub fn wall_seconds(&self) -> Option<i64> {
         let mut before = None;
         for _ in 0..TRIES_MAX {
-            // An update takes 2 ms at most and is announced; what reads the same twice was not torn.
+            // An update takes 2 ms at most and is announced; what reads the same twice was not
+            // torn.
             if cmos(0x0A) & 0x80 != 0 {
                 continue;
             }
@@ -70,8 +74,8 @@ impl Clocks {
 
 fn cmos(register: u8) -> u8 {
     const ADDRESS: u16 = 0x70;
-    // SAFETY: the ports of the CMOS clock; the upper bit would switch off NMIs and stays 0. Where there is
-    // none the bus reads all ones.
+    // SAFETY: the ports of the CMOS clock; the upper bit would switch off NMIs and stays 0. Where
+    // there is none the bus reads all ones.
     unsafe {
         io::write8(ADDRESS, register & 0x7F);
         io::read8(ADDRESS + 1)
@@ -112,8 +116,8 @@ fn counter() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Ticks of the counter a millisecond, measured with channel 2 of the timer, whose output goes to nobody but
-/// the loudspeaker, which stays off; nothing if the timer does not count.
+/// Ticks of the counter a millisecond, measured with channel 2 of the timer, whose output goes to
+/// nobody but the loudspeaker, which stays off; nothing if the timer does not count.
 fn measure() -> Option<u64> {
     const GATE: u16 = 0x61;
     const OUT: u8 = 1 << 5;
@@ -135,7 +139,8 @@ fn measure() -> Option<u64> {
         io::write8(CHANNEL, (MEASURED_TICKS >> 8) as u8);
     }
     let begin = counter();
-    // SAFETY: reading the gate's port has no effect. Mode 0 keeps the output low until the count is over.
+    // SAFETY: reading the gate's port has no effect. Mode 0 keeps the output low until the count is
+    // over.
     let is_over = || unsafe { io::read8(GATE) } & OUT != 0;
     if is_over() {
         return None;

@@ -1,10 +1,11 @@
 //! Interrupts as the end of a sleep, and as nothing else.
 //!
-//! In: the addresses of the I/O APICs (from ACPI), the lines that somebody waits for. Out: [`sleep`]. Invariant:
-//! interrupts are on inside [`sleep`] only. A handler acknowledges the local APIC and comes back with them
-//! off, so no code ever runs beside other code, no wake-up is lost (what comes between looking and sleeping ends the
-//! sleep at once), and no device can interrupt without end before it was looked at. Sources: Intel SDM
-//! 3A, 6.14 (descriptors), 11.5 and 11.8 (local APIC); Intel 82093AA, 3.2 (I/O APIC).
+//! In: the addresses of the I/O APICs (from ACPI), the lines that somebody waits for. Out:
+//! [`sleep`]. Invariant: interrupts are on inside [`sleep`] only. A handler acknowledges the local
+//! APIC and comes back with them off, so no code ever runs beside other code, no wake-up is lost
+//! (what comes between looking and sleeping ends the sleep at once), and no device can interrupt
+//! without end before it was looked at. Sources: Intel SDM 3A, 6.14 (descriptors), 11.5 and 11.8
+//! (local APIC); Intel 82093AA, 3.2 (I/O APIC).
 
 use super::io;
 use crate::single::Single;
@@ -30,8 +31,8 @@ const VECTORS: usize = VECTOR_SPURIOUS as usize + 1;
 /// Most I/O APICs that are used; microvm has two, other machines of QEMU one.
 pub const IO_APICS_MAX: usize = 4;
 
-/// How long one slice of a timed sleep is, in ticks of the local timer: 10 ms in QEMU (1 GHz), 100 ms on a
-/// processor whose bus runs at 100 MHz. Whoever sleeps looks at a clock afterwards.
+/// How long one slice of a timed sleep is, in ticks of the local timer: 10 ms in QEMU (1 GHz), 100
+/// ms on a processor whose bus runs at 100 MHz. Whoever sleeps looks at a clock afterwards.
 const SLICE_TICKS: u32 = 10_000_000;
 
 /// An I/O APIC: its address, and the number of its first line among all lines.
@@ -97,8 +98,8 @@ pub fn start(io_apics: &[IoApic; IO_APICS_MAX]) {
         // SAFETY: the table is complete, and static.
         unsafe { asm!("lidt [{}]", in(reg) &pointer, options(nostack, preserves_flags)) };
     });
-    // SAFETY: the 8259 pair, if there is one, is of no more use: all its lines off (8259A, OCW1). The
-    // local APIC is on, and its timer waits for a count.
+    // SAFETY: the 8259 pair, if there is one, is of no more use: all its lines off (8259A, OCW1).
+    // The local APIC is on, and its timer waits for a count.
     unsafe {
         io::write8(0x21, 0xFF);
         io::write8(0xA1, 0xFF);
@@ -128,8 +129,8 @@ pub fn enable(line: u32) {
     });
 }
 
-/// Lets every line end sleeps that a PCI interrupt pin may be routed to: of the chipset of q35 (ICH9, 16 to
-/// 23) and of PIIX (10, 11).
+/// Lets every line end sleeps that a PCI interrupt pin may be routed to: of the chipset of q35
+/// (ICH9, 16 to 23) and of PIIX (10, 11).
 pub fn enable_pci() {
     for line in (16..24).chain(10..12) {
         enable(line);
@@ -201,7 +202,8 @@ impl IoApic {
     }
 }
 
-/// Acknowledges the local APIC and comes back with interrupts off (the flag in the saved ones is cleared).
+/// Acknowledges the local APIC and comes back with interrupts off (the flag in the saved ones is
+/// cleared).
 #[unsafe(naked)]
 unsafe extern "C" fn acknowledge() {
     naked_asm!(
@@ -227,8 +229,8 @@ unsafe extern "C" fn fault() {
 }
 
 extern "C" fn stop_at_fault(frame: *const u64) -> ! {
-    // SAFETY: the processor has pushed at least these three words (SDM 3A, 6.14.2): an error code or the
-    // place, then the place or the segment.
+    // SAFETY: the processor has pushed at least these three words (SDM 3A, 6.14.2): an error code
+    // or the place, then the place or the segment.
     let words = unsafe { [*frame, *frame.wrapping_add(1), *frame.wrapping_add(2)] };
     super::last_words("exception in the guest; the words on the stack:", &words);
     super::power::stop()

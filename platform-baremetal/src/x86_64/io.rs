@@ -1,7 +1,7 @@
 //! Port I/O: one instruction a function (Intel SDM 2, IN and OUT).
 //!
-//! Every function is unsafe for the same reason: what a port does is the device's affair, and it may write to
-//! memory. Callers name the device whose port it is.
+//! Every function is unsafe for the same reason: what a port does is the device's affair, and it
+//! may write to memory. Callers name the device whose port it is.
 
 use core::arch::asm;
 

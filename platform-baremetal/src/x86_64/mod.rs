@@ -1,5 +1,6 @@
-//! The x86-64 machine: a PC as QEMU builds it (q35, pc, microvm). The start information of PVH in; clocks,
-//! serial lines, interrupts and power out, under the names that `crate::arch` has on every architecture.
+//! The x86-64 machine: a PC as QEMU builds it (q35, pc, microvm). The start information of PVH in;
+//! clocks, serial lines, interrupts and power out, under the names that `crate::arch` has on every
+//! architecture.
 
 pub mod acpi;
 #[cfg(not(test))]
@@ -28,7 +29,8 @@ pub struct Machine {
     pub archive: &'static [u8],
 }
 
-/// Where microvm puts its virtio-mmio windows, and how far apart (QEMU, docs/system/i386/microvm.rst).
+/// Where microvm puts its virtio-mmio windows, and how far apart (QEMU,
+/// docs/system/i386/microvm.rst).
 const VIRTIO_MMIO: usize = 0xFEB0_0000;
 const VIRTIO_MMIO_STEP: usize = 512;
 
@@ -63,8 +65,8 @@ impl Machine {
             MAGIC => (modules, command_line, root),
             _ => (0, 0, 0),
         };
-        // SAFETY: a module is described by its address and its length (`struct hvm_modlist_entry`); the
-        // hypervisor has put it there for the guest to keep, and nobody writes to it.
+        // SAFETY: a module is described by its address and its length (`struct hvm_modlist_entry`);
+        // the hypervisor has put it there for the guest to keep, and nobody writes to it.
         let archive = match modules {
             0 => &[][..],
             _ => unsafe {
@@ -113,8 +115,9 @@ impl Machine {
         }
     }
 
-    /// Where virtio-mmio devices may be, and their interrupt lines: on microvm only. With ACPI there are
-    /// 24 windows on the second I/O APIC, or 8 from line 16 on; without, 8 from line 5 on.
+    /// Where virtio-mmio devices may be, and their interrupt lines: on microvm only. With ACPI
+    /// there are 24 windows on the second I/O APIC, or 8 from line 16 on; without, 8 from line 5
+    /// on.
     pub fn virtio_mmio(&self) -> impl Iterator<Item = (usize, u32)> + use<> {
         let named = find(self.command_line, b"virtio_mmio.device=512@0xfeb0").is_some();
         let (first, count) = match (self.acpi.hardware_reduced, self.acpi.io_apics_listed) {
@@ -127,9 +130,9 @@ impl Machine {
     }
 }
 
-/// Where a device's memory at this address can be accessed. Up to 4 GiB that is the address itself; above, the
-/// 2 GiB around the first such address are mapped behind the fourth GiB. Nothing for an address outside
-/// them, or that needs more than 4 levels of tables.
+/// Where a device's memory at this address can be accessed. Up to 4 GiB that is the address itself;
+/// above, the 2 GiB around the first such address are mapped behind the fourth GiB. Nothing for an
+/// address outside them, or that needs more than 4 levels of tables.
 pub fn map_device(address: u64) -> Option<usize> {
     const GIB: u64 = 1 << 30;
     if address < 4 * GIB {
@@ -180,8 +183,8 @@ impl High {
             }
             let entry = table.0.as_ptr() as u64 | 0b11;
             #[cfg(not(test))]
-            // SAFETY: the third-level table of boot.rs, whose fifth and sixth entries are free; what was not
-            // present is in no cache of translations (SDM 3A, 4.10.2.3).
+            // SAFETY: the third-level table of boot.rs, whose fifth and sixth entries are free;
+            // what was not present is in no cache of translations (SDM 3A, 4.10.2.3).
             unsafe {
                 boot::third_level()
                     .wrapping_add(Self::WINDOW_GIB as usize + n)

@@ -1,7 +1,8 @@
 //! Ending the machine: soft off and reset by ACPI, and what is left where that is missing.
 //!
-//! Sources: ACPI 6.4, 4.8.3.2.1 (PM1 control), 4.8.3.7 (sleep control), 4.8.3.6 (reset register); Intel SDM 3A,
-//! 6.15 (a fault while a fault is reported, and again: the processor shuts down, the machine resets).
+//! Sources: ACPI 6.4, 4.8.3.2.1 (PM1 control), 4.8.3.7 (sleep control), 4.8.3.6 (reset register);
+//! Intel SDM 3A, 6.15 (a fault while a fault is reported, and again: the processor shuts down, the
+//! machine resets).
 
 use super::acpi::{Acpi, Register};
 use super::io;
@@ -21,8 +22,8 @@ pub fn off(acpi: &Acpi) {
     }
     for (register, kind) in acpi.pm1_control.into_iter().zip([type_a, type_b]) {
         if let Some(Register::Port(port)) = register {
-            // SAFETY: the port that the tables name; what it does is wanted. The bits that tell who owns ACPI
-            // stay as they are.
+            // SAFETY: the port that the tables name; what it does is wanted. The bits that tell who
+            // owns ACPI stay as they are.
             unsafe {
                 let kept = io::read16(port) & 0b111;
                 io::write16(port, kept | u16::from(kind) << 10 | ENABLE_PM1);

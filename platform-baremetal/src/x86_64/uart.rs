@@ -1,7 +1,8 @@
-//! A serial line: the registers of a 16550 at their ports, bytes in and out, and sleep while there are none.
+//! A serial line: the registers of a 16550 at their ports, bytes in and out, and sleep while there
+//! are none.
 //!
-//! Invariant: an interrupt is raised exactly while there is a byte to read, or, when [`Uart::await_room`] asked for
-//! it, room to write. Source: National PC16550D, 8.0 (registers).
+//! Invariant: an interrupt is raised exactly while there is a byte to read, or, when
+//! [`Uart::await_room`] asked for it, room to write. Source: National PC16550D, 8.0 (registers).
 
 use super::io;
 
@@ -40,11 +41,13 @@ pub struct Uart {
 const PLACES: [(u16, u32); 2] = [(0x3F8, 4), (0x2F8, 3)];
 
 impl Uart {
-    /// COM1 (0) or COM2 (1), if it is there: 115200 baud, 8 bits, no parity, queues on, no interrupts.
+    /// COM1 (0) or COM2 (1), if it is there: 115200 baud, 8 bits, no parity, queues on, no
+    /// interrupts.
     pub fn find(number: usize) -> Option<Uart> {
         let &(port, line) = PLACES.get(number)?;
         let uart = Uart { port, line };
-        // A register that does nothing but keep what is written. Where nothing is the bus reads all ones.
+        // A register that does nothing but keep what is written. Where nothing is the bus reads all
+        // ones.
         for pattern in [0x5A, 0xA5] {
             uart.write(SCRATCH, pattern);
             if uart.read(SCRATCH) != pattern {
@@ -56,8 +59,8 @@ impl Uart {
         uart.write(DATA, 1);
         uart.write(ENABLE, 0);
         uart.write(LINE_CONTROL, 0b11);
-        // Queues on and empty, an interrupt from the first byte on. What came before is lost, as on every
-        // serial line: clients begin with a sync.
+        // Queues on and empty, an interrupt from the first byte on. What came before is lost, as on
+        // every serial line: clients begin with a sync.
         uart.write(IDENTITY, 0b0000_0111);
         // DTR, RTS, and the pin that a PC uses as the interrupt's switch.
         uart.write(MODEM_CONTROL, 0b1011);
@@ -76,7 +79,8 @@ impl Uart {
         received.then(|| self.read(DATA))
     }
 
-    /// Whether a byte was received. If not, whatever else keeps the interrupt raised is acknowledged.
+    /// Whether a byte was received. If not, whatever else keeps the interrupt raised is
+    /// acknowledged.
     pub fn has_received(&self) -> bool {
         if self.read(LINE_STATUS) & STATUS_RECEIVED != 0 {
             return true;
@@ -91,8 +95,8 @@ impl Uart {
         self.read(LINE_STATUS) & STATUS_ROOM != 0
     }
 
-    /// Sleeps until the sender's queue may be empty. Bytes that come meanwhile stay where they are; they may
-    /// end the sleep, too.
+    /// Sleeps until the sender's queue may be empty. Bytes that come meanwhile stay where they are;
+    /// they may end the sleep, too.
     pub fn await_room(&self) {
         // Received bytes would end every sleep at once while nobody takes them.
         self.write(ENABLE, ENABLE_ROOM);
@@ -107,10 +111,11 @@ impl Uart {
         self.write(DATA, byte);
     }
 
-    /// Sends one byte when there is room, or drops it when there is none for too long: a log must not hold
-    /// anybody up.
+    /// Sends one byte when there is room, or drops it when there is none for too long: a log must
+    /// not hold anybody up.
     pub fn send_waiting(&self, byte: u8) {
-        /// Each look takes a microsecond or more: longer than the slowest speed takes for a full queue.
+        /// Each look takes a microsecond or more: longer than the slowest speed takes for a full
+        /// queue.
         const LOOKS_MAX: u32 = 20_000;
         if (0..LOOKS_MAX).any(|_| self.has_room()) {
             self.send(byte);

@@ -1,5 +1,5 @@
-//! Every conversation of the commands that the guest offers, byte for byte the replies that Linux and the
-//! simulated guest give. What cannot be held is named here, with the reason.
+//! Every conversation of the commands that the guest offers, byte for byte the replies that Linux
+//! and the simulated guest give. What cannot be held is named here, with the reason.
 
 use super::{Bare, Line, Machine, agent, can_boot};
 use qga_tests::connection::Connection;
@@ -13,8 +13,8 @@ use xtask::vm::{AGENT_PORT, Vm};
 /// What stands for `@D`.
 const FOLDER: &str = "/tmp";
 
-/// Time for the guest to notice that a client has gone. Without it the first bytes of the next one, cut
-/// byte by byte, cannot be told from the last of this one.
+/// Time for the guest to notice that the last client has gone. Without it the first bytes of the
+/// next one, when they come one by one, cannot be told from the last of that one.
 const NOTICE: Duration = Duration::from_millis(50);
 
 /// Fewest conversations that are held, so that a reason below does not swallow them unnoticed.
@@ -67,11 +67,11 @@ fn files() -> Vec<u8> {
 fn machine(machine: Machine, line: Line) -> Vm {
     let vm = Bare::new(machine, line).initrd(files()).boot().unwrap();
     drop(agent(&vm));
-    std::thread::sleep(NOTICE);
     vm
 }
 
 fn connect(vm: &Vm) -> Connection {
+    std::thread::sleep(NOTICE);
     let stream = UnixStream::connect(vm.port_path(AGENT_PORT)).expect("the port's socket");
     Connection::new(stream)
 }
@@ -85,7 +85,6 @@ fn hold(vm: &Vm, conversation: &Conversation, line: Line, cut: Cut) -> Result<()
     for step in &conversation.steps {
         if step.before == Before::Reconnect {
             drop(connection);
-            std::thread::sleep(NOTICE);
             connection = connect(vm);
         }
         play_step(&mut connection, step, FOLDER, cut)?;

@@ -1,5 +1,5 @@
-//! What the issue promises in numbers: the image's size, its boot time beside an empty guest's, and what it
-//! costs the hypervisor to do nothing.
+//! What the issue promises in numbers: the image's size, its boot time beside an empty guest's, and
+//! what it costs the hypervisor to do nothing.
 
 use super::{PATIENCE, PING, PONG, agent, boot, can_boot, port};
 use std::time::{Duration, Instant};

@@ -38,8 +38,8 @@ fn can_boot(test: &str, machine: Machine) -> bool {
     }
 }
 
-/// A conversation with the agent, in sync. What is sent to a serial line before the guest listens is lost,
-/// so the sync is repeated often.
+/// A conversation with the agent, in sync. What is sent to a serial line before the guest listens
+/// is lost, so the sync is repeated often.
 fn agent(vm: &Vm) -> Channel {
     let mut channel = port(vm);
     let result = channel.sync(PATIENCE, Duration::from_millis(300));

@@ -1,5 +1,6 @@
-//! What hypervisors' managers do to an agent: sync with numbers of 13 digits, clients that come and go, stop in
-//! the middle of a request or of a reply, or do not read. The next guest-sync is always answered.
+//! What hypervisors' managers do to an agent: sync with numbers of 13 digits, clients that come and
+//! go, stop in the middle of a request or of a reply, or do not read. The next guest-sync is always
+//! answered.
 
 use super::{PATIENCE, PING, PONG, agent, ask, boot, can_boot, command, port};
 use std::time::{Duration, Instant};

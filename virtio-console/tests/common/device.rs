@@ -113,10 +113,17 @@ impl SimDevice {
             return;
         }
         let Some((random, one_in)) = &mut self.pace else { return };
-        if random.below(*one_in) == 0
-            && let Some(step) = self.steps.pop_front()
-        {
-            step(self);
+        if random.below(*one_in) != 0 {
+            return;
+        }
+        // Or several: the hypervisor does not wait for the guest to look.
+        for _ in 0..=random.below(4) {
+            let waiting = self.ports.iter().any(|port| !port.coming.is_empty());
+            match self.steps.pop_front() {
+                Some(step) if !waiting => step(self),
+                Some(step) => self.steps.push_front(step),
+                None => {}
+            }
         }
     }
 
@@ -197,6 +204,11 @@ impl SimDevice {
     /// Where a queue is, for tests that break it.
     pub fn addresses(&self, queue: u16) -> Addresses {
         self.queues[&queue].addresses
+    }
+
+    /// Whether the driver wants an interrupt when a buffer of this queue is returned.
+    pub fn wants_interrupt(&self, queue: u16) -> bool {
+        u16::from_le_bytes(self.read(self.addresses(queue).available)) & 1 == 0
     }
 
     /// The next buffer that the driver has posted: its number, address, length.
@@ -287,7 +299,8 @@ impl SimDevice {
             }
             self.push(3, u32::from(buffer), 0);
         }
-        // What waited for PORT_OPEN is delivered when the driver tells of buffers again, as in QEMU.
+        // What waited for PORT_OPEN is delivered when the driver tells of buffers again, as in
+        // QEMU.
     }
 
     fn introduce(&mut self, id: u32) {

@@ -1,5 +1,5 @@
-//! The session with the guest of our own: no Linux, the agent alone, on QEMU's smallest machine. The
-//! printed session, and a table of size, boot time and idle cost, out.
+//! The session with the guest of our own: no Linux, the agent alone, on QEMU's smallest machine.
+//! The printed session, and a table of size, boot time and idle cost, out.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The guest of our own (`platform-baremetal`) under QEMU: a [`Bare`] description in, a running [`Vm`] out, with
-//! the agent's channel on a virtio port or a serial line.
+//! The guest of our own (`platform-baremetal`) under QEMU: a [`Bare`] description in, a running
+//! [`Vm`] out, with the agent's channel on a virtio port or a serial line.
 //!
 //! The same private directory, sockets and control channel as any other [`Vm`], but no kernel, no
 //! initramfs and no disk: the image is the kernel.
@@ -73,16 +73,16 @@ pub fn prepare(machine: Machine) -> Result<()> {
     }
 }
 
-/// Builds the image for PCs, once, and yields its path: `$QGA_BAREMETAL` when that is set, else what the
-/// root workspace makes of `qga-baremetal`.
+/// Builds the image for PCs, once, and yields its path: `$QGA_BAREMETAL` when that is set, else
+/// what the root workspace makes of `qga-baremetal`.
 pub fn image() -> Result<PathBuf> {
     static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
     let build = || build_image("QGA_BAREMETAL", &[], "release/qga-baremetal");
     IMAGE.get_or_init(build).clone()
 }
 
-/// As [`image`], for Arm (`$QGA_BAREMETAL_ARM`). The compiler's library for it is installed by rustup if it is
-/// missing.
+/// As [`image`], for Arm (`$QGA_BAREMETAL_ARM`). The compiler's library for it is installed by
+/// rustup if it is missing.
 pub fn arm_image() -> Result<PathBuf> {
     static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
     let build = || {
@@ -275,8 +275,9 @@ impl Bare {
     }
 }
 
-/// An ELF image that does nothing but be there: entered by PVH it writes `!` to the first serial line
-/// and halts. What the hypervisor and its firmware take to boot it, they take to boot anything.
+/// An ELF image that does nothing but be there: entered by PVH it writes `!` to the first serial
+/// line and halts. What the hypervisor and its firmware take to boot it, they take to boot
+/// anything.
 pub fn empty_guest() -> Vec<u8> {
     const ADDRESS: u64 = 0x10_0000;
     const NOTE_OFFSET: u64 = 64 + 2 * 56;

@@ -9,7 +9,8 @@ const BOTH: How = How { access: Access::Both, create: false, truncate: false, ap
 const APPEND: How = How { access: Access::Both, create: true, truncate: false, append: true };
 
 fn planted() -> Box<Tree> {
-    // SAFETY: a tree with nothing in it is all zero. In place, because it is larger than a test's stack.
+    // SAFETY: a tree with nothing in it is all zero. In place, because it is larger than a test's
+    // stack.
     let mut tree: Box<Tree> = unsafe { Box::new_zeroed().assume_init() };
     preset::plant(&mut tree).unwrap();
     tree
