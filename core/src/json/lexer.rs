@@ -108,25 +108,22 @@ impl Lexer {
                 *at += plain_prefix(bytes.get(*at..).unwrap_or(&[]), quote);
             }
             let Some(&byte) = bytes.get(*at) else { return Found::End };
-            self.special |= quote.is_some_and(|quote| quote != byte);
+            let state = core::mem::replace(&mut self.state, State::Between);
             if byte == 0xFF {
-                self.state = State::Between;
                 *at += 1;
                 return Found::Sentinel;
             }
-            if self.state == State::Between {
+            let go = if state == State::Between {
                 self.start = *at;
                 self.special = false;
-                if let b' ' | b'\t' | b'\r' | b'\n' = byte {
-                    *at += 1;
-                    continue;
-                }
-            }
-            let go = if self.state == State::Between { begin(byte) } else { self.go(byte) };
+                begin(byte)
+            } else {
+                self.special |= quote.is_some_and(|quote| quote != byte);
+                on(state, byte)
+            };
             if !matches!(go, Go::Before(_)) {
                 *at += 1;
             }
-            self.state = State::Between;
             match go {
                 Go::To(state) => self.state = state,
                 Go::Before(token) | Go::With(token) => return Found::Token(token),
@@ -137,7 +134,7 @@ impl Lexer {
 
     /// The last token of a text that has ended: a number or keyword needs no byte after it then.
     pub fn finish(&mut self) -> Option<Token> {
-        let go = self.go(b' ');
+        let go = on(self.state, b' ');
         self.reset();
         match go {
             Go::Before(token) => Some(token),
@@ -150,33 +147,6 @@ impl Lexer {
             State::DoubleQuoted => Some(b'"'),
             State::SingleQuoted => Some(b'\''),
             _ => None,
-        }
-    }
-
-    fn go(&self, byte: u8) -> Go {
-        use State as S;
-        match (self.state, byte) {
-            (S::DoubleQuoted, b'"') | (S::SingleQuoted, b'\'') => Go::With(Token::String),
-            (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
-            (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),
-            (S::DoubleQuoted | S::DoubleQuotedEscape, 0x20..=0xFD) => Go::To(S::DoubleQuoted),
-            (S::SingleQuoted | S::SingleQuotedEscape, 0x20..=0xFD) => Go::To(S::SingleQuoted),
-            (S::Minus, b'0') => Go::To(S::Zero),
-            (S::Minus, b'1'..=b'9') | (S::Integer, b'0'..=b'9') => Go::To(S::Integer),
-            (S::Zero | S::Integer, b'.') => Go::To(S::Point),
-            (S::Point | S::Fraction, b'0'..=b'9') => Go::To(S::Fraction),
-            (S::Integer | S::Fraction, b'e' | b'E') => Go::To(S::Exponent),
-            (S::Exponent, b'+' | b'-') => Go::To(S::ExponentSign),
-            (S::Exponent | S::ExponentSign | S::ExponentDigits, b'0'..=b'9') => {
-                Go::To(S::ExponentDigits)
-            }
-            (S::Zero, b'0'..=b'9') => Go::Stray,
-            (S::Zero | S::Integer | S::Fraction | S::ExponentDigits, _) => {
-                Go::Before(Token::Number)
-            }
-            (S::Keyword, b'a'..=b'z') => Go::To(S::Keyword),
-            (S::Keyword, _) => Go::Before(Token::Keyword),
-            _ => Go::Stray,
         }
     }
 }
@@ -207,9 +177,36 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-#[inline(never)]
+/// Where a byte inside a token leads.
+fn on(state: State, byte: u8) -> Go {
+    use State as S;
+    match (state, byte) {
+        (S::DoubleQuoted, b'"') | (S::SingleQuoted, b'\'') => Go::With(Token::String),
+        (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
+        (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),
+        (S::DoubleQuoted | S::DoubleQuotedEscape, 0x20..=0xFD) => Go::To(S::DoubleQuoted),
+        (S::SingleQuoted | S::SingleQuotedEscape, 0x20..=0xFD) => Go::To(S::SingleQuoted),
+        (S::Minus, b'0') => Go::To(S::Zero),
+        (S::Minus, b'1'..=b'9') | (S::Integer, b'0'..=b'9') => Go::To(S::Integer),
+        (S::Zero | S::Integer, b'.') => Go::To(S::Point),
+        (S::Point | S::Fraction, b'0'..=b'9') => Go::To(S::Fraction),
+        (S::Integer | S::Fraction, b'e' | b'E') => Go::To(S::Exponent),
+        (S::Exponent, b'+' | b'-') => Go::To(S::ExponentSign),
+        (S::Exponent | S::ExponentSign | S::ExponentDigits, b'0'..=b'9') => {
+            Go::To(S::ExponentDigits)
+        }
+        (S::Zero, b'0'..=b'9') => Go::Stray,
+        (S::Zero | S::Integer | S::Fraction | S::ExponentDigits, _) => Go::Before(Token::Number),
+        (S::Keyword, b'a'..=b'z') => Go::To(S::Keyword),
+        (S::Keyword, _) => Go::Before(Token::Keyword),
+        _ => Go::Stray,
+    }
+}
+
+/// Where the first byte of a token leads.
 fn begin(byte: u8) -> Go {
     match byte {
+        b' ' | b'\t' | b'\r' | b'\n' => Go::To(State::Between),
         b'{' => Go::With(Token::ObjectOpen),
         b'}' => Go::With(Token::ObjectClose),
         b'[' => Go::With(Token::ArrayOpen),
