@@ -78,10 +78,6 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
             fail(what, Some(options.state_dir.unwrap_or(c"/var/run")), errno);
         }
     };
-    let log = match options.log_file.map(qga_linux::platform::open_log).transpose() {
-        Ok(log) => log,
-        Err(errno) => fail("cannot open the log file", options.log_file, errno),
-    };
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
         Err(errno) => fail("cannot take over the signals", None, errno),
@@ -92,7 +88,8 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     let mut linux = Linux {
         path,
         state,
-        log,
+        log: None,
+        log_file: options.log_file,
         verbose: options.verbose,
         is_init: rustix::process::getpid().is_init(),
         environment,
@@ -100,6 +97,12 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     };
     if let Err(errno) = agent.start(&mut linux) {
         fail("cannot read or write the state file qga.state", options.state_dir, errno);
+    }
+    // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
+    if !agent.is_frozen()
+        && let Err(errno) = linux.open_log()
+    {
+        fail("cannot open the log file", options.log_file, errno);
     }
     sys::exit(run(agent, &mut linux, options, &signals))
 }

@@ -73,45 +73,53 @@ pub fn compare(
     let mut reference = reference.iter().map(|line| parse(line)).collect::<Result<Vec<_>, _>>()?;
     let ours = ours.iter().map(|line| parse(line)).collect::<Result<Vec<_>, _>>()?;
     let stray = reference.iter().position(|reply| desc(reply).is_some_and(is_stray));
-    let mut ours = ours.as_slice();
+    let mut read_again = false;
     if let Some(stray) = stray {
         if stray + 1 < reference.len() || ours.len() != reference.len() {
             used.push(Difference::OneErrorForOneBadRequest);
         }
         reference.truncate(stray + 1);
         // A control character ends the line that is passed over, and what follows is read again.
-        if request.iter().any(|byte| *byte < b' ' && *byte != b'\t') {
-            ours = &ours[..ours.len().min(reference.len())];
-        }
+        read_again = request.iter().any(|byte| *byte < b' ' && *byte != b'\t');
     }
-    let count = format!("{} replies instead of {}", ours.len(), reference.len());
-    let mut rest = ours.iter();
-    let mut next = rest.next();
-    for (place, theirs) in reference.iter().enumerate() {
-        let result = next.ok_or(count.clone()).and_then(|ours| compare_one(request, theirs, ours));
-        match result {
-            Ok(found) => {
-                used.extend(found);
-                next = rest.next();
-            }
-            // A bracket that belongs to the request before it.
-            Err(_) if place > 0 && surplus(&reference[place - 1], theirs) => {
-                used.push(Difference::OneErrorForOneBadRequest);
-            }
-            Err(why) => return Err(why),
-        }
-    }
-    if next.is_some() {
-        return Err(count);
-    }
+    let found = align(request, &reference, &ours, false, read_again).map_err(|why| match why {
+        Some(why) => why,
+        None => format!("{} replies instead of {}", ours.len(), reference.len()),
+    })?;
+    used.extend(found);
     used.sort_by_key(|difference| *difference as usize);
     used.dedup();
     Ok(used)
 }
 
-/// Whether a reply can be about a closing bracket behind a request that was refused.
-fn surplus(before: &Value, reply: &Value) -> bool {
-    before.get("error").is_some() && desc(reply) == Some("JSON parse error, expecting value")
+/// Pairs the replies from their beginning on. `refused`: the reference's reply before these is an error, so
+/// that its next one may be about a closing bracket too many. Errors: why a pair differs, nothing if
+/// the numbers do.
+fn align(
+    request: &[u8],
+    reference: &[Value],
+    ours: &[Value],
+    refused: bool,
+    read_again: bool,
+) -> Result<Vec<Difference>, Option<String>> {
+    let Some((theirs, their_rest)) = reference.split_first() else {
+        return if ours.is_empty() || read_again { Ok(Vec::new()) } else { Err(None) };
+    };
+    let is_error = theirs.get("error").is_some();
+    let paired = ours.split_first().ok_or(None).and_then(|(first, rest)| {
+        let found = compare_one(request, theirs, first).map_err(Some)?;
+        let mut all = align(request, their_rest, rest, is_error, read_again)?;
+        all.extend(found);
+        Ok(all)
+    });
+    if paired.is_ok() || !refused || desc(theirs) != Some("JSON parse error, expecting value") {
+        return paired;
+    }
+    let mut all = align(request, their_rest, ours, true, read_again)
+        .map_err(|_| paired.err())
+        .map_err(Option::flatten)?;
+    all.push(Difference::OneErrorForOneBadRequest);
+    Ok(all)
 }
 
 fn is_stray(desc: &str) -> bool {

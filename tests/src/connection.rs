@@ -41,11 +41,7 @@ impl Connection {
 
     /// What the kernel holds for the agent to read.
     pub fn untaken_bytes(&self) -> i32 {
-        let mut bytes = 0;
-        // SAFETY: TIOCOUTQ writes one int.
-        let result = unsafe { libc::ioctl(self.stream.as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
-        assert_eq!(result, 0, "TIOCOUTQ: {}", std::io::Error::last_os_error());
-        bytes
+        untaken_bytes(&self.stream)
     }
 
     /// The next line of output, newline included.
@@ -137,6 +133,15 @@ impl Connection {
             Err(error) => panic!("reading the agent's reply: {error}"),
         }
     }
+}
+
+/// What the kernel holds of what was written to a socket and not yet read from its other end.
+pub fn untaken_bytes(stream: &UnixStream) -> i32 {
+    let mut bytes = 0;
+    // SAFETY: TIOCOUTQ writes one int.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
+    assert_eq!(result, 0, "TIOCOUTQ: {}", std::io::Error::last_os_error());
+    bytes
 }
 
 /// Bytes for a person: ASCII as it is, the rest escaped, long ones cut in the middle.

@@ -12,7 +12,7 @@ pub struct Disk {
     pub device: PathBuf,
     /// `ext4` or `xfs`.
     pub kind: &'static str,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Disk {
@@ -28,12 +28,15 @@ impl Disk {
     }
 
     fn make(mebibytes: u64, kind: &'static str, options: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("qga-disk-").tempdir().expect("a folder");
+        let mut folder = tempfile::Builder::new();
+        let folder = folder.prefix("qga-disk-");
+        // In memory a freeze, which syncs, takes a fraction of the time.
+        let folder = folder.tempdir_in("/dev/shm").or_else(|_| folder.tempdir()).expect("a folder");
         let image = folder.path().join("image");
         File::create(&image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
         let mkfs = crate::program(&format!("mkfs.{kind}")).expect("mkfs");
         run(Command::new(mkfs).args(options).arg(&image));
-        Disk { device: attach(&image), kind, _folder: folder }
+        Disk { device: attach(&image), kind, folder }
     }
 
     /// Whether the test `name` must be skipped because no disks can be made here; counts the skip.
@@ -63,27 +66,35 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Whether the device still shows this disk's image: freed, it may be somebody else's at once.
+    fn is_attached(&self) -> bool {
+        let name = self.device.file_name().unwrap_or_default();
+        let backing = Path::new("/sys/block").join(name).join("loop/backing_file");
+        let shown = std::fs::read_to_string(backing).unwrap_or_default();
+        shown.starts_with(self.folder.path().to_str().expect("a path in UTF-8"))
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
-        // The kernel unmounts what a dead namespace had mounted in its own time.
+        // The kernel unmounts what a dead namespace had mounted in its own time, and detaches then. To ask
+        // again by name could hit the disk of another test that has got the device since.
         let deadline = Instant::now() + Duration::from_secs(10);
         let losetup = crate::program("losetup").expect("losetup");
-        while Instant::now() < deadline {
-            let mut detach = Command::new(&losetup);
-            let output = detach.arg("--detach").arg(&self.device).output();
-            let gone = || {
-                let listed = Command::new(&losetup).arg(&self.device).output();
-                listed.is_ok_and(|listed| !listed.status.success())
-            };
-            if output.is_ok() && gone() {
+        let mut asked = false;
+        while self.is_attached() {
+            if Instant::now() > deadline {
+                let device = self.device.display();
+                eprintln!("{device} could not be detached: is something on it still frozen?");
                 return;
+            }
+            if !asked {
+                let detached = Command::new(&losetup).arg("--detach").arg(&self.device).output();
+                asked = detached.is_ok_and(|output| output.status.success());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        eprintln!(
-            "{} could not be detached: is something on it still frozen?",
-            self.device.display()
-        );
     }
 }
 

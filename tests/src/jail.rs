@@ -77,6 +77,8 @@ pub struct Start<'a> {
     pub wrapper: Vec<String>,
     /// The agent is not allowed to call reboot(2).
     pub without_reboot: bool,
+    /// A program of the guest and its arguments that becomes the agent (a shell that execs it).
+    pub before: &'a [&'a str],
     /// Further arguments for the agent.
     pub arguments: &'a [&'a str],
 }
@@ -138,17 +140,22 @@ impl Jail {
             assert!(Instant::now() < deadline, "no socket in the jail: {}", self.stderr());
             std::thread::sleep(Duration::from_micros(200));
         }
-        // Whoever talks to an agent of a jail may ask it to end the world: it must be this one.
+        self.prove_inside(&agent);
+        agent
+    }
+
+    /// Whoever talks to an agent of a jail may ask it to end the world: it must be this one. Panics if not.
+    pub fn prove_inside(&self, agent: &JailedAgent) {
         for namespace in ["pid", "mnt"] {
             let link =
                 |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{namespace}")).expect("ns");
             assert_eq!(link(&agent.pid.to_string()), link(&self.init.to_string()));
             assert_ne!(link(&agent.pid.to_string()), link("self"));
         }
-        agent
     }
 
-    fn spawn(&self, start: Start) -> JailedAgent {
+    /// Starts an agent; whether it gets as far as its socket is not waited for.
+    pub fn spawn(&self, start: Start) -> JailedAgent {
         let _ = fs::remove_file(self.path(&format!("{AGENT_FOLDER}/s")));
         let mut words = start.wrapper;
         words.push(helper().to_str().expect("a path in UTF-8").to_owned());
@@ -156,7 +163,9 @@ impl Jail {
         if start.without_reboot {
             words.push("--without-reboot".to_owned());
         }
-        words.extend(["--", "/bin/qga", "-m", "unix-listen", "-p"].map(String::from));
+        words.push("--".to_owned());
+        words.extend(start.before.iter().map(|word| (*word).to_owned()));
+        words.extend(["/bin/qga", "-m", "unix-listen", "-p"].map(String::from));
         words.extend([format!("{AGENT_FOLDER}/s"), "-t".to_owned(), AGENT_FOLDER.to_owned()]);
         words.extend(start.arguments.iter().map(|word| (*word).to_owned()));
         let stderr = File::options().append(true).open(self.scratch.path().join("stderr"));

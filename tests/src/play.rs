@@ -133,7 +133,8 @@ pub fn with_folder(bytes: &[u8], folder: &str) -> Vec<u8> {
     out
 }
 
-fn make_fifo(path: &Path) {
+/// Makes a FIFO.
+pub fn make_fifo(path: &Path) {
     let path = std::ffi::CString::new(path.to_str().expect("a path in UTF-8")).expect("no NUL");
     // SAFETY: the path is a valid C string for the length of the call.
     let result = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };

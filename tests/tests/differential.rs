@@ -1,6 +1,6 @@
 //! Debian's qemu-ga and ours side by side on random requests: every difference must be a listed one.
 //!
-//! `QGA_DIFFERENTIAL_REQUESTS` is how many (20,000 unless set), `QGA_DIFFERENTIAL_SEED` where they begin.
+//! `QGA_DIFFERENTIAL_REQUESTS` is how many (100,000 unless set), `QGA_DIFFERENTIAL_SEED` where they begin.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::compare::{DIFFERENCES, compare};
@@ -8,7 +8,7 @@ use qga_tests::connection::{Connection, shown};
 use qga_tests::requests::Requests;
 use qga_tests::{program, skip};
 
-const REQUESTS: u64 = 20_000;
+const REQUESTS: u64 = 100_000;
 const SEED: u64 = 20_260_101;
 /// So many findings are printed before the test gives up.
 const FINDINGS_MAX: usize = 12;

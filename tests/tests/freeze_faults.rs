@@ -4,7 +4,7 @@
 use qga_tests::disk::Disk;
 use qga_tests::guest::{Guest, freeze, status, thaw};
 use qga_tests::jail::Start;
-use qga_tests::{program, skip, sys};
+use qga_tests::{program, skip};
 
 const FROZEN: &str = r#"{"return": "frozen"}"#;
 const THAWED: &str = r#"{"return": "thawed"}"#;
@@ -94,40 +94,6 @@ fn recovers(guest: &Guest, what: &str) {
 }
 
 const BOTH: &str = r#"{"execute":"guest-fsfreeze-freeze"}{"execute":"guest-fsfreeze-thaw"}"#;
-
-#[test]
-fn killed_at_every_system_call() {
-    if untraceable("killed_at_every_system_call") {
-        return;
-    }
-    let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
-    let (agent, trace) = guest.traced("all", "");
-    let mut client = agent.connect();
-    let ping = r#"{"execute":"guest-ping"}"#;
-    assert_eq!(client.ask(ping), r#"{"return": {}}"#);
-    let first = trace.count(agent.pid);
-    client.send(BOTH);
-    assert_eq!((client.text(), client.text()), (returns(2), returns(2)));
-    let last = trace.count(agent.pid);
-    drop(client);
-    agent.kill();
-    assert!((first + 10..first + 200).contains(&last), "calls {first} to {last}");
-    let both_done = format!("{0}\n{0}\n", returns(2));
-    // strace may have written down the ping's last call after it was counted.
-    for number in first + 2..=last {
-        let (agent, _trace) = guest.traced("all", &format!("all:signal=SIGKILL:when={number}"));
-        let mut client = agent.connect();
-        assert_eq!(client.ask(ping), r#"{"return": {}}"#);
-        client.send(BOTH);
-        if client.take_like(both_done.as_bytes()) == both_done.as_bytes() {
-            // This was its last call or the one after.
-            let _ = sys::kill(agent.pid, libc::SIGKILL);
-        }
-        assert_eq!(agent.wait(), "killed 9", "at call {number} of {last}");
-        recovers(&guest, &format!("killed at call {number} of {last}"));
-        assert_eq!(guest.frozen(), [false, false], "killed at call {number} of {last}");
-    }
-}
 
 #[test]
 fn killed_beside_a_filesystem_that_others_froze() {

@@ -165,7 +165,10 @@ fn missing_rights() {
     let d = folder.path();
     fs::set_permissions(d, PermissionsExt::from_mode(0o755)).unwrap();
     let copy = d.join("agent");
-    fs::copy(binary(), &copy).unwrap();
+    // Another process copies: this one forks in other tests meanwhile, and a child that holds the copy open for
+    // writing would make it "busy" for execve.
+    let copied = Command::new("cp").arg(binary()).arg(&copy).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cp");
     let (open, closed) = (d.join("open"), d.join("closed"));
     for (path, mode) in [(&open, 0o777), (&closed, 0o755)] {
         fs::create_dir(path).unwrap();

@@ -12,11 +12,9 @@ mod player;
 use player::{STRICT, Symbol, hold_all, run, symbols};
 use qga_tests::{repository, skip};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use xtask::cross::{self, Way};
 use xtask::{build, install, paths};
 
 /// 64 and 32 bits, with and without an MMU; the last one runs on this machine.
@@ -32,82 +30,19 @@ const I686: &str = "i686-unknown-linux-gnu";
 /// What compilers expect of every environment (on ARM also by the names of its run-time ABI).
 const MEMORY: [&str; 6] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
 
-/// Where the targets' core comes from.
-enum Way {
-    /// The toolchain has it.
-    Installed,
-    /// It is built from source by this compiler.
-    FromSource(PathBuf),
-}
-
 fn folder() -> PathBuf {
     paths::target().join("targets")
 }
 
-/// Finds a way once, or says why there is none.
-fn way() -> Result<&'static Way, String> {
-    static WAY: OnceLock<Result<Way, String>> = OnceLock::new();
-    let way = WAY.get_or_init(|| {
-        if installed() || (rustup() && installed()) {
-            return Ok(Way::Installed);
-        }
-        debian().map(Way::FromSource).map_err(|error| error.replace('\n', "; "))
-    });
-    way.as_ref().map_err(Clone::clone)
-}
-
-fn installed() -> bool {
-    let Ok(sysroot) = run(Command::new("rustc").args(["--print", "sysroot"])) else { return false };
-    let libraries = Path::new(sysroot.trim()).join("lib/rustlib");
-    TARGETS.iter().all(|target| libraries.join(target).join("lib").is_dir())
-}
-
-fn rustup() -> bool {
-    let mut command = Command::new("timeout");
-    run(command.args(["120", "rustup", "target", "add"]).args(TARGETS)).is_ok()
-}
-
-/// Unpacks Debian's rustc with its own source of core and what it links with; a wrapper that runs
-/// it.
-fn debian() -> Result<PathBuf, String> {
-    let into = folder().join("debian");
-    let wrapper = into.join("rustc");
-    if run(Command::new(&wrapper).arg("-vV")).is_ok() {
-        return Ok(wrapper);
-    }
-    let failed = |error| format!("cannot write {}: {error}", wrapper.display());
-    let mut packages = vec!["rustc-web".to_owned(), "rust-web-src".to_owned()];
-    let mut at = 0;
-    while let Some(package) = packages.get(at).cloned() {
-        at += 1;
-        for needed in install::dependencies(&package)? {
-            // A C library and a linker are here already: these tests are compiled.
-            let library = needed.starts_with("lib") || needed == "zlib1g";
-            if library && needed != "libc6" && !packages.contains(&needed) {
-                packages.push(needed);
-            }
-        }
-    }
-    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    install::unpack(&names, &into)?;
-    let root = into.display();
-    let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu \
-         exec {root}/usr/bin/rustc \"$@\"\n"
-    );
-    fs::write(&wrapper, script).map_err(failed)?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    run(Command::new(&wrapper).arg("-vV")).map(|_| wrapper)
+fn way() -> Result<Way, String> {
+    cross::way(&TARGETS)
 }
 
 /// Builds a package of this project as a static library for a target.
 fn library(way: &Way, package: &str, arguments: &[&str], target: &str) -> PathBuf {
     let mut cargo = build::cargo();
     cargo.args(["rustc", "--release", "--target", target, "--target-dir"]).arg(folder());
-    if let Way::FromSource(rustc) = way {
-        // Of the source, its own lock file names packages that are not needed for core.
-        cargo.arg("-Zbuild-std=core").env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
-    }
+    way.apply(&mut cargo);
     cargo.args(arguments).current_dir(repository().join(package));
     run(&mut cargo).unwrap_or_else(|error| panic!("{package} for {target}: {error}"));
     let file = if package == "core-c" { "libqga.a" } else { "libqga_embedding.a" };
@@ -175,9 +110,9 @@ fn builds_for(target: &str) {
         Err(reason) => return skip(&format!("targets::{}", target.replace('-', "_")), &reason),
     };
     let freestanding = ["--features", "freestanding", "--crate-type", "staticlib"];
-    let tutorial = library(way, "examples/embedding", &freestanding, target);
+    let tutorial = library(&way, "examples/embedding", &freestanding, target);
     wants_only_memory_functions(&tutorial, "qga_embedding-");
-    wants_only_memory_functions(&library(way, "core-c", &[], target), "qga-");
+    wants_only_memory_functions(&library(&way, "core-c", &[], target), "qga-");
 }
 
 #[test]
@@ -225,7 +160,7 @@ fn conversations_on_32_bits() {
             return skip("targets::conversations_on_32_bits", &reason);
         }
     };
-    let archive = library(way, "core-c", &[], I686);
+    let archive = library(&way, "core-c", &[], I686);
     let program = folder().join("conversations-32");
     let mut gcc = Command::new("i686-linux-gnu-gcc");
     gcc.args(STRICT).args(["-static", "-O1", "-I"]).arg(repository().join("core-c/include"));

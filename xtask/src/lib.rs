@@ -8,6 +8,7 @@ extern crate self as xtask;
 
 pub mod bench;
 pub mod build;
+pub mod cross;
 pub mod install;
 pub mod paths;
 pub mod progress;

@@ -1,18 +1,23 @@
 //! The log: `SECONDS.MICROSECONDS: level: text`, a line each, as the reference writes it.
 
 use super::Linux;
-use crate::fd::Fd;
 use crate::print::{STDERR, line};
 use crate::sys;
-use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
 use qga_core::platform::{Level, Log};
 use rustix::fs::OFlags;
 
-/// Opens a log file to append to.
-pub fn open_log(path: &CStr) -> Result<Fd, Errno> {
-    sys::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY, 0o600)
+impl Linux {
+    /// Opens the log file, if there is to be one and it is not open yet. Not while anything is frozen: that
+    /// could wait for ever.
+    pub fn open_log(&mut self) -> Result<(), Errno> {
+        if let (None, Some(path)) = (&self.log, self.log_file) {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY;
+            self.log = Some(sys::open(path, flags, 0o600)?);
+        }
+        Ok(())
+    }
 }
 
 impl Log for Linux {
@@ -20,6 +25,8 @@ impl Log for Linux {
         if level > Level::Error && !self.verbose {
             return;
         }
+        // Not opened at the start because something was frozen; nothing is logged while it is.
+        let _ = self.open_log();
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
         let to = self.log.as_ref().unwrap_or(&STDERR);
         line(to, |out| {

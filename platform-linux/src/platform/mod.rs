@@ -6,7 +6,6 @@ mod freeze;
 mod log;
 mod power;
 
-pub use log::open_log;
 pub use power::Helper;
 
 use crate::fd::Fd;
@@ -21,6 +20,8 @@ pub struct Linux {
     pub state: StateDir,
     /// The log file, if it is not standard error.
     pub log: Option<Fd>,
+    /// Where the log file is, if there is to be one.
+    pub log_file: Option<&'static core::ffi::CStr>,
     /// Whether everything is logged, or only errors.
     pub verbose: bool,
     /// Whether the agent is process 1.

@@ -6,11 +6,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::{AGENT_PORT, Vm, boot};
+use crate::cross::{self, Way};
 use crate::{Result, build, install, paths, progress};
 
 /// What the guest runs on.
@@ -47,6 +47,8 @@ pub enum Line {
 
 /// What the image for Arm is compiled for.
 const ARM_TARGET: &str = "aarch64-unknown-none";
+/// The linker in the folder of a toolchain.
+const LINKER: &str = "lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld";
 
 /// Describes the machine of a guest of our own.
 #[derive(Clone)]
@@ -81,38 +83,33 @@ pub fn image() -> Result<PathBuf> {
     IMAGE.get_or_init(build).clone()
 }
 
-/// As [`image`], for Arm (`$QGA_BAREMETAL_ARM`). The compiler's library for it is installed by
-/// rustup if it is missing.
+/// As [`image`], for Arm (`$QGA_BAREMETAL_ARM`).
 pub fn arm_image() -> Result<PathBuf> {
     static IMAGE: OnceLock<Result<PathBuf>> = OnceLock::new();
-    let build = || {
-        let place = format!("{ARM_TARGET}/release/qga-baremetal");
-        if std::env::var_os("QGA_BAREMETAL_ARM").is_none() && !has_arm_target() {
-            let mut rustup = Command::new("rustup");
-            rustup.args(["target", "add", ARM_TARGET]).current_dir(paths::root());
-            install::run(&mut rustup)
-                .map_err(|error| format!("no compiler for {ARM_TARGET}: {error}"))?;
-        }
-        build_image("QGA_BAREMETAL_ARM", &["--target", ARM_TARGET], &place)
-    };
+    let place = format!("{ARM_TARGET}/release/qga-baremetal");
+    let build = || build_image("QGA_BAREMETAL_ARM", &["--target", ARM_TARGET], &place);
     IMAGE.get_or_init(build).clone()
 }
 
-/// Whether the compiler that cargo runs has a library for Arm without an operating system.
-fn has_arm_target() -> bool {
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", ARM_TARGET]).current_dir(paths::root());
-    let output = rustc.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    output.is_ok_and(|directory| Path::new(directory.trim()).is_dir())
-}
-
-fn build_image(variable: &str, more: &[&str], place: &str) -> Result<PathBuf> {
+fn build_image(variable: &str, target: &[&str], place: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(PathBuf::from(path));
     }
-    let words = [&["build", "--quiet", "--release", "-p", "qga-baremetal"], more].concat();
+    let mut cargo = build::cargo();
+    cargo.args(["build", "--quiet", "--release", "-p", "qga-baremetal"]).args(target);
+    let words: Vec<_> = cargo.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    if !target.is_empty() {
+        let way = cross::way(&[ARM_TARGET])?;
+        way.apply(&mut cargo);
+        if let Way::FromSource(_) = way {
+            // Debian's compiler brings neither the memory functions nor the linker for this target.
+            let linker = cross::sysroot()?.join(LINKER);
+            cargo.arg("-Zbuild-std-features=compiler-builtins-mem");
+            cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_LINKER", linker);
+        }
+    }
     progress::timed(&format!("building the guest (cargo {})", words.join(" ")), || {
-        install::run(build::cargo().args(&words).current_dir(paths::root()))
+        install::run(cargo.current_dir(paths::root()))
     })?;
     let image = paths::target().join(place);
     match image.is_file() {

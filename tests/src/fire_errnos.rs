@@ -1,0 +1,56 @@
+//! Which errors a system call of the agent can give: the call's name in, names of errors out. From the
+//! manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
+
+/// The calls that cannot fail, or have no way to say so.
+pub const CANNOT_FAIL: [&str; 6] =
+    ["clock_gettime", "execve", "exit_group", "getpid", "madvise", "umask"];
+
+/// The errors of one call; nothing where the call is not known here.
+pub fn of(call: &str) -> Option<&'static [&'static str]> {
+    Some(match call {
+        "read" => &["EIO", "EINTR", "EAGAIN", "ENOMEM", "ECONNRESET"],
+        "write" => &[
+            "EIO",
+            "EINTR",
+            "EAGAIN",
+            "ENOMEM",
+            "ENOSPC",
+            "EDQUOT",
+            "EFBIG",
+            "EPIPE",
+            "ECONNRESET",
+        ],
+        "open" | "openat" => &[
+            "EACCES", "EIO", "EINTR", "ELOOP", "EMFILE", "ENFILE", "ENOENT", "ENOMEM", "ENOSPC",
+            "EROFS", "EDQUOT",
+        ],
+        "close" => &["EIO", "EINTR", "ENOSPC", "EDQUOT"],
+        "lseek" => &["EOVERFLOW", "ESPIPE", "ENXIO"],
+        "fsync" | "fdatasync" => &["EIO", "ENOSPC", "EDQUOT", "EINTR"],
+        "ftruncate" => &["EIO", "EINTR", "EFBIG", "EROFS"],
+        "poll" | "ppoll" => &["EINTR", "ENOMEM"],
+        "fcntl" => &["EBADF"],
+        "stat" | "lstat" | "fstat" | "newfstatat" | "statx" => {
+            &["EACCES", "EIO", "ELOOP", "ENOENT", "ENOMEM", "ENOTDIR"]
+        }
+        "statfs" | "fstatfs" => &["EACCES", "EIO", "EINTR", "ENOMEM", "ENOSYS"],
+        "access" | "faccessat" | "faccessat2" => &["EACCES", "EIO", "ENOMEM", "EROFS"],
+        "rename" | "renameat" | "renameat2" => {
+            &["EACCES", "EIO", "ENOMEM", "ENOSPC", "EDQUOT", "EROFS"]
+        }
+        "unlink" | "unlinkat" => &["EACCES", "EBUSY", "EIO", "ENOENT", "ENOMEM", "EROFS"],
+        "mkdir" | "mkdirat" => &["EACCES", "EEXIST", "ENOSPC", "EROFS"],
+        "rt_sigprocmask" => &["EPERM"],
+        "signalfd4" => &["EMFILE", "ENFILE", "ENODEV", "ENOMEM"],
+        "socket" => &["EACCES", "EAFNOSUPPORT", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"],
+        "bind" => &["EACCES", "EADDRINUSE", "EIO", "ENOENT", "ENOMEM", "ENOSPC", "EROFS"],
+        "listen" => &["EADDRINUSE", "ENOBUFS"],
+        "accept4" => {
+            &["EAGAIN", "ECONNABORTED", "EINTR", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM"]
+        }
+        "memfd_create" => &["EMFILE", "ENFILE", "ENOMEM"],
+        "ioctl" => &["EIO", "EINTR", "ENOTTY"],
+        "prlimit64" => &["EPERM"],
+        _ => return None,
+    })
+}

@@ -1,0 +1,310 @@
+//! An agent of a jail killed at one system call of its freeze and thaw, and the next one at one of its
+//! recovery: a guest and two places to be killed at come in, what is wrong with the guest afterwards goes
+//! out.
+//!
+//! strace attaches to the agent when it waits for the request, or before its first instruction, so that
+//! only the calls that matter are counted.
+
+use crate::agent::Held;
+use crate::connection::ANSWER_DEADLINE;
+use crate::fire::Point;
+use crate::fire_wire::{Next, Wire};
+use crate::guest::Guest;
+use crate::jail::{AGENT_FOLDER, JailedAgent, Start};
+use crate::{program, sys};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A strace that is attached to a process.
+struct Tracer {
+    strace: Held,
+    log: PathBuf,
+    _folder: TempDir,
+}
+
+impl Tracer {
+    /// Follows every call of a process, and kills it at `point`.
+    fn attach(pid: u32, point: Option<&Point>) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let mut command = Command::new(program("strace").expect("strace"));
+        command.args(["-y", "-qq", "-p", &pid.to_string(), "-e", "trace=all", "-o"]).arg(&log);
+        if let Some(point) = point {
+            command.args(["-e", &format!("inject={}", point.injection())]);
+        }
+        let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let strace = Held(strace.expect("strace starts"));
+        // Only when strace has seen something is the process in its hands. Killed at the call that it waits in,
+        // it is gone at once.
+        await_that("strace does not attach", || {
+            is_gone(pid) || fs::metadata(&log).is_ok_and(|file| file.len() > 0)
+        })?;
+        Ok(Tracer { strace, log, _folder: folder })
+    }
+
+    /// What was written down; the process has ended.
+    fn log(mut self) -> String {
+        let _ = crate::agent::wait(&mut self.strace.0);
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// A line of /proc/PID/status.
+fn status_of(pid: u32, name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().to_owned())
+}
+
+fn is_gone(pid: u32) -> bool {
+    status_of(pid, "State:").is_none_or(|state| state.starts_with('Z'))
+}
+
+fn await_that(what: &str, mut so: impl FnMut() -> bool) -> Result<(), String> {
+    let deadline = Instant::now() + ANSWER_DEADLINE;
+    while !so() {
+        if Instant::now() > deadline {
+            return Err(what.to_owned());
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+/// A client of an agent that may be gone at any moment.
+struct Client(Wire);
+
+impl Client {
+    fn connect(agent: &JailedAgent) -> Result<Option<Self>, String> {
+        let mut client = None;
+        await_that("the agent neither listens nor ends", || {
+            client = UnixStream::connect(agent.socket()).ok();
+            client.is_some() || is_gone(agent.pid)
+        })?;
+        Ok(client.map(|stream| Client(Wire::new(stream))))
+    }
+
+    /// The reply's line, unless the agent has gone.
+    fn ask(&mut self, command: &str) -> Result<Option<String>, String> {
+        self.0.send(format!("{{\"execute\":\"guest-{command}\"}}\n").as_bytes());
+        match self.0.take().map_err(|error| format!("guest-{command}: {error}"))? {
+            Next::Line(line) => Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned())),
+            Next::End(_) => Ok(None),
+        }
+    }
+}
+
+const FROZEN: &str = r#"{"return": "frozen"}"#;
+const THAWED: &str = r#"{"return": "thawed"}"#;
+
+/// How an agent's life under strace went.
+pub struct Life {
+    /// What strace has written.
+    pub log: String,
+    /// It was killed at its point.
+    pub struck: bool,
+}
+
+/// A guest and what stands fast about it.
+pub struct Scene {
+    pub guest: Guest,
+    /// Which of its disks somebody else freezes beforehand.
+    pub others: Vec<usize>,
+    /// Further arguments of the agents.
+    pub arguments: &'static [&'static str],
+    /// Where its disks are, in their order.
+    pub places: Vec<&'static str>,
+}
+
+impl Scene {
+    /// Freezes what somebody else has frozen.
+    pub fn prepare(&self) {
+        let frozen = self.guest.frozen();
+        for &disk in self.others.iter().filter(|&&disk| !frozen[disk]) {
+            self.guest.freeze_from_outside(disk);
+        }
+    }
+
+    /// Freeze and thaw by an agent that is killed at `point`; by hand at the end without one.
+    pub fn freeze_and_thaw(&self, point: Option<&Point>) -> Result<Life, String> {
+        let start = Start { arguments: self.arguments, ..Start::default() };
+        let agent = self.guest.jail.agent(start);
+        let tracer = Tracer::attach(agent.pid, point)?;
+        let ours = self.places.len() - self.others.len();
+        let done = format!("{{\"return\": {ours}}}");
+        if let Some(mut client) = Client::connect(&agent)? {
+            for command in ["fsfreeze-freeze", "fsfreeze-thaw"] {
+                match client.ask(command)? {
+                    Some(reply) if reply == done => {}
+                    Some(reply) => return Err(format!("{command}: {reply} instead of {done}")),
+                    None => break,
+                }
+            }
+        }
+        end(agent, tracer, point)
+    }
+
+    /// The start, status and thaw of the next agent, killed at `point`.
+    pub fn recover(&self, point: Option<&Point>) -> Result<Life, String> {
+        let before = ["/bin/sh", "-c", "kill -STOP $$; exec \"$@\"", "sh"];
+        let start = Start { arguments: self.arguments, before: &before, ..Start::default() };
+        let agent = self.guest.jail.spawn(start);
+        self.guest.jail.prove_inside(&agent);
+        await_that("the shell does not stop", || {
+            status_of(agent.pid, "State:").is_some_and(|state| state.starts_with('T'))
+        })?;
+        let tracer = Tracer::attach(agent.pid, point)?;
+        agent.signal(libc::SIGCONT);
+        if let Some(mut client) = Client::connect(&agent)?
+            && client.ask("fsfreeze-status")?.is_some_and(|status| status != THAWED)
+        {
+            let thawed = client.ask("fsfreeze-thaw")?;
+            if thawed.as_ref().is_some_and(|reply| !reply.starts_with("{\"return\": ")) {
+                return Err(format!("the recovery's thaw: {thawed:?}"));
+            }
+        }
+        end(agent, tracer, point)
+    }
+
+    /// What an agent that nothing happens to says and does. `unsure` is a disk of somebody else's of which
+    /// the agent could not know whose freeze it was.
+    pub fn judge(&self, unsure: Option<usize>) -> Result<(), String> {
+        let start = Start { arguments: self.arguments, ..Start::default() };
+        let agent = self.guest.jail.agent(start);
+        let gone = || "the agent has gone".to_owned();
+        let mut client = Client::connect(&agent)?.ok_or_else(gone)?;
+        let status = client.ask("fsfreeze-status")?.ok_or_else(gone)?;
+        let is_other = |disk: &usize| self.others.contains(disk);
+        let frozen = self.guest.frozen();
+        let ours: Vec<usize> = (0..frozen.len()).filter(|disk| !is_other(disk)).collect();
+        let count = ours.iter().filter(|&&disk| frozen[disk]).count();
+        let expected = if count > 0 { FROZEN } else { THAWED };
+        if status != expected {
+            return Err(format!("status {status}, but frozen are {frozen:?}"));
+        }
+        if count > 0 {
+            if count != ours.len() {
+                return Err(format!("half frozen: {frozen:?}"));
+            }
+            let thawed = client.ask("fsfreeze-thaw")?.ok_or_else(gone)?;
+            let all = [count, count + usize::from(unsure.is_some())];
+            if !all.iter().any(|count| thawed == format!("{{\"return\": {count}}}")) {
+                return Err(format!("thaw of {count}: {thawed}"));
+            }
+        }
+        self.judge_thawed(unsure)?;
+        let status = client.ask("fsfreeze-status")?.ok_or_else(gone)?;
+        if status != THAWED {
+            return Err(format!("after the thaw: status {status}"));
+        }
+        drop(client);
+        agent.signal(libc::SIGTERM);
+        match agent.wait() {
+            end if end == "exited 0" => Ok(()),
+            end => Err(format!("told to end, it {end}")),
+        }
+    }
+
+    fn judge_thawed(&self, unsure: Option<usize>) -> Result<(), String> {
+        let frozen = self.guest.frozen();
+        for (disk, &is_frozen) in frozen.iter().enumerate() {
+            let other = self.others.contains(&disk);
+            if is_frozen != other && unsure != Some(disk) {
+                return Err(format!("{} is not as it was: {frozen:?}", self.places[disk]));
+            }
+            if !is_frozen {
+                let path = self.guest.jail.path(&format!("{}/probe", self.places[disk]));
+                let written = File::create(&path).and_then(|mut file| file.write_all(b"x"));
+                written.map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+        }
+        let mark = self.guest.jail.path(&format!("{AGENT_FOLDER}/qga.state.isfrozen"));
+        match mark.exists() {
+            true => Err("the mark is still there".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Waits for the kill that `point` promises, or kills by hand.
+fn end(agent: JailedAgent, tracer: Tracer, point: Option<&Point>) -> Result<Life, String> {
+    // The last point lies behind the last reply, a moment away.
+    let patience = Instant::now() + Duration::from_secs(5);
+    while point.is_some() && !is_gone(agent.pid) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let struck = is_gone(agent.pid);
+    let _ = sys::kill(agent.pid, libc::SIGKILL);
+    match agent.wait() {
+        end if end == "killed 9" => Ok(Life { log: tracer.log(), struck }),
+        end => Err(format!("the agent {end}")),
+    }
+}
+
+/// The calls in a log that change a filesystem that was frozen at the time. A mount point in `places` that is
+/// not itself frozen may lie in one that is.
+pub fn writes_while_frozen(log: &str, places: &[&str]) -> Vec<String> {
+    let on = |path: &str| {
+        let above = |place: &&&str| {
+            path.strip_prefix(**place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        places.iter().filter(above).max_by_key(|place| place.len()).copied()
+    };
+    let mut frozen: Vec<&str> = Vec::new();
+    let mut wrong = Vec::new();
+    for line in log.lines() {
+        let Some((name, rest)) = line.split_once('(') else { continue };
+        let paths = rest.split(['<', '>', '"']).filter(|part| part.starts_with('/'));
+        let here: Vec<&str> = paths.filter_map(on).collect();
+        let changes = match name {
+            "ioctl" => {
+                let done = rest.ends_with("= 0");
+                match here.first() {
+                    Some(&place) if done && rest.contains("FIFREEZE") => frozen.push(place),
+                    Some(&place) if done && rest.contains("FITHAW") => {
+                        frozen.retain(|frozen| *frozen != place)
+                    }
+                    _ => {}
+                }
+                false
+            }
+            "open" | "openat" => {
+                ["O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR"].iter().any(|flag| rest.contains(flag))
+            }
+            _ => {
+                let changing = [
+                    "write",
+                    "pwrite",
+                    "rename",
+                    "unlink",
+                    "mkdir",
+                    "rmdir",
+                    "mknod",
+                    "link",
+                    "symlink",
+                    "truncate",
+                    "ftruncate",
+                    "fchmod",
+                    "chmod",
+                    "utime",
+                    "fsync",
+                    "fdatasync",
+                    "fallocate",
+                    "setxattr",
+                    "sendfile",
+                    "copy_file_range",
+                ];
+                changing.iter().any(|prefix| name.starts_with(prefix))
+            }
+        };
+        if changes && here.iter().any(|place| frozen.contains(place)) {
+            wrong.push(line.to_owned());
+        }
+    }
+    wrong
+}

@@ -1,0 +1,110 @@
+//! Every system call of every conversation that can be held outside a jail: each error that it can give,
+//! and SIGKILL before it. An ordinary run takes a sample of so many points, by a seed; all of them with
+//! QGA_FIRE=full.
+
+use qga_tests::conversations::{self, Conversation};
+use qga_tests::fire::{Point, Strike, in_parallel, is_full, numbered, sample};
+use qga_tests::fire_errnos::{CANNOT_FAIL, of};
+use qga_tests::fire_oracle::{is_harmless, record, strike};
+use qga_tests::{program, skip};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Points of an ordinary run.
+const POINTS: usize = 15_000;
+/// After so many failures the rest is not tried.
+const FAILURES_SHOWN: usize = 20;
+/// Which ones; `QGA_FIRE_SEED` says otherwise.
+const SEED: u64 = 4;
+
+/// Every point of one conversation.
+fn points(lives: &[Vec<String>], cannot_fail: &mut BTreeMap<String, usize>) -> Vec<Point> {
+    let mut points = Vec::new();
+    for (life, calls) in lives.iter().enumerate() {
+        // The first call is the execve that makes the process the agent.
+        for (call, number) in numbered(calls).into_iter().skip(1) {
+            let point = |strike| Point { life, call: call.to_owned(), number, strike };
+            points.push(point(Strike::Kill));
+            if CANNOT_FAIL.contains(&call) {
+                *cannot_fail.entry(call.to_owned()).or_default() += 1;
+                continue;
+            }
+            let errnos = of(call).unwrap_or_else(|| panic!("which errors can {call} give?"));
+            points.extend(errnos.iter().map(|errno| point(Strike::Error(errno))));
+        }
+    }
+    points
+}
+
+fn collect(conversations: &[Conversation]) -> Vec<(usize, Point)> {
+    let found = Mutex::new((Vec::new(), BTreeMap::new(), Vec::new()));
+    in_parallel(
+        conversations.len(),
+        || (),
+        |(), at| match record(&conversations[at]) {
+            Ok(lives) => {
+                let mut found = found.lock().unwrap();
+                let new = points(&lives, &mut found.1);
+                found.0.extend(new.into_iter().map(|point| (at, point)));
+            }
+            Err(error) => found.lock().unwrap().2.push(error),
+        },
+    );
+    let (mut all, cannot_fail, failures) = found.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    println!("calls that cannot fail, so only killed at: {cannot_fail:?}");
+    // The threads bring them in any order.
+    all.sort_by_key(|(at, point)| (*at, point.life, point.injection()));
+    all
+}
+
+#[test]
+fn struck_at_every_system_call() {
+    let name = "fire::conversations::struck_at_every_system_call";
+    if program("strace").is_none() {
+        return skip(name, "needs strace");
+    }
+    let start = Instant::now();
+    let conversations: Vec<_> = conversations::load().into_iter().filter(is_harmless).collect();
+    let all = collect(&conversations);
+    let seed = std::env::var("QGA_FIRE_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or(SEED);
+    let count = all.len();
+    let tried = sample(all, if is_full() { count } else { POINTS }, seed);
+    let results = Mutex::new((0, Vec::new(), Vec::new()));
+    in_parallel(
+        tried.len(),
+        || (),
+        |(), at| {
+            let (conversation, point) = (&conversations[tried[at].0], &tried[at].1);
+            if results.lock().unwrap().2.len() >= FAILURES_SHOWN {
+                return;
+            }
+            let result = strike(conversation, point);
+            let mut results = results.lock().unwrap();
+            match result {
+                Ok(true) => results.0 += 1,
+                Ok(false) => {
+                    results.1.push(format!("{}: {}", conversation.name, point.injection()))
+                }
+                Err(error) => results.2.push(error),
+            }
+        },
+    );
+    let (hit, missed, failures) = results.into_inner().unwrap();
+    println!(
+        "{} conversations, {count} points, {} tried (seed {seed}), {hit} hit, {} not reached, {} \
+         failed, {:.0?}",
+        conversations.len(),
+        tried.len(),
+        missed.len(),
+        failures.len(),
+        start.elapsed()
+    );
+    println!("not reached: {missed:?}");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    // Timing moves a read or a poll now and then; more would mean that the numbering is wrong.
+    assert!(missed.len() * 50 <= tried.len(), "{} were never reached", missed.len());
+    assert!(hit >= POINTS - POINTS / 50, "only {hit} points were hit");
+}
