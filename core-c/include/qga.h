@@ -226,7 +226,8 @@ extern "C" {
  * Begins an agent in `agent`, whatever is in there, that runs in the guest of this table. The
  * table must stay where it is, and as it is, for as long as the agent is used; `guest` is handed
  * to its functions. Files that an agent in there had open stay open: close them first. Returns 0.
- * Errors: -EINVAL (a NULL pointer, or `now_ms` is one), those of `load_state`.
+ * Errors: -EINVAL (a NULL pointer, or `now_ms` is one), and nothing is touched; those of
+ * `load_state`, and no agent is in there.
  */
 int qga_init(struct qga_agent *agent, const struct qga_operations *operations, void *guest);
 

@@ -1,9 +1,9 @@
 //! The functions that C calls: memory of the caller in, the verbs of [`qga_core::Agent`] on it.
 //! Nothing is kept elsewhere, so agents are as independent as their memories.
 //!
-//! The first word of that memory is the address of the table once [`qga_init`] has run, and 0
-//! before if the memory was zeroed: the other functions then refuse with -EINVAL instead of
-//! believing in it.
+//! The first word of that memory is the address of the table once [`qga_init`] has returned 0. It
+//! is 0 before if the memory was zeroed, and after a [`qga_init`] that could not load the state:
+//! the other functions then refuse with -EINVAL instead of believing in it.
 //!
 //! # Safety
 //! What every function here asks of C: `agent` is NULL, or points to a [`Storage`] that is zero or
@@ -84,7 +84,8 @@ unsafe fn state<'a>(agent: *mut Storage) -> Option<&'a mut State> {
 /// Begins an agent in `agent`, whatever is in there, that runs in the guest of this table. The
 /// table must stay where it is, and as it is, for as long as the agent is used; `guest` is handed
 /// to its functions. Files that an agent in there had open stay open: close them first. Returns 0.
-/// Errors: -EINVAL (a NULL pointer, or `now_ms` is one), those of `load_state`.
+/// Errors: -EINVAL (a NULL pointer, or `now_ms` is one), and nothing is touched; those of
+/// `load_state`, and no agent is in there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qga_init(
     agent: *mut Storage,
@@ -110,7 +111,12 @@ pub unsafe extern "C" fn qga_init(
     };
     match state.core.start(&mut state.guest) {
         Ok(()) => 0,
-        Err(Errno(number)) => c_int::try_from(number).map_or(INVALID, |number| -number),
+        Err(Errno(number)) => {
+            // SAFETY: the place of `table`, which nobody reads any more: a first word of 0 says
+            // that no agent is here, and nothing of it needs to be dropped.
+            unsafe { agent.cast::<usize>().write(0) };
+            c_int::try_from(number).map_or(INVALID, |number| -number)
+        }
     }
 }
 

@@ -121,7 +121,7 @@ pub struct Local<'l> {
     /// Tells superblocks apart. btrfs numbers each subvolume by itself, so there it is the device below.
     pub superblock: Device,
     /// The number in the table.
-    device: Device,
+    pub device: Device,
     /// Where it is mounted.
     pub path: &'l [u8],
 }

@@ -137,12 +137,18 @@ static void send_pieces(size_t len, size_t piece, bool in_place) {
     fwrite(reply, 1, reply_len, stdout);
 }
 
+static ptrdiff_t load_nothing(void *context, uint8_t *into, size_t len) {
+    (void)context, (void)into, (void)len;
+    return -EIO;
+}
+
 /* What a caller can do wrong is refused, and harms nobody. */
 static void misuse(void) {
     static struct qga_agent nobody;
-    struct qga_operations no_clock = guest_operations;
+    struct qga_operations no_clock = guest_operations, no_state = guest_operations;
     size_t len = 7;
     no_clock.now_ms = NULL;
+    no_state.load_state = load_nothing;
     check(qga_step(&nobody) == -EINVAL && qga_step(NULL) == -EINVAL, "a step of no agent");
     check(qga_feed(&nobody, request, 1) == -EINVAL, "bytes for no agent");
     check(qga_space(&nobody, &len) == NULL && len == 0, "space in no agent");
@@ -150,6 +156,8 @@ static void misuse(void) {
     check(qga_init(NULL, &guest_operations, NULL) == -EINVAL, "an agent nowhere");
     check(qga_init(&nobody, NULL, NULL) == -EINVAL, "an agent without a table");
     check(qga_init(&nobody, &no_clock, NULL) == -EINVAL, "an agent without a clock");
+    check(qga_init(&nobody, &no_state, &guest) == -EIO, "an agent whose state cannot be loaded");
+    check(qga_step(&nobody) == -EINVAL, "a step of an agent that did not start");
     check(qga_disconnected(&nobody) == -EINVAL && qga_stop(&nobody) == -EINVAL, "no agent to stop");
     check(qga_init(&nobody, &guest_operations, &guest) == 0, "an agent to stop");
     check(qga_feed(&nobody, request, 1) == 0, "bytes taken before a step asked for them");

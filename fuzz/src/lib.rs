@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod framer;
-pub mod model;
 pub mod request;
 pub mod session;
 pub mod strict;

@@ -2,8 +2,10 @@
 //! and the hypervisor's words in, one embedded-io port out.
 //!
 //! `qga.port=virtio`, `com1` or `com2` on the command line chooses. Without it: the virtio console,
-//! if the machine has one; else the second serial line, because the first is the console wherever
-//! there are two; else the first.
+//! if the machine has one with a port of the agent's name; else the second serial line, because the
+//! first is the console wherever there are two; else the first. That is decided once, at the start:
+//! beside a console without that port the agent is on a serial line, and a port that is plugged in
+//! later is not found.
 
 use crate::arch::{self, Machine, Uart};
 use crate::virtio;

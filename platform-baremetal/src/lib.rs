@@ -18,7 +18,8 @@
 //!
 //! On q35 the device is `virtio-serial-pci`. `-append qga.port=com1` chooses another line (see
 //! [`channel`]); `-initrd` hands over files, in a cpio archive (see [`files::archive`]). For Arm:
-//! `--target aarch64-unknown-none`, `qemu-system-aarch64 -machine virt -cpu cortex-a57`.
+//! `rustup target add aarch64-unknown-none`, then `--target aarch64-unknown-none` and
+//! `qemu-system-aarch64 -machine virt -cpu cortex-a57`.
 
 #![cfg_attr(not(test), no_std)]
 

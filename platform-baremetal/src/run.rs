@@ -38,7 +38,9 @@ pub unsafe extern "C" fn entry(start: usize) -> ! {
         }
     };
     let mut guest = Guest { machine, log };
-    if let Err(errno) = files::start(guest.machine.archive) {
+    let archive = guest.machine.archive;
+    let planted = files::start(archive.unwrap_or(&[]));
+    if let Err(errno) = archive.and(planted) {
         let why = errno.text().unwrap_or("unknown error");
         guest.log(Level::Error, &["-initrd: not all of its files are there: ", why]);
     }

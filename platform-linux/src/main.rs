@@ -130,9 +130,7 @@ fn explain(wrong: Wrong, word: &[u8]) -> ! {
         Wrong::Ambiguous => ("ambiguous option '", "'"),
         Wrong::NoValue => ("option --", " needs a value"),
         Wrong::HasValue => ("option --", " takes no value"),
-        Wrong::Method => {
-            ("unknown method '", "': virtio-serial, isa-serial and unix-listen are known")
-        }
+        Wrong::Method => ("unknown method '", "'"),
         Wrong::NoPath => ("method ", " needs a path (-p)"),
     };
     line(&STDERR, |out| {

@@ -88,16 +88,14 @@ pub enum Wrong {
 /// The usage text.
 pub const USAGE: &str = "\
 usage: qga [options]
- -m, --method METHOD   virtio-serial (default), isa-serial, unix-listen
- -p, --path PATH       device or socket (default: the virtio port named
-                       org.qemu.guest_agent.0; /dev/ttyS0)
- -t, --statedir DIR    where handle numbers and the frozen mark are kept
-                       (default: /var/run, else /run, /dev/shm, /tmp)
- -l, --logfile FILE    append the log to FILE, not to standard error
- -v, --verbose         log every command, not only errors
- -r, --retry-path      wait for a device that is missing or goes away
- -V, --version         print the version
- -h, --help            print this
+ -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
+ -p, --path PATH      device or socket
+ -t, --statedir DIR   where the state is kept (/var/run)
+ -l, --logfile FILE   append the log to FILE
+ -v, --verbose        log every command
+ -r, --retry-path     wait for a device that is missing
+ -V, --version        print the version
+ -h, --help           print this
 ";
 
 struct Known {

@@ -34,19 +34,34 @@ impl<const FRAME: usize, const WINDOW: usize> std::fmt::Debug for AgentBox<FRAME
 impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
     /// Starts an agent in a guest. Errors: those of [`Agent::start`].
     pub fn start(sim: &Sim) -> Result<Self, Errno> {
-        let mut session = Session {
+        let mut session = Session::new(sim);
+        session.agent.0.start(&mut session.sim)?;
+        Ok(session)
+    }
+
+    /// An agent that has not started, in a guest that nobody knows: set [`Session::sim`], then
+    /// [`Session::restart`]. Its memory can so be used again and again.
+    pub fn unstarted() -> Self {
+        Session::new(&Sim::new(0))
+    }
+
+    fn new(sim: &Sim) -> Self {
+        Session {
             sim: sim.clone(),
             take_bytes_max: usize::MAX,
             agent: AgentBox(Box::new(Agent::new())),
             exited: false,
-        };
-        session.agent.0.start(&mut session.sim)?;
-        Ok(session)
+        }
     }
 
     /// The agent, to look inside.
     pub fn agent(&self) -> &Agent<Sim, FRAME, WINDOW> {
         &self.agent.0
+    }
+
+    /// The agent and its guest, to drive it by one's own loop.
+    pub fn parts(&mut self) -> (&mut Agent<Sim, FRAME, WINDOW>, &mut Sim) {
+        (&mut self.agent.0, &mut self.sim)
     }
 
     /// Whether there is no agent any more to talk to: it exited, or the guest ended.

@@ -121,11 +121,6 @@ impl Random {
     }
 }
 
-/// Why calls fail by chance: nothing that says something untrue about the guest, such as "there is
-/// no mark".
-pub const HONEST: [Errno; 7] =
-    [Errno::IO, Errno::NOSPC, Errno::NOMEM, Errno::MFILE, Errno::ACCES, Errno::INTR, Errno::AGAIN];
-
 /// More calls than any conversation makes: who gets here never ends.
 const CALLS_MAX: usize = 4_000_000;
 
@@ -143,7 +138,7 @@ pub struct Faults {
     interrupted: bool,
     cut_after: Option<u64>,
     trace: Vec<Call>,
-    counts: Vec<u64>,
+    counts: [u32; Kind::ALL.len()],
 }
 
 impl Faults {
@@ -158,7 +153,7 @@ impl Faults {
             interrupted: false,
             cut_after: None,
             trace: Vec::new(),
-            counts: vec![0; Kind::ALL.len()],
+            counts: [0; Kind::ALL.len()],
         }
     }
 
@@ -167,8 +162,8 @@ impl Faults {
         self.plan.push(fault);
     }
 
-    /// From now on one call in `one_in` fails for one of the reasons in [`HONEST`], and transfers
-    /// are short as often.
+    /// From now on one call in `one_in` fails for one of the reasons of its kind
+    /// ([`Kind::errnos`]), and transfers are short as often.
     pub fn chance(&mut self, one_in: u64) {
         self.one_in = Some(one_in.max(1));
     }
@@ -188,14 +183,39 @@ impl Faults {
         self.cut_after = Some(calls);
     }
 
+    /// Takes the cut back: calls work again, as far as the rest of the plan lets them.
+    pub fn uncut(&mut self) {
+        self.cut_after = None;
+    }
+
     /// Whether calls have no effect any more.
     pub fn is_cut(&self) -> bool {
         self.cut_after.is_some_and(|after| self.calls() >= after)
     }
 
+    /// No faults any more; what was called stays on record.
+    pub fn mend(&mut self) {
+        self.plan.clear();
+        self.one_in = None;
+        self.transfer_bytes_max = usize::MAX;
+        self.interrupting = false;
+        self.cut_after = None;
+    }
+
     /// No faults any more; counting and the record begin anew.
     pub fn clear(&mut self) {
         *self = Faults::new(Random::new(self.random.number()));
+    }
+
+    /// Whether a call failed since there were `calls`, but for transfers that were interrupted, which
+    /// everybody repeats.
+    pub fn failed_since(&self, calls: u64) -> bool {
+        let since = self.trace.get(calls as usize..).unwrap_or(&[]);
+        since.iter().any(|call| match call.failed {
+            None => false,
+            Some(Errno::INTR) => !call.kind.is_transfer(),
+            Some(_) => true,
+        })
     }
 
     /// How many calls there were.
@@ -210,7 +230,7 @@ impl Faults {
 
     /// How many calls of one kind there were.
     pub fn count(&self, kind: Kind) -> u64 {
-        self.counts[kind as usize]
+        u64::from(self.counts[kind as usize])
     }
 
     /// A call comes by: it may go on, or it fails.
@@ -227,6 +247,9 @@ impl Faults {
     }
 
     fn decide(&mut self, kind: Kind) -> Option<Errno> {
+        if self.plan.is_empty() && self.one_in.is_none() && !self.interrupting {
+            return None;
+        }
         let (all, own) = (self.calls(), self.count(kind));
         let planned = self.plan.iter().find(|fault| {
             let number = match fault.kind {
@@ -240,7 +263,8 @@ impl Faults {
         if let Some(one_in) = self.one_in
             && self.random.below(one_in) == 0
         {
-            let reason = HONEST.get(self.random.below(HONEST.len() as u64) as usize);
+            let reasons = kind.errnos();
+            let reason = reasons.get(self.random.below(reasons.len() as u64) as usize);
             failed = failed.or(reason.copied());
         }
         if self.interrupting && kind.is_transfer() {

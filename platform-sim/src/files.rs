@@ -4,7 +4,7 @@
 //! the difficult ones: a pipe, a device that is always full, what may not be written to or opened
 //! at all.
 
-use crate::{Kind, Sim};
+use crate::{Canary, Kind, Sim};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use qga_core::limits::PATH_BYTES_MAX;
@@ -108,6 +108,14 @@ impl Tree {
     pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         match &self.nodes.get(path.as_bytes())?.borrow().content {
             Content::Regular(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    /// Looks at what a file holds now, if it is there and holds bytes.
+    pub fn look<R>(&self, path: &str, at: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        match &self.nodes.get(path.as_bytes())?.borrow().content {
+            Content::Regular(bytes) => Some(at(bytes)),
             _ => None,
         }
     }
@@ -287,7 +295,7 @@ impl Write for File {
             }
             Ok((world.faults.transfer(bytes.len()), world.files.free_bytes))
         })?;
-        let bytes = &bytes[..len];
+        let (asked, bytes) = (bytes.len(), &bytes[..len]);
         if self.how.access == Access::Read {
             return Err(Errno::BADF);
         }
@@ -308,8 +316,11 @@ impl Write for File {
                 let start = if self.how.append { file.len() as u64 } else { self.position };
                 let len = put(file, start, bytes, free)?;
                 self.position = start + len.0 as u64;
-                self.sim.with(|world| world.files.free_bytes -= len.1);
-                Ok(len.0)
+                let lies = self.sim.with(|world| {
+                    world.files.free_bytes -= len.1;
+                    len.0 < asked && world.canary == Some(Canary::LostByte)
+                });
+                Ok(len.0 + usize::from(lies))
             }
         }
     }
@@ -375,7 +386,12 @@ impl Files for Sim {
 
     fn close(&mut self, file: File) -> Result<(), Errno> {
         drop(file);
-        self.call(Kind::Close, |_| Ok(()))
+        let closed = self.call(Kind::Close, |_| Ok(()));
+        self.with(|world| {
+            let leaks = closed.is_err() && world.canary == Some(Canary::LeakedFile);
+            world.open.files += usize::from(leaks);
+        });
+        closed
     }
 
     fn load_state(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
@@ -387,7 +403,10 @@ impl Files for Sim {
             if world.forbid_while_frozen("save the state") {
                 return Err(HANGS);
             }
-            world.store.state = Some(state.to_vec());
+            let forgets = world.canary == Some(Canary::ForgottenState) && state.ends_with(b"3\n");
+            if !forgets {
+                world.store.state = Some(state.to_vec());
+            }
             Ok(())
         })
     }

@@ -11,14 +11,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod canary;
 pub mod clock;
 pub mod drive;
+mod errnos;
 pub mod faults;
 pub mod files;
 pub mod mounts;
 pub mod power;
 pub mod store;
+mod table;
 
+pub use canary::Canary;
 pub use drive::Session;
 pub use faults::{Call, Fault, Faults, Kind, Random};
 
@@ -75,6 +79,8 @@ pub struct World {
     pub open: Open,
     /// What the agent must not have done: each entry is a bug of the core.
     pub violations: Vec<String>,
+    /// The bug that this guest has on purpose, if any.
+    pub canary: Option<Canary>,
 }
 
 impl World {
@@ -110,6 +116,7 @@ impl Sim {
             log: Vec::new(),
             open: Open::default(),
             violations: Vec::new(),
+            canary: None,
         };
         Sim { world: Rc::new(RefCell::new(world)) }
     }

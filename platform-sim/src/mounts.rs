@@ -1,13 +1,12 @@
-//! Mounts and freezing: a list as data in, the text of /proc/self/mountinfo and the frozen state
-//! out.
+//! Mounts and freezing: a list as data in, the frozen state out.
 //!
 //! A path leads to the mount that covers it, as in Linux: what was mounted last on a place hides
 //! what was there before. A superblock is frozen or not, whichever of its mounts it was reached by.
 
 use crate::files::Content;
 use crate::store::Mark;
-use crate::{Kind, Sim, World};
-use embedded_io::{ErrorType, Read};
+use crate::table::Table;
+use crate::{Canary, Kind, Sim, World};
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
@@ -32,6 +31,8 @@ pub struct Superblock {
     pub freeze_error: Option<Errno>,
     /// Why it cannot be thawed.
     pub thaw_error: Option<Errno>,
+    /// How many times the agent holds it open.
+    pub opened: usize,
 }
 
 /// A filesystem mounted somewhere.
@@ -52,8 +53,8 @@ pub struct Mount {
     /// Whether it may not be written to.
     pub read_only: bool,
     /// Number of this mount and of the one that its mount point is in.
-    id: usize,
-    parent: usize,
+    pub(crate) id: usize,
+    pub(crate) parent: usize,
 }
 
 /// All mounts, in the order of mounting.
@@ -67,12 +68,12 @@ pub struct Mounts {
     pub remount_error: Option<Errno>,
     /// Every freeze (`true`) and thaw of the agent that worked, with the superblock, in order.
     pub changes: Vec<(bool, usize)>,
+    /// How many times the agent thawed what somebody else had frozen.
+    pub thawed_of_others: usize,
+    /// Whether the last thaw failed.
+    thaw_failed: bool,
     next_id: usize,
 }
-
-/// What stands in the table between the options and the dash, by turns, because readers must skip
-/// it.
-const OPTIONAL_FIELDS: [&str; 3] = ["", "shared:7 ", "shared:1 master:2 "];
 
 impl Mounts {
     pub(crate) fn new() -> Self {
@@ -81,6 +82,8 @@ impl Mounts {
             superblocks: Vec::new(),
             remount_error: None,
             changes: Vec::new(),
+            thawed_of_others: 0,
+            thaw_failed: false,
             next_id: 1,
         };
         mounts.add("tmpfs", Device::new(0, 2), "none", b"/", Device::new(0, 2));
@@ -95,8 +98,13 @@ impl Mounts {
         if known.is_none() {
             let cannot = below.major() == 0 && kind != "btrfs";
             let freeze_error = cannot.then_some(Errno::OPNOTSUPP);
-            let new = Superblock { device: below, frozen: None, freeze_error, thaw_error: None };
-            self.superblocks.push(new);
+            self.superblocks.push(Superblock {
+                device: below,
+                frozen: None,
+                freeze_error,
+                thaw_error: None,
+                opened: 0,
+            });
         }
         let parent = self.covering(point).map_or(0, |mount| mount.id);
         let (kind, source, id) = (kind.to_owned(), source.to_owned(), self.next_id);
@@ -137,28 +145,50 @@ impl Mounts {
                 .is_some_and(|mount| self.superblocks[mount.superblock].frozen == Some(By::Agent))
     }
 
+    /// The superblocks that can be frozen and that a path leads to, each once, in mount order.
+    pub fn reachable(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        for mount in &self.list {
+            let local = mount.device.major() != 0 || mount.kind == "btrfs";
+            let uppermost =
+                || self.covering(&mount.point).is_some_and(|upper| upper.id == mount.id);
+            if local && !found.contains(&mount.superblock) && uppermost() {
+                found.push(mount.superblock);
+            }
+        }
+        found
+    }
+
+    /// Somebody takes the uppermost mount at a place away, whoever uses it (umount2(2), MNT_DETACH). A
+    /// filesystem that nobody holds open then is gone, and with it its freeze. Whether there was one.
+    pub fn detach(&mut self, point: &str) -> bool {
+        let found = self.covering(point.as_bytes()).filter(|top| top.point == point.as_bytes());
+        let Some(mount) = found else { return false };
+        let (id, superblock) = (mount.id, mount.superblock);
+        if self.list.iter().any(|other| other.parent == id) {
+            return false;
+        }
+        self.list.retain(|mount| mount.id != id);
+        self.bury(superblock);
+        true
+    }
+
+    /// A filesystem that is neither mounted nor open is gone: the next mount of its device finds it as new.
+    fn bury(&mut self, superblock: usize) {
+        let mounted = self.list.iter().any(|mount| mount.superblock == superblock);
+        if let Some(gone) = self.superblocks.get_mut(superblock)
+            && !mounted
+            && gone.opened == 0
+        {
+            gone.frozen = None;
+            gone.thaw_error = None;
+        }
+    }
+
     /// The superblock that is mounted at a place now. Panics if nothing is.
     pub fn at(&mut self, point: &str) -> &mut Superblock {
         let index = self.covering(point.as_bytes()).expect("a mount").superblock;
         &mut self.superblocks[index]
-    }
-
-    /// The text of /proc/self/mountinfo (proc(5)).
-    pub fn table(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        for mount in &self.list {
-            let (major, minor) = (mount.device.major(), mount.device.minor());
-            let head = format!("{} {} {major}:{minor} / ", mount.id + 20, mount.parent + 20);
-            text.extend_from_slice(head.as_bytes());
-            escape(&mount.point, &mut text);
-            let optional = OPTIONAL_FIELDS[mount.id % OPTIONAL_FIELDS.len()];
-            let access = if mount.read_only { "ro" } else { "rw" };
-            let middle = format!(" {access},relatime {optional}- {} ", mount.kind);
-            text.extend_from_slice(middle.as_bytes());
-            escape(mount.source.as_bytes(), &mut text);
-            text.extend_from_slice(format!(" {access}\n").as_bytes());
-        }
-        text
     }
 
     /// Removes the uppermost mount at a place (umount(2)).
@@ -169,7 +199,9 @@ impl Mounts {
         if busy || frozen || self.list.iter().any(|other| other.parent == id) {
             return Err(Errno::BUSY);
         }
+        let superblock = mount.superblock;
         self.list.retain(|mount| mount.id != id);
+        self.bury(superblock);
         Ok(())
     }
 
@@ -182,18 +214,6 @@ impl Mounts {
         let id = mount.id;
         self.list.iter_mut().filter(|m| m.id == id).for_each(|m| m.read_only = true);
         Ok(())
-    }
-}
-
-/// Space, tab, newline and backslash as the kernel writes them in the table.
-fn escape(bytes: &[u8], into: &mut Vec<u8>) {
-    for &byte in bytes {
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\\' => {
-                into.extend_from_slice(format!("\\{byte:03o}").as_bytes());
-            }
-            other => into.push(other),
-        }
     }
 }
 
@@ -235,14 +255,6 @@ impl World {
     }
 }
 
-/// The mount table, open: the text as it was when it was opened.
-#[derive(Debug)]
-pub struct Table {
-    sim: Sim,
-    text: Vec<u8>,
-    position: usize,
-}
-
 /// An open mount point.
 #[derive(Debug)]
 pub struct Filesystem {
@@ -250,30 +262,13 @@ pub struct Filesystem {
     superblock: usize,
 }
 
-impl ErrorType for Table {
-    type Error = Errno;
-}
-
-impl Read for Table {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
-        let len = self.sim.call(Kind::ReadTable, |world| Ok(world.faults.transfer(into.len())))?;
-        let from = &self.text[self.position..];
-        let len = len.min(from.len());
-        into[..len].copy_from_slice(&from[..len]);
-        self.position += len;
-        Ok(len)
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        self.sim.with(|world| world.open.tables -= 1);
-    }
-}
-
 impl Drop for Filesystem {
     fn drop(&mut self) {
-        self.sim.with(|world| world.open.filesystems -= 1);
+        self.sim.with(|world| {
+            world.open.filesystems -= 1;
+            world.mounts.superblocks[self.superblock].opened -= 1;
+            world.mounts.bury(self.superblock);
+        });
     }
 }
 
@@ -289,7 +284,7 @@ impl Freeze for Sim {
             world.open.tables += 1;
             Ok(world.mounts.table())
         })?;
-        Ok(Table { sim: self.clone(), text, position: 0 })
+        Ok(Table::new(self.clone(), text))
     }
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
@@ -301,6 +296,7 @@ impl Freeze for Sim {
             world.inspect(path)?;
             let mount = world.mounts.covering(path).ok_or(Errno::NOENT)?.superblock;
             world.open.filesystems += 1;
+            world.mounts.superblocks[mount].opened += 1;
             Ok(mount)
         })?;
         Ok(Filesystem { sim: self.clone(), superblock })
@@ -322,12 +318,20 @@ impl Freeze for Sim {
     }
 
     fn thaw(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
+        let failed_before =
+            self.with(|world| std::mem::replace(&mut world.mounts.thaw_failed, true));
         self.call(Kind::Thaw, |world| {
             let superblock = &mut world.mounts.superblocks[filesystem.superblock];
             if let (Some(errno), Some(_)) = (superblock.thaw_error, superblock.frozen) {
                 return Err(errno);
             }
-            superblock.frozen.take().ok_or(Errno::INVAL)?;
+            let by = superblock.frozen.ok_or(Errno::INVAL)?;
+            world.mounts.thaw_failed = false;
+            if failed_before && world.canary == Some(Canary::SwallowedThaw) {
+                return Ok(());
+            }
+            superblock.frozen = None;
+            world.mounts.thawed_of_others += usize::from(by == By::Other);
             world.mounts.changes.push((false, filesystem.superblock));
             Ok(())
         })
@@ -348,7 +352,12 @@ impl Freeze for Sim {
     }
 
     fn remove_mark(&mut self) -> Result<(), Errno> {
-        self.call(Kind::RemoveMark, |world| world.store.remove_mark())
+        self.call(Kind::RemoveMark, |world| {
+            if world.store.marks_begun == 2 && world.canary == Some(Canary::LastingMark) {
+                return Ok(());
+            }
+            world.store.remove_mark()
+        })
     }
 
     fn boot_id(&mut self) -> Result<[u8; 36], Errno> {

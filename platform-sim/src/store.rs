@@ -20,6 +20,8 @@ pub struct Store {
     pub mark_bytes_max: usize,
     mark: Option<MarkBytes>,
     begun: Option<MarkBytes>,
+    /// How many marks were begun in this guest.
+    pub marks_begun: usize,
 }
 
 impl Store {
@@ -30,12 +32,24 @@ impl Store {
                 *digit = b"0123456789abcdef"[random.below(16) as usize];
             }
         }
-        Store { state: None, boot_id, mark_bytes_max: usize::MAX, mark: None, begun: None }
+        Store {
+            state: None,
+            boot_id,
+            mark_bytes_max: usize::MAX,
+            mark: None,
+            begun: None,
+            marks_begun: 0,
+        }
     }
 
     /// The frozen mark in force.
     pub fn mark(&self) -> Option<Vec<u8>> {
         self.mark.as_ref().map(|bytes| bytes.borrow().clone())
+    }
+
+    /// Whether there is a frozen mark in force.
+    pub fn is_marked(&self) -> bool {
+        self.mark.is_some()
     }
 
     /// Puts a mark in force, or removes it, as somebody who is not this agent.
@@ -44,6 +58,7 @@ impl Store {
     }
 
     pub(crate) fn begin_mark(&mut self) -> MarkBytes {
+        self.marks_begun += 1;
         Rc::clone(self.begun.insert(MarkBytes::default()))
     }
 

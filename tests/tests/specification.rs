@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Commands of the project that hold a promise, with what shows that they are there.
-const COMMANDS: [(&str, &str); 3] = [
+const COMMANDS: [(&str, &str); 4] = [
+    ("cargo xtask sim", "xtask/src/sim.rs"),
     ("cargo xtask size --check", "xtask/src/size.rs"),
     ("cargo xtask bench", "xtask/src/bench.rs"),
     ("cargo build --release", "platform-linux/build.rs"),

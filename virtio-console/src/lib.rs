@@ -38,8 +38,8 @@
 //! waits because its user did not ask first.
 //!
 //! Guests on big-endian processors can use devices that offer `VIRTIO_F_VERSION_1`, which are
-//! little-endian; a legacy device has the guest's own order (section 2.4.3), here taken to be
-//! little-endian.
+//! little-endian; a legacy device has the guest's own order, in its queues (section 2.7.3) and in
+//! its configuration space (section 2.5.3), here taken to be little-endian.
 
 #![no_std]
 #![forbid(unsafe_code)]

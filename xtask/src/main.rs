@@ -1,6 +1,7 @@
 //! `cargo xtask <task>`: the project's own commands. Each task is one module.
 
 mod demo;
+mod sim;
 mod test;
 
 use std::process::ExitCode;
@@ -14,6 +15,8 @@ tasks:
                            boots the agent as process 1 of a virtual machine and talks to it
                            (--keep leaves the machine up, --here does without one)
   test                     runs every test of the project; last line: N passed, N failed
+  sim [options]            holds seeded sessions on a simulated guest and judges every step
+                           (--seeds N, --seed S to repeat one, --torture N for failing calls)
   bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart
   size [--check]           writes memory-budget.md from the build (or checks that it is fresh)
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
+        "sim" => sim::run(&rest),
         "bench" => bench::run(&rest),
         "size" => size::run(&rest),
         "help" | "--help" | "-h" => {

@@ -3,9 +3,13 @@
 
 use super::{Entry, Freezer, NO_LIST, boot, is_gone};
 use crate::errno::Errno;
+use crate::limits::PATH_BYTES_MAX;
 use crate::mark::{self, Head, Phase, Row, RowState};
-use crate::mountinfo::Lines;
-use crate::platform::Freeze;
+use crate::mountinfo::{Lines, each_local};
+use crate::platform::{Device, Freeze};
+
+/// Longest row of a mark: a path, before it a state and a device number.
+const MARK_ROW_BYTES_MAX: usize = PATH_BYTES_MAX + 32;
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
@@ -49,7 +53,8 @@ impl<F> Freezer<F> {
         }
         let (mut missing, mut unsure_missing) = (None, None);
         let mut at = mark::HEAD_BYTES as u64;
-        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.line);
+        let (row_line, table_line) = self.line.split_at_mut(MARK_ROW_BYTES_MAX);
+        let mut lines = Lines::new(mark, mark::ROW_END, row_line);
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
@@ -72,7 +77,8 @@ impl<F> Freezer<F> {
             }
             let found = match platform.inspect(row.path) {
                 Ok(inode) if inode.on == row.on => platform.open_mount(row.path),
-                Ok(_) => Err(Errno::NODEV),
+                Ok(_) => elsewhere(platform, table_line, row.on, Errno::NODEV),
+                Err(errno) if is_gone(errno) => elsewhere(platform, table_line, row.on, errno),
                 Err(errno) => Err(errno),
             };
             match found {
@@ -92,4 +98,27 @@ impl<F> Freezer<F> {
             }
         }
     }
+}
+
+/// Opens superblock `on` wherever else it is mounted: its first place may be covered or unmounted by now.
+/// Errors: `gone` when it is nowhere, EBUSY when other mounts cover each of its places.
+#[inline(never)]
+fn elsewhere<P: Freeze>(
+    platform: &mut P,
+    line: &mut [u8],
+    on: Device,
+    gone: Errno,
+) -> Result<P::Filesystem, Errno> {
+    let mut found = Err(gone);
+    // A table that cannot be read does not say that anything is gone.
+    each_local(platform, line, &mut |platform, mount| {
+        match platform.inspect(mount.path) {
+            Ok(inode) if inode.plain && inode.on == on => found = platform.open_mount(mount.path),
+            _ if mount.device == on => found = Err(Errno::BUSY),
+            _ => {}
+        }
+        found.is_err()
+    })
+    .map_err(|_| Errno::BUSY)
+    .and(found)
 }

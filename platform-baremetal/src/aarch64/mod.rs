@@ -11,11 +11,13 @@ pub mod power;
 pub mod uart;
 
 use crate::device_tree::{self, HEADER_BYTES, cells, property};
+use crate::files::archive;
 use crate::single::Single;
 use core::arch::asm;
 use core::ptr::read_volatile;
 pub use interrupts::sleep;
 use power::Conduit;
+use qga_core::Errno;
 pub use uart::{QUEUE_BYTES as UART_QUEUE_BYTES, Uart};
 
 /// What the machine is made of.
@@ -23,9 +25,13 @@ pub struct Machine {
     conduit: Conduit,
     /// The words that the hypervisor hands over (`-append`).
     pub command_line: &'static [u8],
-    /// The file that it hands over (`-initrd`), empty if there is none.
-    pub archive: &'static [u8],
+    /// The file that it hands over (`-initrd`), empty if there is none; why it was dropped if it
+    /// cannot be one.
+    pub archive: Result<&'static [u8], Errno>,
 }
+
+/// Where the memory ends that [`map_memory`] maps.
+const MAPPED_END: u64 = 512 << 30;
 
 /// The clock PL031: seconds since 1970 (Arm DDI 0224C, 3.3.1).
 const CLOCK: usize = 0x0901_0000;
@@ -63,12 +69,11 @@ impl Machine {
         let end = property(tree, b"chosen", b"linux,initrd-end").and_then(cells);
         let archive = match (begin, end) {
             (Some(begin), Some(end)) if begin < end => {
-                let len = (end - begin) as usize;
                 // SAFETY: the hypervisor has put the file there for the guest to keep, and nobody
                 // writes to it.
-                unsafe { core::slice::from_raw_parts(begin as *const u8, len) }
+                unsafe { archive::at(begin, end - begin, MAPPED_END) }
             }
-            _ => &[],
+            _ => Ok(&[][..]),
         };
         Machine { conduit, command_line: words.strip_suffix(b"\0").unwrap_or(words), archive }
     }

@@ -11,6 +11,9 @@ use qga_core::Errno;
 
 /// Bytes of a member's header: the magic number, then 13 numbers of 8 hexadecimal digits.
 const HEADER_BYTES: usize = 110;
+/// Longest archive that is looked at: more than any machine hands over, and less than a slice may
+/// have.
+const BYTES_MAX: u64 = 1 << 31;
 /// The name of the member behind the last.
 const TRAILER: &[u8] = b"TRAILER!!!";
 
@@ -20,6 +23,24 @@ struct Member<'a> {
     device: (u32, u32),
     name: &'a [u8],
     contents: &'a [u8],
+}
+
+/// The archive at an address; an empty one is nowhere. Errors: EFBIG for one that is longer than an
+/// archive may be, or that is not all in memory.
+///
+/// # Safety
+/// What lies between 0 and `mapped_end`, both excluded, can be read, and nobody writes to the
+/// archive.
+pub unsafe fn at(begin: u64, len: u64, mapped_end: u64) -> Result<&'static [u8], Errno> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    let end = begin.checked_add(len).ok_or(Errno::FBIG)?;
+    if begin == 0 || len > BYTES_MAX || end > mapped_end {
+        return Err(Errno::FBIG);
+    }
+    // SAFETY: neither at 0 nor longer than a slice may be, and in the caller's memory.
+    Ok(unsafe { core::slice::from_raw_parts(begin as *const u8, len as usize) })
 }
 
 /// Plants what is in an archive; an empty one has nothing. A file that is there already is
@@ -149,6 +170,20 @@ mod tests {
     #[test]
     fn nothing_is_an_archive_without_files() {
         assert_eq!(planted(b"").1, Ok(()));
+    }
+
+    #[test]
+    fn an_archive_that_memory_cannot_hold_is_refused() {
+        static BYTES: [u8; 5] = *b"07070";
+        let begin = BYTES.as_ptr() as u64;
+        // SAFETY: the first is static; of the others none lies below the end that is named.
+        let at = |begin, len, end| unsafe { at(begin, len, end) };
+        assert_eq!(at(begin, 5, begin + 5), Ok(&BYTES[..]));
+        assert_eq!(at(begin, 5, begin + 4), Err(Errno::FBIG));
+        assert_eq!(at(1 << 31, BYTES_MAX + 1, u64::MAX), Err(Errno::FBIG));
+        assert_eq!(at(u64::MAX, 2, u64::MAX), Err(Errno::FBIG));
+        assert_eq!(at(0, 1, u64::MAX), Err(Errno::FBIG));
+        assert_eq!(at(0, 0, 0), Ok(&[][..]));
     }
 
     #[test]

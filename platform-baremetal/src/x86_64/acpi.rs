@@ -4,6 +4,7 @@
 //! its length or is not there leaves defaults. Source: ACPI 6.4, 5.2.5 (RSDP), 5.2.9 (FADT), 5.2.12
 //! (MADT), 4.8.3.7 and 4.8.3.6 (sleep control, reset register), 7.4.2.6 (`\_S5`), 20.2 (encoding).
 
+use super::MAPPED_END;
 use super::interrupts::{IO_APICS_MAX, IoApic};
 use core::ptr::read_unaligned;
 
@@ -42,7 +43,7 @@ pub struct Acpi {
     pub century: u8,
 }
 
-/// A table in memory, its length checked.
+/// A table in memory that is mapped, its length checked.
 #[derive(Clone, Copy)]
 struct Table {
     address: usize,
@@ -69,11 +70,11 @@ impl Acpi {
     /// Reads the tables. `root` is the address of the root pointer, 0 if there is none.
     ///
     /// # Safety
-    /// `root` comes from the hypervisor, and its tables lie in memory that is mapped.
+    /// `root` comes from the hypervisor, and what lies below [`MAPPED_END`] can be read.
     pub unsafe fn read(root: usize) -> Self {
         let mut acpi = Acpi::unknown();
-        let pointer = Table { address: root, len: 36 };
-        if root == 0 || pointer.bytes(0) != Some(*b"RSD PTR ") {
+        let Some(pointer) = Table::new(root as u64, 36) else { return acpi };
+        if pointer.bytes(0) != Some(*b"RSD PTR ") {
             return acpi;
         }
         let extended = pointer.number::<1>(15).unwrap_or(0) >= 2;
@@ -142,15 +143,20 @@ impl Acpi {
 }
 
 impl Table {
+    /// What lies at an address, if that can be a table: below is none, above nothing is mapped.
+    fn new(address: u64, len: u32) -> Option<Table> {
+        let end = address.checked_add(u64::from(len))?;
+        let fits = address >= 0x400 && end <= MAPPED_END;
+        fits.then_some(Table { address: address as usize, len: len as usize })
+    }
+
     /// The table at an address, if its header makes sense.
     fn at(address: u64) -> Option<Table> {
-        let header = Table { address: usize::try_from(address).ok()?, len: 36 };
-        // Below lies what is no table, above what is not mapped.
-        if !(0x400..0xFFFF_0000).contains(&address) {
+        let len = Table::new(address, 36)?.number::<4>(4)? as u32;
+        if !(36..=TABLE_BYTES_MAX).contains(&len) {
             return None;
         }
-        let len = header.number::<4>(4)? as u32;
-        (36..=TABLE_BYTES_MAX).contains(&len).then_some(Table { len: len as usize, ..header })
+        Table::new(address, len)
     }
 
     fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
@@ -199,5 +205,33 @@ impl Table {
             at += len;
         }
         Some(types)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_where_nothing_is_mapped() {
+        // On a host these addresses are not mapped either: a test that reads there ends.
+        assert!(Table::at(0).is_none() && Table::at(0x3FF).is_none());
+        for address in [MAPPED_END - 35, MAPPED_END, 1 << 52, u64::MAX - 35, u64::MAX] {
+            assert!(Table::at(address).is_none(), "{address:#x}");
+            // SAFETY: what is asked for lies above what can be read.
+            let acpi = unsafe { Acpi::read(address as usize) };
+            assert_eq!(acpi.io_apics_listed, 0);
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { Acpi::read(0) }.off_type, None);
+    }
+
+    #[test]
+    fn a_table_ends_where_memory_ends() {
+        let len = |address, len| Table::new(address, len).map(|table| table.len);
+        assert_eq!(len(MAPPED_END - 36, 36), Some(36));
+        assert_eq!(len(MAPPED_END - 36, 37), None);
+        assert_eq!(len(MAPPED_END - (1 << 20), TABLE_BYTES_MAX), Some(1 << 20));
+        assert_eq!(len(0x400, 36), Some(36));
     }
 }

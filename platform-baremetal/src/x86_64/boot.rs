@@ -1,4 +1,4 @@
-//! From the hypervisor's entry to 64-bit code: the PVH note, page tables, descriptor table, stack.
+//! From the hypervisor's entry to 64-bit code: the PVH note, page tables, descriptor table, stacks.
 //!
 //! In: 32-bit protected mode, flat, paging off, EBX the address of the start information (Xen's
 //! "x86/HVM direct boot ABI", docs/misc/pvh). Out: [`crate::entry`] called with that address, in
@@ -9,6 +9,11 @@ use core::arch::global_asm;
 
 /// The stack: five times what requests of every kind, at all their limits, were seen to take.
 pub const STACK_BYTES: usize = 32 * 1024;
+
+/// The stack of what comes at any time, below whose stack pointer the compiler may have put
+/// something (System V ABI for AMD64, 3.2.2): the non-maskable interrupt, and the double fault,
+/// which writes last words.
+const SUDDEN_STACK_BYTES: usize = 1024;
 
 global_asm!(
     r#"
@@ -32,13 +37,19 @@ boot_pd:
 boot_stack:
     .skip {stack}
 boot_stack_end:
+    .skip {sudden_stack}
+sudden_stack_end:
+boot_task:                          # Intel SDM 3A, 7.7; in one page, by the sizes above
+    .skip 104
 
-    .section .rodata.boot, "a", @progbits
+    .section .data.boot, "aw", @progbits
     .balign 8
 boot_gdt:
     .quad 0
     .quad 0x00AF9B000000FFFF        # 8: code, 64-bit (Intel SDM 3A, 3.4.5)
     .quad 0x00CF93000000FFFF        # 16: data
+    .quad 0x0000890000000067        # 24: task state, 104 bytes (7.2.3), its address put in below
+    .quad 0
 boot_gdt_pointer:
     .word boot_gdt_pointer - boot_gdt - 1
     .long boot_gdt
@@ -81,6 +92,13 @@ pvh_start:
     andl $0x9FFFFFFB, %eax          # cached, no emulation of the FPU
     orl $0x80000003, %eax           # PG, MP, PE
     movl %eax, %cr0
+    # The task state: interrupt stack 1, at 36. No map of ports: nothing here is less than ring 0.
+    movl $sudden_stack_end, boot_task + 36
+    movl $boot_task, %eax
+    movw %ax, boot_gdt + 24 + 2
+    shrl $16, %eax
+    movb %al, boot_gdt + 24 + 4
+    movb %ah, boot_gdt + 24 + 7
     lgdt boot_gdt_pointer
     ljmp $8, $5f
     .code64
@@ -88,6 +106,8 @@ pvh_start:
     movl %eax, %ds
     movl %eax, %es
     movl %eax, %ss
+    movl $24, %eax
+    ltr %ax
     xorl %eax, %eax
     movl %eax, %fs
     movl %eax, %gs
@@ -98,6 +118,7 @@ pvh_start:
     ud2
     "#,
     stack = const STACK_BYTES,
+    sudden_stack = const SUDDEN_STACK_BYTES,
     entry = sym crate::entry,
     options(att_syntax)
 );

@@ -28,6 +28,9 @@ const VECTOR_SPURIOUS: u8 = 0x4F;
 /// How many vectors there are: exceptions (0 to 31) and the three above.
 const VECTORS: usize = VECTOR_SPURIOUS as usize + 1;
 
+/// The interrupt stack of boot.rs (SDM 3A, 6.14.5).
+const SUDDEN_STACK: u8 = 1;
+
 /// Most I/O APICs that are used; microvm has two, other machines of QEMU one.
 pub const IO_APICS_MAX: usize = 4;
 
@@ -81,10 +84,15 @@ pub fn start(io_apics: &[IoApic; IO_APICS_MAX]) {
                 VECTOR_SPURIOUS | 2 => ignore as *const () as usize,
                 _ => fault as *const () as usize,
             };
+            // All else comes where the compiler knows of it, or does not come back.
+            let stack = match vector {
+                2 | 8 => SUDDEN_STACK,
+                _ => 0,
+            };
             *gate = Gate {
                 offset_low: handler as u16,
                 selector: 8,
-                stack: 0,
+                stack,
                 kind: 0x8E,
                 offset_middle: (handler >> 16) as u16,
                 offset_high: (handler >> 32) as u32,
@@ -216,10 +224,22 @@ unsafe extern "C" fn acknowledge() {
     )
 }
 
-/// Comes back with interrupts off.
+/// Comes back with interrupts off, and behind a `hlt` (F4) that was about to be executed: a
+/// non-maskable interrupt comes between `sti` and `hlt` too, and with interrupts off that sleep
+/// would not end.
 #[unsafe(naked)]
 unsafe extern "C" fn ignore() {
-    naked_asm!("and qword ptr [rsp + 16], ~0x200", "iretq")
+    naked_asm!(
+        "push rax",
+        "mov rax, [rsp + 8]",
+        "cmp byte ptr [rax], 0xF4",
+        "jne 2f",
+        "inc qword ptr [rsp + 8]",
+        "2:",
+        "pop rax",
+        "and qword ptr [rsp + 16], ~0x200",
+        "iretq"
+    )
 }
 
 /// An exception: the guest has a fault that it cannot have. It says so and stops.

@@ -11,12 +11,14 @@ pub mod io;
 pub mod power;
 pub mod uart;
 
+use crate::files::archive;
 use crate::single::Single;
 use acpi::Acpi;
 use clock::Clocks;
 use core::ffi::CStr;
 use core::ptr::read_unaligned;
 pub use interrupts::sleep;
+use qga_core::Errno;
 pub use uart::{QUEUE_BYTES as UART_QUEUE_BYTES, Uart};
 
 /// What the machine is made of.
@@ -25,9 +27,13 @@ pub struct Machine {
     clocks: Clocks,
     /// The words that the hypervisor hands over (`-append`).
     pub command_line: &'static [u8],
-    /// The file that it hands over (`-initrd`), empty if there is none.
-    pub archive: &'static [u8],
+    /// The file that it hands over (`-initrd`), empty if there is none; why it was dropped if it
+    /// cannot be one.
+    pub archive: Result<&'static [u8], Errno>,
 }
+
+/// Where the memory ends that boot.rs has mapped one to one.
+const MAPPED_END: u64 = 1 << 32;
 
 /// Where microvm puts its virtio-mmio windows, and how far apart (QEMU,
 /// docs/system/i386/microvm.rst).
@@ -68,10 +74,10 @@ impl Machine {
         // SAFETY: a module is described by its address and its length (`struct hvm_modlist_entry`);
         // the hypervisor has put it there for the guest to keep, and nobody writes to it.
         let archive = match modules {
-            0 => &[][..],
+            0 => Ok(&[][..]),
             _ => unsafe {
-                let place = read_unaligned(list as *const [usize; 2]);
-                core::slice::from_raw_parts(place[0] as *const u8, place[1])
+                let [begin, len] = read_unaligned(list as *const [u64; 2]);
+                archive::at(begin, len, MAPPED_END)
             },
         };
         // SAFETY: the hypervisor's own pointer.
@@ -95,7 +101,14 @@ impl Machine {
 
     /// Switches off. Returns where that cannot be done.
     pub fn off(&self) {
-        power::off(&self.acpi);
+        /// A hypervisor that has much to do takes its time, and meanwhile the guest runs on.
+        const GRACE_MS: u64 = 10_000;
+        if power::off(&self.acpi) {
+            let end_ms = self.now_ms().saturating_add(GRACE_MS);
+            while self.now_ms() < end_ms {
+                interrupts::sleep_slice();
+            }
+        }
     }
 
     /// Stops the processor for good.

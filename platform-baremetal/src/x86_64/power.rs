@@ -12,16 +12,20 @@ use core::ptr::write_volatile;
 /// How long a register has to take effect, in looks at a port: a millisecond at the least.
 const GRACE_LOOKS: u32 = 1000;
 
-/// Switches the machine off. Returns where there is no way to: no ACPI, or one without soft off.
-pub fn off(acpi: &Acpi) {
+/// Begins to switch the machine off, which takes the hypervisor as long as it likes. Whether there
+/// is a way to: without ACPI, or with one that has no soft off, there is none.
+pub fn off(acpi: &Acpi) -> bool {
     const ENABLE_PM1: u16 = 1 << 13;
     const ENABLE_SLEEP: u8 = 1 << 5;
-    let Some([type_a, type_b]) = acpi.off_type else { return };
+    let Some([type_a, type_b]) = acpi.off_type else { return false };
+    let mut begun = false;
     if let Some(register) = acpi.sleep_control {
+        begun = true;
         write8(register, type_a << 2 | ENABLE_SLEEP);
     }
     for (register, kind) in acpi.pm1_control.into_iter().zip([type_a, type_b]) {
         if let Some(Register::Port(port)) = register {
+            begun = true;
             // SAFETY: the port that the tables name; what it does is wanted. The bits that tell who
             // owns ACPI stay as they are.
             unsafe {
@@ -30,7 +34,7 @@ pub fn off(acpi: &Acpi) {
             }
         }
     }
-    wait();
+    begun
 }
 
 /// Starts the machine again.

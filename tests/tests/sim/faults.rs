@@ -1,16 +1,12 @@
-//! Every single platform call of every conversation failing once, each for several reasons.
+//! Every single platform call of every conversation failing once and from then on, for each reason that a call
+//! of its kind has.
 //! Whatever fails: each request has its one reply, the next guest-sync is answered, no file is open
 //! that no handle owns, and what the agent says of frozen filesystems is true.
 
 use crate::guest::{Cut, Small, guest, sent};
-use qga_core::Errno;
 use qga_sim::{Call, Fault, Sim};
 use qga_tests::connection::shown;
 use qga_tests::conversations::{Before, Conversation, Step, load};
-
-/// Reasons that say nothing untrue of the guest.
-const ERRNOS: [Errno; 6] =
-    [Errno::IO, Errno::NOSPC, Errno::MFILE, Errno::ACCES, Errno::INTR, Errno::NOMEM];
 
 /// Starts an agent. One that cannot start, because a call of its start failed, is started again
 /// without faults, as whoever watches over it would do when the cause is found.
@@ -124,7 +120,7 @@ fn fail_each(conversation: &Conversation, lasting: bool, failures: &mut Vec<Stri
         let kind = call.kind;
         let before = trace[..number].iter().filter(|before| before.kind == kind).count();
         let (name, number) = (&conversation.name, before as u64);
-        for errno in ERRNOS {
+        for &errno in kind.errnos() {
             let sim = guest(conversation);
             let fault = Fault { kind: Some(kind), number, errno, lasting };
             sim.with(|world| world.faults.fail(fault));
@@ -139,6 +135,7 @@ fn fail_each(conversation: &Conversation, lasting: bool, failures: &mut Vec<Stri
 }
 
 fn report(failures: Vec<String>, runs: usize) {
+    println!("{runs} runs, none skipped");
     let (failed, some) = (failures.len(), failures.len().min(60));
     assert!(failed == 0, "{failed} of {runs} runs failed:\n{}", failures[..some].join("\n"));
 }
@@ -150,7 +147,7 @@ fn every_call_failing_once() {
         runs += fail_each(&conversation, false, &mut failures);
     }
     report(failures, runs);
-    assert!(runs > 3000, "only {runs} runs");
+    assert!(runs > 8_000, "only {runs} fault points");
 }
 
 #[test]
@@ -160,5 +157,53 @@ fn every_kind_of_call_failing_from_some_point_on() {
         runs += fail_each(&conversation, true, &mut failures);
     }
     report(failures, runs);
-    assert!(runs > 3000, "only {runs} runs");
+    assert!(runs > 8_000, "only {runs} fault points");
+}
+
+/// Holds a conversation until the agent is killed behind call number `at`, and lets the next one take over.
+fn kill_behind(conversation: &Conversation, at: u64) -> Result<(), String> {
+    let sim = guest(conversation);
+    sim.with(|world| world.faults.cut_after(at));
+    if let Ok(mut session) = Small::start(&sim) {
+        for step in &conversation.steps {
+            match step.before {
+                Before::Nothing => {}
+                Before::Reconnect => session.disconnect(),
+                Before::Kill => session = start(&sim)?,
+            }
+            session.send(&sent(step));
+            if session.is_over() || sim.with(|world| world.faults.is_cut()) {
+                break;
+            }
+        }
+    }
+    if sim.with(|world| world.machine.ending.is_some()) {
+        return Ok(());
+    }
+    sim.with(|world| world.faults.clear());
+    let mut session = start(&sim)?;
+    let output = session.send(b"{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 4711}}\n");
+    if output != b"{\"return\": 4711}\n" {
+        return Err(format!("guest-sync was answered by {}", shown(&output)));
+    }
+    let open = sim.with(|world| world.open);
+    if open.files != 0 || open.marks != 0 || open.tables != 0 {
+        return Err(format!("open {open:?}"));
+    }
+    true_of_the_guest(&mut session)
+}
+
+#[test]
+fn killed_behind_every_call() {
+    let (mut failures, mut runs) = (Vec::new(), 0);
+    for conversation in load() {
+        for at in 0..=trace(&conversation).len() {
+            runs += 1;
+            if let Err(error) = kill_behind(&conversation, at as u64) {
+                failures.push(format!("{}: killed behind call {at}: {error}", conversation.name));
+            }
+        }
+    }
+    report(failures, runs);
+    assert!(runs > 1400, "only {runs} kills");
 }

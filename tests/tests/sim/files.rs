@@ -4,9 +4,9 @@
 use crate::guest::Small;
 use qga_core::Errno;
 use qga_core::limits::HANDLES_MAX;
-use qga_fuzz::model::{decode, encode};
 use qga_sim::files::Content;
 use qga_sim::{Fault, Kind, Sim};
+use qga_simulation::base64::{decode, encode};
 use serde_json::{Value, json};
 
 fn start(sim: &Sim) -> Small {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::sim;
 use tally::Tally;
 use xtask::{build, install, paths, progress, vm};
 
@@ -58,10 +59,21 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     // Without an agent the core's and the simulated platform's tests still tell something.
     cargo_test("core and platforms", &paths::root(), &["--workspace"], &skipped, &mut tally);
     cargo_test("the tasks themselves", &paths::root().join("xtask"), &[], &skipped, &mut tally);
+    let directory = paths::root().join("simulation");
+    cargo_test("the simulation itself", &directory, &["--release"], &skipped, &mut tally);
+    for arguments in sim::ORDINARY {
+        let arguments = [&["sim"], arguments].concat();
+        task_holds(&arguments, &mut tally);
+    }
     if agent.is_ok() {
         let directory = paths::root().join("tests");
         cargo_test("the agent's binary", &directory, &[], &skipped, &mut tally);
-        budget_is_fresh(&mut tally);
+        // memory-budget.md is what the present build yields.
+        task_holds(&["size", "--check"], &mut tally);
+    }
+    match vm::baremetal::prepare(vm::baremetal::Machine::Microvm) {
+        Ok(()) => task_holds(&["demo", "--unikernel"], &mut tally),
+        Err(reason) => tally.skips_in(&format!("demo --unikernel: {}", reason.replace('\n', "; "))),
     }
     tally.skips_in(&fs::read_to_string(&skipped).unwrap_or_default());
     let _ = fs::remove_file(&skipped);
@@ -135,16 +147,17 @@ fn shown_and_counted(mut command: Command, tally: &mut Tally) -> Result<bool, St
     Ok(status.success())
 }
 
-/// One test of its own: memory-budget.md is what the present build yields.
-fn budget_is_fresh(tally: &mut Tally) {
-    progress::say("testing: memory-budget.md is fresh (cargo xtask size --check)");
+/// One test of its own: another task with these arguments succeeds.
+fn task_holds(arguments: &[&str], tally: &mut Tally) {
+    let name = format!("cargo xtask {}", arguments.join(" "));
+    progress::say(&format!("testing: {name}"));
     let ourselves = env::current_exe().map_err(|error| error.to_string());
     let status = ourselves.and_then(|path| {
-        let status = Command::new(path).args(["size", "--check"]).status();
+        let status = Command::new(path).args(arguments).status();
         status.map_err(|error| error.to_string())
     });
     match status {
-        Ok(status) => tally.check("cargo xtask size --check", status.success()),
-        Err(error) => tally.could_not_run("cargo xtask size --check", &error),
+        Ok(status) => tally.check(&name, status.success()),
+        Err(error) => tally.could_not_run(&name, &error),
     }
 }

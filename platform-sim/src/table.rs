@@ -1,0 +1,78 @@
+//! The mount table: the mounts as data in, the text of /proc/self/mountinfo out, and an open reader of it.
+
+use crate::mounts::Mounts;
+use crate::{Kind, Sim};
+use embedded_io::{ErrorType, Read};
+use qga_core::Errno;
+use std::io::Write as _;
+
+/// What stands in the table between the options and the dash, by turns, because readers must skip
+/// it.
+const OPTIONAL_FIELDS: [&str; 3] = ["", "shared:7 ", "shared:1 master:2 "];
+
+impl Mounts {
+    /// The text of /proc/self/mountinfo (proc(5)).
+    pub fn table(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for mount in &self.list {
+            let (major, minor) = (mount.device.major(), mount.device.minor());
+            let (id, parent) = (mount.id + 20, mount.parent + 20);
+            // Writing to a vector cannot fail.
+            let _ = write!(text, "{id} {parent} {major}:{minor} / ");
+            escape(&mount.point, &mut text);
+            let optional = OPTIONAL_FIELDS[mount.id % OPTIONAL_FIELDS.len()];
+            let access = if mount.read_only { "ro" } else { "rw" };
+            let _ = write!(text, " {access},relatime {optional}- {} ", mount.kind);
+            escape(mount.source.as_bytes(), &mut text);
+            let _ = writeln!(text, " {access}");
+        }
+        text
+    }
+}
+
+/// Space, tab, newline and backslash as the kernel writes them in the table.
+fn escape(bytes: &[u8], into: &mut Vec<u8>) {
+    for &byte in bytes {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => {
+                into.extend_from_slice(format!("\\{byte:03o}").as_bytes());
+            }
+            other => into.push(other),
+        }
+    }
+}
+
+/// The mount table, open: the text as it was when it was opened.
+#[derive(Debug)]
+pub struct Table {
+    sim: Sim,
+    text: Vec<u8>,
+    position: usize,
+}
+
+impl Table {
+    pub(crate) fn new(sim: Sim, text: Vec<u8>) -> Self {
+        Table { sim, text, position: 0 }
+    }
+}
+
+impl ErrorType for Table {
+    type Error = Errno;
+}
+
+impl Read for Table {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        let len = self.sim.call(Kind::ReadTable, |world| Ok(world.faults.transfer(into.len())))?;
+        let from = &self.text[self.position..];
+        let len = len.min(from.len());
+        into[..len].copy_from_slice(&from[..len]);
+        self.position += len;
+        Ok(len)
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.sim.with(|world| world.open.tables -= 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! The channel between client and agent, and the loop that a platform has around the agent: a request goes in,
+//! in pieces; its reply comes out, or the reason why there is none. Stalls, hang-ups and waits happen here.
+
+use crate::play::Play;
+use crate::source::Source;
+use qga_core::platform::Clock as _;
+use qga_core::{Step, limits};
+
+/// Most steps of one request: far above what any takes.
+const STEPS_MAX: usize = 1_000_000;
+/// How long a wait may be: no stage of a shutdown takes longer.
+const WAIT_MS_MAX: u64 = limits::SHUTDOWN_HELPER_MS_MAX;
+
+/// Why the channel rests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// The agent has read everything and wants more.
+    Idle,
+    /// The client hung up before that.
+    BrokenOff,
+    /// The agent was killed.
+    Killed,
+    /// The agent or the guest ended.
+    Over,
+}
+
+impl<S: Source> Play<S> {
+    /// Sends what stands in the request and takes what comes back. When that is cut short somehow, what the
+    /// client knew of the guest is looked up anew.
+    pub(crate) fn exchange(&mut self) -> Rest {
+        self.output.clear();
+        let rest = self.pump();
+        if self.show && !(self.request.is_empty() && rest == Rest::Idle) {
+            println!("   > {}", self.request.escape_ascii());
+            println!("   < {} ({rest:?})", self.output.escape_ascii());
+        }
+        self.break_off = None;
+        self.stalled = 0;
+        if rest != Rest::Idle {
+            self.look_again();
+        }
+        if rest == Rest::Killed {
+            self.restart();
+        }
+        rest
+    }
+
+    /// Lets a shutdown whose client has hung up come to its end, which nobody is told.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            self.request.clear();
+            match self.exchange() {
+                Rest::Idle => break,
+                Rest::Over => return,
+                Rest::BrokenOff | Rest::Killed => {}
+            }
+        }
+        assert!(self.output.is_empty(), "a reply to nobody: {}", self.output.escape_ascii());
+    }
+
+    /// The loop that a platform has around the agent.
+    fn pump(&mut self) -> Rest {
+        let mut sent = 0;
+        for _ in 0..STEPS_MAX {
+            let (agent, sim) = self.session.parts();
+            let step = agent.step(sim);
+            // What an agent says that was killed, or whose guest has ended, is never sent.
+            if sim.with(|world| world.machine.ending.is_some()) {
+                return Rest::Over;
+            }
+            if sim.with(|world| world.faults.is_cut()) {
+                return Rest::Killed;
+            }
+            if self.break_off.is_some_and(|(into, out)| sent >= into && self.output.len() >= out) {
+                self.hang_up();
+                return Rest::BrokenOff;
+            }
+            let (agent, sim) = self.session.parts();
+            match step {
+                Step::Receive if sent == self.request.len() => return Rest::Idle,
+                Step::Receive => {
+                    let space = agent.space();
+                    assert!(!space.is_empty(), "the agent wants bytes and has no room for any");
+                    let left = &self.request[sent..];
+                    let mut len = left.len().min(space.len()).min(self.piece_bytes);
+                    if let Some((into, _)) = self.break_off {
+                        len = len.min(into.saturating_sub(sent).max(1));
+                    }
+                    space[..len].copy_from_slice(&left[..len]);
+                    agent.received(len);
+                    sent += len;
+                }
+                Step::Transmit => {
+                    let pending = agent.pending();
+                    assert!(!pending.is_empty(), "the agent wants to send and has nothing");
+                    if self.stalled > 0 {
+                        // Nothing goes on behind the client's back.
+                        self.stalled -= 1;
+                        let (len, calls) = (pending.len(), sim.with(|w| w.faults.calls()));
+                        assert_eq!(agent.step(sim), Step::Transmit, "went on while stalled");
+                        assert_eq!(agent.pending().len(), len, "the reply changed while stalled");
+                        assert_eq!(sim.with(|w| w.faults.calls()), calls, "called while stalled");
+                        continue;
+                    }
+                    let mut len = pending.len().min(self.take_bytes);
+                    if let Some((_, out)) = self.break_off {
+                        len = len.min(out.saturating_sub(self.output.len()).max(1));
+                    }
+                    self.output.extend_from_slice(&pending[..len]);
+                    agent.sent(len);
+                }
+                Step::Wait => {
+                    if let Some(rest) = self.wait() {
+                        return rest;
+                    }
+                }
+                Step::Continue => {}
+                Step::Exit => return Rest::Over,
+            }
+        }
+        panic!("the agent runs on and on without wanting input");
+    }
+
+    /// Time passes while the agent waits, mostly until it wants to be called; or something comes between.
+    fn wait(&mut self) -> Option<Rest> {
+        let (agent, sim) = self.session.parts();
+        let deadline_ms = agent.deadline().expect("who waits has a deadline");
+        let now_ms = sim.now_ms();
+        assert!(deadline_ms > now_ms, "waits for {deadline_ms}, and it is {now_ms}");
+        let left_ms = deadline_ms - now_ms;
+        assert!(left_ms <= WAIT_MS_MAX, "waits for {left_ms} ms");
+        let ms = match self.source.byte() {
+            1..=20 => left_ms.div_ceil(2),
+            21..=30 => left_ms + 60_000,
+            31..=40 => {
+                self.hang_up();
+                return Some(Rest::BrokenOff);
+            }
+            41..=50 => {
+                self.session.stop();
+                return Some(Rest::Over).filter(|_| self.session.agent().is_stopping());
+            }
+            51..=60 => return Some(Rest::Killed),
+            _ => left_ms,
+        };
+        self.session.sim.with(|world| world.time.advance(ms));
+        None
+    }
+
+    /// The client hangs up, and another one comes.
+    pub(crate) fn hang_up(&mut self) {
+        self.session.disconnect();
+        self.dirty = false;
+    }
+}

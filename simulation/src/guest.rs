@@ -1,0 +1,85 @@
+//! The guest of a session: a few files of every difficult kind, four mounts, programs and an init, by its
+//! shape.
+
+use qga_core::Errno;
+use qga_core::platform::{Device, InitSystem};
+use qga_sim::files::{Content, Permit};
+use qga_sim::power::{Process, Program};
+use qga_sim::{Sim, World};
+
+/// The files that clients open.
+pub const PATHS: [&str; 10] = [
+    "/d/small",
+    "/d/large",
+    "/d/new",
+    "/d/fifo",
+    "/d/read-only",
+    "/d/denied/x",
+    "/dev/full",
+    "/d",
+    "/mnt/a/f",
+    "/d/missing/x",
+];
+/// The modes that they open them with.
+pub const MODES: [&str; 9] = ["r", "w", "a", "r+", "w+", "a+", "rb", "w+b", "x"];
+/// Where filesystems are mounted from the beginning, in order, on devices of the same order.
+pub const POINTS: [&str; 3] = ["/mnt/a", "/mnt/b", "/mnt/c"];
+/// Where more can be mounted.
+pub const MORE_POINTS: [&str; 5] = ["/mnt/a", "/mnt/b", "/mnt/bind", "/mnt/e", "/mnt/b/inner"];
+
+const LARGE_BYTES: u32 = 9000;
+
+/// The guest of this shape.
+pub fn guest(shape: u8, seed: u64) -> Sim {
+    let sim = Sim::new(seed);
+    sim.with(|world| {
+        for folder in ["/d", "/d/denied", "/mnt"] {
+            world.files.add(folder, Content::Directory);
+        }
+        world.files.add("/d/small", Content::Regular(b"hello world".to_vec()));
+        let large = (0..LARGE_BYTES).map(|number| (number * 7 / 8) as u8).collect();
+        world.files.add("/d/large", Content::Regular(large));
+        world.files.add("/d/fifo", Content::Fifo(Default::default()));
+        world.files.add("/d/read-only", Content::Regular(b"fixed".to_vec()));
+        world.files.permit("/d/read-only", Permit::ReadOnly);
+        world.files.permit("/d/denied", Permit::Denied);
+        world.files.free_bytes = if shape & 1 == 0 { 1 << 20 } else { 50 };
+        for (minor, point) in (0..).zip(POINTS) {
+            world.mount("ext4", Device::new(8, minor), point);
+        }
+        world.mount("ext4", Device::new(8, 0), "/mnt/bind");
+        if shape >> 3 & 3 == 3 {
+            // One that cannot be frozen, two subvolumes of one that has numbers of its own, one of the network.
+            world.mount("vfat", Device::new(8, 16), "/mnt/cannot");
+            world.mounts.at("/mnt/cannot").freeze_error = Some(Errno::OPNOTSUPP);
+            world.files.add("/dev/pool", Content::Block(Device::new(8, 32)));
+            world.mount_from("btrfs", Device::new(0, 50), "/dev/pool", "/mnt/one");
+            world.mount_from("btrfs", Device::new(0, 51), "/dev/pool", "/mnt/two");
+            world.mount_from("nfs4", Device::new(0, 41), "server:/export", "/mnt/network");
+        }
+        power(shape, world);
+    });
+    sim
+}
+
+fn power(shape: u8, world: &mut World) {
+    let output = b"it \"cannot\"\n\xFF".to_vec();
+    let program = |path, status| Program { output, ..Program::ending(path, status) };
+    match shape >> 1 & 3 {
+        0 => {}
+        1 => world.machine.programs.push(program("/sbin/poweroff", 1)),
+        2 => world.machine.programs.push(program("/sbin/shutdown", 0)),
+        _ => {
+            let slow = Program { runs_ms: Some(9000), ..program("/sbin/halt", 2) };
+            world.machine.programs.push(slow);
+        }
+    }
+    let inits = [InitSystem::Other, InitSystem::Systemd, InitSystem::Agent];
+    world.machine.init = inits[usize::from(shape >> 3 & 3) % 3];
+    world.machine.reboot_error = (shape & 32 != 0).then_some(Errno::PERM);
+    world.machine.kernel_error = (shape & 64 != 0).then_some(Errno::INVAL);
+    if shape & 128 != 0 {
+        world.machine.processes.push(Process::ending(Some(700)));
+        world.machine.processes.push(Process::ending(None));
+    }
+}

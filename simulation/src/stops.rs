@@ -1,0 +1,272 @@
+//! The acts that stop things: freezing and thawing, shutting down, the agent's own end, asked for and by kills.
+
+use crate::channel::Rest;
+use crate::play::Play;
+use crate::reply::{self, Answer};
+use crate::source::Source;
+use qga_core::Errno;
+use qga_core::freezer::Status;
+use qga_core::mark::HEAD_BYTES;
+use qga_core::platform::Exit;
+use qga_sim::World;
+use qga_sim::mounts::{By, Mount, Superblock};
+
+/// The superblocks for which `is` holds, as bits.
+pub(crate) fn bits(world: &World, is: impl Fn(&Superblock) -> bool) -> u64 {
+    let all = world.mounts.superblocks.iter().enumerate();
+    all.filter(|(_, superblock)| is(superblock)).fold(0, |bits, (number, _)| bits | 1 << number)
+}
+
+/// The superblocks that the agent has frozen, as bits.
+pub(crate) fn frozen_by_agent(world: &World) -> u64 {
+    bits(world, |superblock| superblock.frozen == Some(By::Agent))
+}
+
+/// Whether an agent was killed in the middle of a freeze or a thaw, so that the next one must end what is frozen
+/// and nothing stands in its way: no filesystem that is covered, or cannot be thawed.
+fn is_unfinished(world: &World) -> bool {
+    // The mark of a reference agent has no list, whatever was written into it since.
+    let mark = world.store.mark().filter(|mark| mark.starts_with(b"qga-frozen 1 "));
+    let phase = mark.and_then(|mark| mark.get(HEAD_BYTES - 2).copied());
+    matches!(phase, Some(b'f' | b't')) && {
+        let reachable = world.mounts.reachable();
+        let local = |mount: &&Mount| mount.device.major() != 0 || mount.kind == "btrfs";
+        let mut mounts = world.mounts.list.iter().filter(local);
+        mounts.all(|mount| reachable.contains(&mount.superblock))
+            && bits(world, |superblock| superblock.thaw_error.is_some()) == 0
+    }
+}
+
+impl<S: Source> Play<S> {
+    pub(crate) fn status_word(&self) -> &'static str {
+        match self.session.agent().state().freezer.status() {
+            Status::Thawed => "\"thawed\"",
+            Status::Frozen => "\"frozen\"",
+            Status::Error => "\"error\"",
+        }
+    }
+
+    pub(crate) fn status(&mut self) {
+        let expected = self.status_word();
+        if let Some(value) = self.must("guest-fsfreeze-status", format_args!("")) {
+            assert_eq!(self.text(value), expected.as_bytes());
+        }
+    }
+
+    /// What a freeze must do in which no call fails by the plan: the superblocks that it freezes; nothing
+    /// when it must fail.
+    fn freezable(&self) -> Option<u64> {
+        self.session.sim.with(|world| {
+            let mut bits = 0;
+            for number in world.mounts.reachable() {
+                let superblock = &world.mounts.superblocks[number];
+                match (superblock.freeze_error, superblock.frozen) {
+                    (Some(Errno::BUSY | Errno::OPNOTSUPP), _) => {}
+                    (Some(_), _) => return None,
+                    (None, None) => bits |= 1 << number,
+                    (None, Some(_)) => {}
+                }
+            }
+            Some(bits)
+        })
+    }
+
+    pub(crate) fn freeze(&mut self) {
+        let (was_frozen, calls) = (self.session.agent().is_frozen(), self.calls());
+        let (freezable, before) = (self.freezable(), self.session.sim.with(|w| frozen_by_agent(w)));
+        let answer = self.ask("guest-fsfreeze-freeze", format_args!(""));
+        let undisturbed = !self.failed_since(calls);
+        let frozen = self.session.sim.with(|world| frozen_by_agent(world));
+        if !was_frozen {
+            self.recorded = frozen;
+            self.sure &= undisturbed && answer != Answer::None;
+        }
+        match answer {
+            Answer::Value(at) => {
+                assert!(!was_frozen, "frozen twice");
+                let count = reply::number(self.text(at));
+                assert_eq!(count, i64::from(frozen.count_ones()), "so many are frozen");
+                if undisturbed {
+                    assert_eq!(Some(frozen), freezable, "froze others than it should");
+                }
+            }
+            Answer::Error { not_found } => {
+                assert_eq!(not_found, was_frozen, "the wrong class of error");
+                if was_frozen {
+                    assert_eq!(frozen, before, "a refused freeze did something");
+                    return;
+                }
+                assert!(freezable.is_none() || !undisturbed, "could have frozen");
+                let status = self.session.agent().state().freezer.status();
+                assert!(
+                    frozen == 0 || status == Status::Error,
+                    "left {frozen:b} frozen: {status:?}"
+                );
+            }
+            Answer::None => {}
+        }
+    }
+
+    pub(crate) fn thaw(&mut self) {
+        let (was_frozen, calls) = (self.session.agent().is_frozen(), self.calls());
+        let sure = self.sure;
+        let (ours, any, stuck, foreign) = self.session.sim.with(|world| {
+            let reachable = world.mounts.reachable().iter().fold(0u64, |bits, n| bits | 1 << n);
+            let any = bits(world, |s| s.frozen.is_some() && s.thaw_error.is_none()) & reachable;
+            let ours = frozen_by_agent(world);
+            let stuck = bits(world, |s| s.frozen == Some(By::Agent) && s.thaw_error.is_some());
+            (ours, any, stuck, bits(world, |s| s.frozen == Some(By::Other)))
+        });
+        let answer = self.ask("guest-fsfreeze-thaw", format_args!(""));
+        let undisturbed = !self.failed_since(calls);
+        let (now_ours, now_foreign) = self
+            .session
+            .sim
+            .with(|world| (frozen_by_agent(world), bits(world, |s| s.frozen == Some(By::Other))));
+        if !was_frozen || !sure {
+            // With nothing recorded, or no list, it is for what others froze as well.
+            self.allow_thaws_of_others();
+        }
+        self.sure &= undisturbed && answer != Answer::None;
+        match answer {
+            Answer::Value(at) => {
+                let count = reply::number(self.text(at));
+                let left = self.session.sim.with(|world| world.mounts.is_frozen_by_agent());
+                assert!(!left, "a thaw that worked left something frozen");
+                if was_frozen && sure && undisturbed {
+                    assert_eq!(stuck, 0, "thawed what cannot be");
+                    assert_eq!(count, i64::from(ours.count_ones()), "another count than were ours");
+                    assert_eq!(foreign, now_foreign, "thawed what others froze");
+                }
+                if !was_frozen && undisturbed {
+                    assert_eq!(count, i64::from(any.count_ones()), "another count than could be");
+                }
+            }
+            Answer::Error { not_found } => {
+                assert!(!not_found, "the wrong class of error");
+                let expected = stuck != 0 || !undisturbed || !sure || !was_frozen;
+                assert!(expected, "could have thawed");
+                assert!(now_ours & !ours == 0, "a thaw froze something");
+            }
+            Answer::None => {}
+        }
+    }
+
+    /// What others froze and the agent thawed by now was rightly thawed.
+    pub(crate) fn allow_thaws_of_others(&mut self) {
+        self.thawed_of_others = self.session.sim.with(|world| world.mounts.thawed_of_others);
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        let mode = self.source.one_of(&["powerdown", "halt", "reboot"]);
+        let was_frozen = self.session.agent().is_frozen();
+        let before = self.session.sim.with(|world| world.machine.started.len());
+        self.begin();
+        let id = self.append("guest-shutdown", format_args!("\"mode\": \"{mode}\""));
+        let rest = self.exchange();
+        let started = self.session.sim.with(|world| world.machine.started[before..].to_vec());
+        let known = |line: &String| {
+            let word = line.split(' ').next().unwrap_or_default();
+            [format!("/sbin/{mode}").replace("down", "off").as_str(), "/sbin/shutdown"]
+                .contains(&word)
+        };
+        assert!(started.len() <= 2 && started.iter().all(known), "started {started:?} for {mode}");
+        assert!(!was_frozen || started.is_empty(), "started {started:?} while frozen");
+        self.mounts_changed();
+        if rest != Rest::Idle {
+            return;
+        }
+        if self.output.is_empty() {
+            // It works, if its program does: it said so, or is still at it.
+            let works = self.session.sim.with(|world| {
+                let program = |line: &String| {
+                    let path = line.split(' ').next();
+                    world
+                        .machine
+                        .programs
+                        .iter()
+                        .find(|program| Some(program.path.as_str()) == path)
+                };
+                started.last().and_then(program).is_some_and(|program| {
+                    program.exit == Exit::Status(0) || program.runs_ms.is_none_or(|ms| ms > 0)
+                })
+            });
+            assert!(works, "no reply, and nothing that shuts down");
+            return;
+        }
+        let answer = reply::read(&self.output, 0..self.output.len(), id);
+        assert_eq!(answer, Answer::Error { not_found: was_frozen }, "guest-shutdown {mode}");
+    }
+
+    /// The agent is killed and another one started; while calls fail it may not start, then they
+    /// stop failing.
+    pub(crate) fn restart(&mut self) {
+        self.model.files.clear();
+        self.model.complete = true;
+        self.dirty = false;
+        let status = self.session.agent().state().freezer.status();
+        let (sure, calls) = (self.sure, self.calls());
+        self.session.sim.with(|world| world.faults.uncut());
+        let unfinished = self.session.sim.with(|world| is_unfinished(world));
+        let mut undisturbed = true;
+        if self.session.restart().is_err() {
+            assert!(self.failed_since(calls), "no start, and nothing failed");
+            undisturbed = false;
+            self.session.sim.with(|world| world.faults.mend());
+            self.session.restart().expect("without faults it starts");
+        }
+        undisturbed &= !self.failed_since(calls);
+        let now = self.session.agent().state().freezer.status();
+        let finished = now == Status::Thawed || !undisturbed;
+        assert!(finished || !unfinished, "a freeze or thaw was cut off, and is not ended: {now:?}");
+        if status != Status::Frozen || !undisturbed || !sure {
+            // It may have gone on thawing, and what it does not know it may take for its own.
+            self.sure &= undisturbed && sure && status != Status::Error;
+            self.allow_thaws_of_others();
+        } else {
+            assert_eq!(self.session.agent().state().freezer.status(), status, "after a restart");
+        }
+    }
+
+    /// Asked to end: it thaws first, and stays while it cannot.
+    pub(crate) fn stop(&mut self) {
+        let (was_frozen, sure, calls) = (self.session.agent().is_frozen(), self.sure, self.calls());
+        self.session.stop();
+        self.sure &= !self.failed_since(calls);
+        if was_frozen && !sure {
+            self.allow_thaws_of_others();
+        }
+        let stopping = self.session.agent().is_stopping();
+        assert_eq!(stopping, !self.session.agent().is_frozen(), "stops while frozen, or does not");
+    }
+
+    /// The agent is killed in the middle of a command, and perhaps the next one while it recovers.
+    pub(crate) fn killed_amid(&mut self) {
+        let command = self.source.byte() % 6;
+        let calls = u64::from(self.source.byte() % 64);
+        self.dirty = true;
+        self.session.sim.with(|world| world.faults.cut_after(world.faults.calls() + calls));
+        self.sure = false;
+        match command {
+            0 | 1 => self.freeze(),
+            2 => self.thaw(),
+            3 => self.open(),
+            4 => self.write(),
+            _ => self.shut_down(),
+        }
+        let again = self.source.byte();
+        if again & 1 == 1 && !self.session.sim.with(|world| world.machine.ending.is_some()) {
+            let calls = u64::from(again >> 3);
+            self.session.sim.with(|world| {
+                world.faults.uncut();
+                world.faults.cut_after(world.faults.calls() + calls);
+            });
+            // Whether it came so far or not: it is killed then.
+            let _ = self.session.restart();
+        }
+        self.sure = false;
+        if !self.over() {
+            self.restart();
+        }
+    }
+}

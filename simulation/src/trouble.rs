@@ -1,0 +1,170 @@
+//! The acts that make trouble: calls and filesystems that fail, what others freeze, thaw, mount and take away, the
+//! clock, and what outlives the agent.
+
+use crate::guest::{MORE_POINTS, POINTS};
+use crate::play::Play;
+use crate::source::{Source, Trouble};
+use crate::stops::bits;
+use qga_core::Errno;
+use qga_core::platform::Device;
+use qga_sim::mounts::{By, Mount};
+use qga_sim::{Fault, Kind, World};
+
+/// How far time goes on when the saved state is damaged: handle numbers then begin at the time of day, and
+/// no agent opens a file each millisecond.
+const DAMAGE_MS: u64 = 10_000;
+
+fn mounted(world: &World, point: &str) -> bool {
+    world.mounts.list.iter().any(|mount| mount.point == point.as_bytes())
+}
+
+impl<S: Source> Play<S> {
+    pub(crate) fn break_something(&mut self) {
+        let trouble = self.source.trouble();
+        let (what, which, how) = (self.source.byte(), self.source.byte(), self.source.byte());
+        let point = POINTS[usize::from(which) % POINTS.len()];
+        self.session.sim.with(|world| match trouble {
+            Trouble::Clear => world.faults.mend(),
+            Trouble::Chance => world.faults.chance(u64::from(which) + 2),
+            Trouble::Short => world.faults.shorten(usize::from(which) + 1),
+            Trouble::Interrupted => world.faults.interrupt(),
+            Trouble::Planned => {
+                let kind = Kind::ALL[usize::from(which) % Kind::ALL.len()];
+                let errnos = kind.errnos();
+                if let Some(&errno) = errnos.get(usize::from(how) % errnos.len().max(1)) {
+                    let number = world.faults.count(kind) + u64::from(what >> 5);
+                    let lasting = what & 16 != 0;
+                    world.faults.fail(Fault { kind: Some(kind), number, errno, lasting });
+                }
+            }
+            Trouble::Freeze if mounted(world, point) => {
+                let errors = [None, Some(Errno::IO), Some(Errno::OPNOTSUPP), Some(Errno::NOMEM)];
+                world.mounts.at(point).freeze_error = errors[usize::from(how) % 4];
+            }
+            Trouble::Thaw if mounted(world, point) => {
+                world.mounts.at(point).thaw_error = [None, Some(Errno::IO)][usize::from(how) % 2];
+            }
+            _ => world.files.free_bytes = u64::from(how),
+        });
+    }
+
+    /// Somebody else freezes or thaws.
+    pub(crate) fn meddle(&mut self) {
+        let (point, freeze) = (self.source.one_of(&POINTS), self.source.byte() & 1 == 0);
+        let recorded = self.recorded;
+        let confused = self.session.sim.with(|world| {
+            if !mounted(world, point) {
+                return false;
+            }
+            let superblock = world.mounts.at(point);
+            match (superblock.frozen, freeze) {
+                (None, true) => superblock.frozen = Some(By::Other),
+                (Some(_), true) => {}
+                (_, false) => superblock.frozen = None,
+            }
+            // What is on record as ours and was frozen anew by somebody else is taken for ours.
+            recorded & bits(world, |s| s.frozen == Some(By::Other)) != 0
+        });
+        self.sure &= !(confused && self.session.agent().is_frozen());
+    }
+
+    /// A filesystem is mounted, also over another one, or one is taken away.
+    pub(crate) fn mount(&mut self) {
+        let (point, what) = (self.source.one_of(&MORE_POINTS), self.source.byte());
+        if self.listless {
+            return;
+        }
+        self.session.sim.with(|world| match what & 1 {
+            0 if world.mounts.list.len() < 12 => {
+                let device = Device::new(8, u32::from(what >> 1) % 5);
+                world.mount("ext4", device, point);
+            }
+            _ => {
+                world.mounts.detach(point);
+            }
+        });
+        self.mounts_changed();
+    }
+
+    /// Takes away what was mounted over others, and everything since.
+    pub(crate) fn uncover(&mut self) {
+        let covers = |upper: &Mount, lower: &Mount| {
+            let rest = lower.point.strip_prefix(&upper.point[..]);
+            upper.point != b"/" && rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        self.session.sim.with(|world| {
+            let list = &world.mounts.list;
+            let first = (0..list.len()).find(|&at| list[..at].iter().any(|m| covers(&list[at], m)));
+            let kept = first.unwrap_or(list.len());
+            while world.mounts.list.len() > kept {
+                let point = world.mounts.list.last().map(|last| last.point.clone());
+                let point = String::from_utf8(point.unwrap_or_default()).expect("a path of ours");
+                assert!(world.mounts.detach(&point), "{point} cannot be taken away");
+            }
+        });
+        self.mounts_changed();
+    }
+
+    /// What is frozen may not be found any more by an agent that comes later.
+    pub(crate) fn mounts_changed(&mut self) {
+        self.sure &= !self.session.agent().is_frozen();
+    }
+
+    pub(crate) fn time_passes(&mut self) {
+        let (what, ms) = (self.source.byte(), u64::from(self.source.byte()) * 100);
+        self.session.sim.with(|world| match what & 7 {
+            // The time of day jumps, to and fro and out of range.
+            0 => world.time.epoch_ms = world.time.epoch_ms.saturating_sub(ms * 100_000),
+            1 => world.time.epoch_ms = world.time.epoch_ms.saturating_add(ms * 1_000_000_000),
+            // A guest that was stopped for days.
+            2 => world.time.advance(ms * 100_000),
+            _ => world.time.advance(ms),
+        });
+    }
+
+    /// What outlives the agent: its saved state is damaged, a reference agent was here, the guest was reset.
+    pub(crate) fn damage(&mut self) {
+        match self.source.byte() % 3 {
+            0 if !std::mem::replace(&mut self.damaged, true) => self.session.sim.with(|world| {
+                world.time.advance(DAMAGE_MS);
+                // A clock that works: without it there is no telling what was given out.
+                world.time.epoch_ms = 1_704_067_200_000;
+                world.store.state = Some(b"[global]\nfd_counter=nonsense\n".to_vec());
+                world.faults.mend();
+            }),
+            1 if !self.session.agent().is_frozen() => {
+                let freeze = self.source.byte() & 1 == 0;
+                self.uncover();
+                self.listless = true;
+                self.session.sim.with(|world| {
+                    if freeze {
+                        for number in world.mounts.reachable() {
+                            world.mounts.superblocks[number].frozen.get_or_insert(By::Agent);
+                        }
+                    }
+                    world.store.set_mark(Some(b""));
+                });
+                self.sure = false;
+            }
+            2 => self.session.sim.with(|world| {
+                let digit = &mut world.store.boot_id[0];
+                *digit = if *digit == b'0' { b'1' } else { b'0' };
+                for superblock in &mut world.mounts.superblocks {
+                    superblock.frozen = None;
+                }
+            }),
+            _ => {}
+        }
+        // The agent that runs knows nothing of it.
+        self.sure = false;
+        self.restart();
+    }
+
+    /// The memory of large requests is given back: it is zero then.
+    pub(crate) fn reclaim(&mut self) {
+        let (agent, _) = self.session.parts();
+        if let Some(memory) = agent.reclaim() {
+            memory.fill(0);
+        }
+    }
+}
