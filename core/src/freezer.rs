@@ -8,7 +8,10 @@
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
 
+mod freezing;
 mod inherit;
+
+pub use freezing::Freezing;
 
 use crate::errno::Errno;
 use crate::error::Error;
@@ -72,77 +75,6 @@ enum Failure {
     On(&'static str, Errno),
     /// More filesystems than fit.
     TooMany,
-}
-
-/// What the agent asks of whatever keeps track of a freeze: a [`Freezer`], or `()` in a guest that freezes
-/// nothing, which takes no memory.
-pub trait Freezing<P: ?Sized> {
-    /// One that has frozen nothing; all zero.
-    const NEW: Self;
-
-    /// Whether anything of ours is frozen.
-    fn is_frozen(&self) -> bool {
-        false
-    }
-
-    /// The present state.
-    fn status(&self) -> Status {
-        Status::Thawed
-    }
-
-    /// Room for a line of the mount table.
-    fn scratch(&mut self) -> &mut [u8] {
-        &mut []
-    }
-
-    /// Takes over from an agent before this one.
-    fn restore(&mut self, platform: &mut P) {
-        let _ = platform;
-    }
-
-    /// Freezes everything; returns how many filesystems.
-    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        let _ = platform;
-        Ok(0)
-    }
-
-    /// Thaws what was frozen; returns how many filesystems run again.
-    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        let _ = platform;
-        Ok(0)
-    }
-}
-
-impl<P: ?Sized> Freezing<P> for () {
-    const NEW: Self = ();
-}
-
-impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
-    const NEW: Self = Freezer::new();
-
-    fn is_frozen(&self) -> bool {
-        Freezer::is_frozen(self)
-    }
-
-    fn status(&self) -> Status {
-        Freezer::status(self)
-    }
-
-    fn scratch(&mut self) -> &mut [u8] {
-        &mut self.line
-    }
-
-    fn restore(&mut self, platform: &mut P) {
-        Freezer::restore(self, platform);
-    }
-
-    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::freeze(self, platform)
-    }
-
-    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::thaw(self, platform)
-    }
 }
 
 impl<F> Freezer<F> {
