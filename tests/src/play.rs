@@ -31,18 +31,12 @@ pub fn play(agent: &mut Agent, conversation: &Conversation, cut: Cut) -> Result<
     }
     let mut connection = agent.connect();
     for step in &conversation.steps {
-        match step.before {
-            Before::Nothing => {}
-            Before::Reconnect => {
-                quiet(connection, step)?;
-                connection = agent.connect();
-            }
-            Before::Kill => {
-                quiet(connection, step)?;
+        connection = before(step, connection, |kill| {
+            if kill {
                 agent.kill_and_restart();
-                connection = agent.connect();
             }
-        }
+            agent.connect()
+        })?;
         let folder = agent.folder.to_str().expect("a path in UTF-8");
         play_step(&mut connection, step, folder, cut)?;
     }
@@ -54,22 +48,15 @@ pub fn play_in_jail(conversation: &Conversation, cut: Cut) -> Result<(), String>
     let places: Vec<&str> = conversation.mounts.iter().map(String::as_str).collect();
     let spec = Spec { programs: conversation.programs.clone(), ..Spec::default() };
     let mut guest = Guest::with_spec(&places, spec);
-    let mut agent = guest.jail.agent(Start::default());
-    let mut connection = agent.connect();
+    let mut agent = Some(guest.jail.agent(Start::default()));
+    let mut connection = agent.as_ref().expect("an agent").connect();
     for step in &conversation.steps {
-        match step.before {
-            Before::Nothing => {}
-            Before::Reconnect => {
-                quiet(connection, step)?;
-                connection = agent.connect();
+        connection = before(step, connection, |kill| {
+            if kill {
+                agent.take().expect("an agent").kill();
             }
-            Before::Kill => {
-                quiet(connection, step)?;
-                agent.kill();
-                agent = guest.jail.agent(Start::default());
-                connection = agent.connect();
-            }
-        }
+            agent.get_or_insert_with(|| guest.jail.agent(Start::default())).connect()
+        })?;
         play_step(&mut connection, step, AGENT_FOLDER, cut)?;
         if let Some(expected) = &step.spawned {
             guest.spawned(expected).map_err(|error| format!("{}: {error}", step.name))?;
@@ -80,6 +67,20 @@ pub fn play_in_jail(conversation: &Conversation, cut: Cut) -> Result<(), String>
         true => Ok(()),
         false => Err(format!("{}: more came than expected: {}", conversation.name, shown(&rest))),
     }
+}
+
+/// The connection for a step: the same one, or the next client's. `next` brings that, and kills the agent
+/// and starts it anew before if it is told to. Errors: more came than expected by the end of the one.
+fn before(
+    step: &Step,
+    connection: Connection,
+    next: impl FnOnce(bool) -> Connection,
+) -> Result<Connection, String> {
+    if step.before == Before::Nothing {
+        return Ok(connection);
+    }
+    quiet(connection, step)?;
+    Ok(next(step.before == Before::Kill))
 }
 
 /// Sends one step's request and compares its reply.
