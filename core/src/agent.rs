@@ -12,7 +12,7 @@ use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
-use crate::freezer::Freezing as _;
+use crate::freezer::{Freezing as _, Limit};
 use crate::json::check::{Members, check};
 use crate::limits::WINDOW_BYTES_MIN;
 use crate::platform::{Level, Platform};
@@ -28,7 +28,7 @@ pub enum Step {
     Receive,
     /// Room: take some of [`Agent::pending`].
     Transmit,
-    /// Time: step again when a child has ended, or at [`Agent::deadline`].
+    /// Time: step again when a child has ended, or at [`Agent::deadline`], which counts with every step.
     Wait,
     /// Nothing: step again.
     Continue,
@@ -63,6 +63,7 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     doing: Doing<P>,
     stopping: bool,
     deadline_ms: Option<u64>,
+    freeze_limit: Limit,
     window: Window<WINDOW>,
     framer: Framer<FRAME>,
     state: State<P>,
@@ -78,10 +79,18 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             doing: Doing::Listening,
             stopping: false,
             deadline_ms: None,
+            freeze_limit: Limit::new(),
             window: Window::new(),
             framer: Framer::new(),
             state: State::new(),
         }
+    }
+
+    /// A freeze lasts for `ms_max` milliseconds at most, then the agent thaws by itself; without it a freeze may
+    /// last for ever, as with the reference. To be called before [`Agent::start`]: what an earlier agent left
+    /// frozen counts from there on.
+    pub fn limit_freezes(&mut self, ms_max: Option<u64>) {
+        self.freeze_limit.ms_max = ms_max;
     }
 
     /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
@@ -89,6 +98,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     #[inline(never)]
     pub fn start(&mut self, platform: &mut P) -> Result<(), Errno> {
         self.state.freezer.restore(platform);
+        self.freeze_limit.keep(platform, &mut self.state.freezer);
         let frozen = self.state.freezer.is_frozen();
         self.state.files.restore(platform, frozen)
     }
@@ -114,9 +124,11 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.window.sent(len);
     }
 
-    /// The time of [`crate::platform::Clock::now_ms`] by which to step again, after [`Step::Wait`].
+    /// The time of [`crate::platform::Clock::now_ms`] by which to step again, whatever the last step asked for:
+    /// always there after [`Step::Wait`], otherwise when a freeze may not last for ever.
     pub fn deadline(&self) -> Option<u64> {
-        self.deadline_ms
+        // Never both: nothing that takes time can begin while anything is frozen, nor the other way round.
+        self.deadline_ms.or(self.freeze_limit.deadline_ms())
     }
 
     /// The channel has lost its client: a half request and a half response are of no use to the next one.
@@ -159,9 +171,16 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         &self.state
     }
 
-    /// One unit of work: at most one command, or one window of a response.
+    /// One unit of work: at most one command, or one window of a response; behind it a thaw, if a freeze has
+    /// lasted too long.
     #[inline(never)]
     pub fn step(&mut self, platform: &mut P) -> Step {
+        let next = self.work(platform);
+        self.freeze_limit.keep(platform, &mut self.state.freezer);
+        next
+    }
+
+    fn work(&mut self, platform: &mut P) -> Step {
         self.deadline_ms = None;
         if self.stopping {
             return Step::Exit;

@@ -10,8 +10,10 @@
 
 mod freezing;
 mod inherit;
+mod limit;
 
 pub use freezing::Freezing;
+pub use limit::Limit;
 
 use crate::errno::Errno;
 use crate::error::Error;
@@ -59,6 +61,8 @@ pub struct Freezer<F> {
     failed: bool,
     /// What is frozen stands in the mark of an earlier agent, not in `entries`.
     inherited: bool,
+    /// The last freeze has ended because its time was over: a thaw may still come for it.
+    expired: bool,
     entries: Vec<Entry<F>, FROZEN_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
@@ -84,6 +88,7 @@ impl<F> Freezer<F> {
             frozen: false,
             failed: false,
             inherited: false,
+            expired: false,
             entries: Vec::new(),
             subject: Vec::new(),
             line: [0; MOUNT_LINE_BYTES_MAX],
@@ -116,14 +121,18 @@ impl<F> Freezer<F> {
     }
 
     /// Thaws what was frozen; returns how many filesystems run again because of it. With nothing recorded it
-    /// tries every mount, for an operator who must get a guest going that somebody else froze.
+    /// tries every mount, for an operator who must get a guest going that somebody else froze; but the first
+    /// thaw behind a freeze that was over by itself does nothing.
     /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
     pub fn thaw<'s, P: Freeze<Filesystem = F>>(
         &'s mut self,
         platform: &mut P,
     ) -> Result<i64, Error<'s>> {
-        let result =
-            if self.frozen { self.thaw_recorded(platform) } else { self.thaw_everything(platform) };
+        let result = match (self.frozen, core::mem::take(&mut self.expired)) {
+            (true, _) => self.thaw_recorded(platform),
+            (false, true) => Ok(0),
+            (false, false) => self.thaw_everything(platform),
+        };
         self.explain(result)
     }
 
@@ -136,6 +145,7 @@ impl<F> Freezer<F> {
     }
 
     fn freeze_all<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Result<i64, Failure> {
+        self.expired = false;
         let mut mark = platform.create_mark().map_err(|errno| Failure::Plain(MARK, errno))?;
         let mut prepared = self.list(platform, &mut mark);
         if prepared.is_ok() && !self.entries.is_empty() {

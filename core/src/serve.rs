@@ -20,7 +20,7 @@ where
 {
     loop {
         match agent.step(platform) {
-            Step::Receive if !port.read_ready()? => idle(platform, None),
+            Step::Receive if !port.read_ready()? => idle(platform, agent.deadline()),
             Step::Receive => match port.read(agent.space())? {
                 0 => {
                     agent.disconnected();

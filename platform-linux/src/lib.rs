@@ -8,6 +8,7 @@
 
 #![no_std]
 
+pub mod alarm;
 pub mod channel;
 pub mod errno;
 pub mod fd;

@@ -95,7 +95,9 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         environment,
         helper: None,
     };
+    agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
     if let Err(errno) = agent.start(&mut linux) {
+        agent.stop(&mut linux);
         fail("cannot read or write the state file qga.state", options.state_dir, errno);
     }
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
@@ -131,6 +133,7 @@ fn explain(wrong: Wrong, word: &[u8]) -> ! {
         Wrong::NoValue => ("option --", " needs a value"),
         Wrong::HasValue => ("option --", " takes no value"),
         Wrong::Method => ("unknown method '", "'"),
+        Wrong::Seconds => ("not a number of seconds above 0: '", "'"),
         Wrong::NoPath => ("method ", " needs a path (-p)"),
     };
     line(&STDERR, |out| {

@@ -2,6 +2,7 @@
 //! an unambiguous beginning, values attached or behind. Other words are ignored, as there.
 
 use core::ffi::{CStr, c_char};
+use qga_core::mountinfo::decimal;
 
 /// Where requests come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Options {
     pub verbose: bool,
     /// Wait for a device that is missing or has gone.
     pub retry: bool,
+    /// How long a freeze may last, in seconds; nothing for as long as nobody thaws.
+    pub freeze_seconds_max: Option<u64>,
     /// The word that an error is about.
     pub subject: &'static [u8],
 }
@@ -56,6 +59,7 @@ impl Options {
             log_file: None,
             verbose: false,
             retry: false,
+            freeze_seconds_max: None,
             subject: b"unix-listen",
         }
     }
@@ -81,6 +85,8 @@ pub enum Wrong {
     HasValue,
     /// No such method.
     Method,
+    /// No number of seconds.
+    Seconds,
     /// A method that needs a path.
     NoPath,
 }
@@ -94,9 +100,13 @@ usage: qga [options]
  -l, --logfile FILE   append the log to FILE
  -v, --verbose        log every command
  -r, --retry-path     wait for a device that is missing
+     --freeze-timeout SECONDS  thaw when nobody has by then
  -V, --version        print the version
  -h, --help           print this
 ";
+
+/// In place of the letter of an option that has none: no word contains it.
+const LONG_ONLY: u8 = 0;
 
 struct Known {
     short: u8,
@@ -108,13 +118,14 @@ const fn known(short: u8, long: &'static str, value: bool) -> Known {
     Known { short, long, value }
 }
 
-static KNOWN: [Known; 8] = [
+static KNOWN: [Known; 9] = [
     known(b'm', "method", true),
     known(b'p', "path", true),
     known(b't', "statedir", true),
     known(b'l', "logfile", true),
     known(b'v', "verbose", false),
     known(b'r', "retry-path", false),
+    known(LONG_ONLY, "freeze-timeout", true),
     known(b'V', "version", false),
     known(b'h', "help", false),
 ];
@@ -192,6 +203,11 @@ fn apply(
         b'l' => options.log_file = value,
         b'v' => options.verbose = true,
         b'r' => options.retry = true,
+        LONG_ONLY => {
+            options.subject = value.map_or(&b""[..], CStr::to_bytes);
+            let seconds = decimal(options.subject).filter(|&seconds| seconds > 0);
+            options.freeze_seconds_max = Some(seconds.ok_or(Wrong::Seconds)?);
+        }
         b'V' => options.command = Command::Version,
         _ => options.command = Command::Help,
     }

@@ -1,5 +1,6 @@
 //! The loop: the agent says what it needs next, the channel and the signals provide it.
 
+use crate::alarm::Alarm;
 use crate::channel::{self, Channel, Moved, Ready, poll};
 use crate::options::Options;
 use crate::platform::Linux;
@@ -25,9 +26,10 @@ pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
     let retry = options.retry || linux.is_init;
+    let mut alarm = Alarm::new();
     loop {
         match Channel::open(options) {
-            Ok(mut channel) => match serve(agent, linux, &mut channel, signals) {
+            Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
                 Some(errno) => {
                     note(agent, linux, "channel lost: ", errno);
@@ -39,6 +41,8 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
                 }
             },
             Err(errno) if !retry => {
+                // Nobody could ask for it any more.
+                agent.stop(linux);
                 let path = channel::path(options).to_bytes();
                 complain(
                     "cannot open the channel",
@@ -50,7 +54,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             }
             Err(errno) => note(agent, linux, "channel not there: ", errno),
         }
-        if !pause(agent, linux, signals) {
+        if !pause(agent, linux, signals, &mut alarm) {
             return 0;
         }
     }
@@ -70,9 +74,12 @@ fn serve(
     linux: &mut Linux,
     channel: &mut Channel,
     signals: &Signals,
+    alarm: &mut Alarm,
 ) -> Option<Errno> {
     loop {
-        let moved = match agent.step(linux) {
+        let step = agent.step(linux);
+        alarm.set(linux, agent.deadline());
+        let moved = match step {
             Step::Receive => {
                 give_back(agent);
                 match channel.receive(signals, agent.space()) {
@@ -90,13 +97,10 @@ fn serve(
                 }
                 other => other,
             },
-            Step::Wait => {
-                let timeout = until(linux.now_ms(), agent.deadline());
-                match poll(signals, None, PollFlags::empty(), timeout.as_ref()) {
-                    Ready::Signal => Moved::Signal,
-                    Ready::Channel(_) | Ready::Timeout => continue,
-                }
-            }
+            Step::Wait => match poll(signals, None, PollFlags::empty(), None) {
+                Ready::Signal => Moved::Signal,
+                Ready::Channel(_) | Ready::Timeout => continue,
+            },
             Step::Continue => continue,
             Step::Exit => return None,
         };
@@ -116,6 +120,8 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
             Signal::Child => {
                 linux.reap();
             }
+            // The next step sees what time it is.
+            Signal::Alarm => {}
             // Process 1 never ends: the kernel would panic.
             Signal::Stop if linux.is_init => {}
             Signal::Stop => agent.stop(linux),
@@ -123,28 +129,24 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
     }
 }
 
-/// Waits before the device is looked for again; `false` when the agent is to end.
-fn pause(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool {
+/// Waits before the device is looked for again; `false` when the agent is to end. What takes time goes on.
+fn pause(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals, alarm: &mut Alarm) -> bool {
     let end = linux.now_ms().saturating_add(RETRY_MS);
     loop {
-        let now = linux.now_ms();
-        if now >= end {
-            return true;
+        while agent.step(linux) == Step::Continue {}
+        if agent.is_stopping() {
+            return false;
         }
-        let timeout = until(now, Some(end));
-        if let Ready::Signal = poll(signals, None, PollFlags::empty(), timeout.as_ref()) {
+        alarm.set(linux, agent.deadline());
+        let Some(left_ms @ 1..) = end.checked_sub(linux.now_ms()) else { return true };
+        let timeout = Timespec {
+            tv_sec: (left_ms / 1000) as i64,
+            tv_nsec: (left_ms % 1000 * 1_000_000) as i64,
+        };
+        if let Ready::Signal = poll(signals, None, PollFlags::empty(), Some(&timeout)) {
             handle(agent, linux, signals);
-            if agent.is_stopping() {
-                return false;
-            }
         }
     }
-}
-
-/// The time from `now_ms` to `deadline_ms`.
-fn until(now_ms: u64, deadline_ms: Option<u64>) -> Option<Timespec> {
-    let left = deadline_ms?.saturating_sub(now_ms);
-    Some(Timespec { tv_sec: (left / 1000) as i64, tv_nsec: (left % 1000 * 1_000_000) as i64 })
 }
 
 /// Gives memory that a large request has used back to the system.

@@ -3,7 +3,7 @@
 
 use crate::fd::Fd;
 use crate::sys;
-use linux_raw_sys::general::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
+use linux_raw_sys::general::{SIGALRM, SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use qga_core::Errno;
 
 /// What a signal asks for.
@@ -13,6 +13,8 @@ pub enum Signal {
     Stop,
     /// SIGCHLD: a child has ended.
     Child,
+    /// SIGALRM: the agent's deadline has come.
+    Alarm,
 }
 
 /// The blocked signals.
@@ -25,7 +27,7 @@ impl Signals {
     /// Blocks the signals and begins to collect them. SIGPIPE is blocked and never collected: a peer that has
     /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
-        let collected = sys::signal_set(&[SIGTERM, SIGINT, SIGCHLD]);
+        let collected = sys::signal_set(&[SIGTERM, SIGINT, SIGCHLD, SIGALRM]);
         sys::block_signals(collected | sys::signal_set(&[SIGPIPE]))?;
         Ok(Signals { fd: sys::signalfd(collected)? })
     }
@@ -39,6 +41,7 @@ impl Signals {
         let number = info.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         match (read, number) {
             (Ok(128), Some(SIGCHLD)) => Some(Signal::Child),
+            (Ok(128), Some(SIGALRM)) => Some(Signal::Alarm),
             (Ok(128), _) => Some(Signal::Stop),
             _ => None,
         }

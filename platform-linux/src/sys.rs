@@ -244,3 +244,18 @@ pub fn clock(clock: u32) -> (u64, u64) {
     let _ = unsafe { call(raw::__NR_clock_gettime, clock as usize, pointer, 0, 0) };
     (now.tv_sec as u64, now.tv_nsec as u64)
 }
+
+/// Sends this process SIGALRM once, in so many milliseconds, or not at all when there are none (setitimer(2)). The
+/// timer is that of CLOCK_MONOTONIC, whatever its name says, and no program inherits it.
+pub fn alarm(in_ms: u64) {
+    let timer = raw::__kernel_old_itimerval {
+        it_interval: raw::__kernel_old_timeval { tv_sec: 0, tv_usec: 0 },
+        it_value: raw::__kernel_old_timeval {
+            tv_sec: (in_ms / 1000) as i64,
+            tv_usec: (in_ms % 1000 * 1000) as i64,
+        },
+    };
+    let pointer = &raw const timer as usize;
+    // SAFETY: the kernel reads one itimerval from a variable that lives until it returns.
+    let _ = unsafe { call(raw::__NR_setitimer, raw::ITIMER_REAL as usize, pointer, 0, 0) };
+}

@@ -18,6 +18,8 @@ pub struct Session<const FRAME: usize, const WINDOW: usize> {
     pub sim: Sim,
     /// Most bytes that the client takes of the agent's output at a time.
     pub take_bytes_max: usize,
+    /// How long a freeze of the agents that [`Session::restart`] starts may last.
+    pub freeze_ms_max: Option<u64>,
     agent: AgentBox<FRAME, WINDOW>,
     exited: bool,
 }
@@ -49,6 +51,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
         Session {
             sim: sim.clone(),
             take_bytes_max: usize::MAX,
+            freeze_ms_max: None,
             agent: AgentBox(Box::new(Agent::new())),
             exited: false,
         }
@@ -165,6 +168,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
     pub fn restart(&mut self) -> Result<(), Errno> {
         // The old one is dropped here, as the kernel closes what a killed process had open.
         *self.agent.0 = Agent::new();
+        self.agent.0.limit_freezes(self.freeze_ms_max);
         self.exited = false;
         self.agent.0.start(&mut self.sim)
     }

@@ -96,6 +96,10 @@ impl<S: Source> Play<S> {
                     if self.stalled > 0 {
                         // Nothing goes on behind the client's back.
                         self.stalled -= 1;
+                        if agent.is_frozen() && agent.deadline().is_some() {
+                            self.time_comes_while_stalled();
+                            continue;
+                        }
                         let (len, calls) = (pending.len(), sim.with(|w| w.faults.calls()));
                         assert_eq!(agent.step(sim), Step::Transmit, "went on while stalled");
                         assert_eq!(agent.pending().len(), len, "the reply changed while stalled");
@@ -119,6 +123,15 @@ impl<S: Source> Play<S> {
             }
         }
         panic!("the agent runs on and on without wanting input");
+    }
+
+    /// The client does not read, and the time of a freeze goes on all the same, perhaps to its end.
+    fn time_comes_while_stalled(&mut self) {
+        let len = self.session.agent().pending().len();
+        let ms = u64::from(self.source.byte()) * 50;
+        self.session.sim.with(|world| world.time.advance(ms));
+        self.time_comes();
+        assert_eq!(self.session.agent().pending().len(), len, "the reply changed while stalled");
     }
 
     /// Time passes while the agent waits, mostly until it wants to be called; or something comes between.

@@ -9,6 +9,7 @@ use qga_core::freezer::Status;
 impl<S: Source> Play<S> {
     /// What must be true after every act.
     pub(crate) fn check(&mut self) {
+        self.check_time();
         let handles = self.session.agent().state().files.len();
         let status = self.session.agent().state().freezer.status();
         assert_eq!(self.session.agent().is_frozen(), status != Status::Thawed);

@@ -23,6 +23,7 @@ mod reply;
 mod requests;
 pub mod source;
 mod stops;
+mod time;
 pub mod torture;
 mod trouble;
 

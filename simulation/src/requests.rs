@@ -51,6 +51,8 @@ impl<S: Source> Play<S> {
         // Whatever these handles are now.
         self.model.files.clear();
         self.sure = false;
+        self.late = self.late.ended(false);
+        self.due_ms = None;
     }
 
     pub(crate) fn odd(&mut self) {

@@ -44,6 +44,7 @@ acts! {
     Mount: 2, "A filesystem is mounted, or one is taken away.";
     Damage: 1, "What outlives the agent is damaged, foreign, or of another boot.";
     Reclaim: 1, "The memory of large requests is given back.";
+    Limit: 2, "The agent is killed, and another one started with another longest time of a freeze.";
 }
 
 /// What can be made to fail.
@@ -114,7 +115,7 @@ impl Source for Bytes<'_> {
             ShutDown, Odd, Disconnect, Restart, KilledAmid, Break, Break, Meddle, Pieces,
             TimePasses, Stop,
         ];
-        const NEW: [Act; 8] = [Burst, Stall, BreakOff, Mount, Damage, Reclaim, BreakOff, Mount];
+        const NEW: [Act; 8] = [Burst, Stall, BreakOff, Mount, Damage, Reclaim, BreakOff, Limit];
         if self.0.is_empty() {
             return None;
         }
@@ -232,15 +233,20 @@ const FREEZE: Line = (Act::Freeze, &[]);
 const THAW: Line = (Act::Thaw, &[]);
 const STATUS: Line = (Act::Status, &[]);
 const RESTART: Line = (Act::Restart, &[]);
+/// From here on a freeze lasts for 700 ms.
+const LIMIT: Line = (Act::Limit, &[2]);
+/// A second.
+const SECOND: Line = (Act::TimePasses, &[3, 10]);
 const STOP: Line = (Act::Stop, &[]);
 
 impl Script {
     /// The scripts: around a freeze, around a freeze that outlives its agent, around one that the end of the
-    /// agent ends, around file writes.
-    pub const ALL: [(&'static str, &'static [Line]); 5] = [
+    /// agent ends, around one that its time ends, around file writes.
+    pub const ALL: [(&'static str, &'static [Line]); 6] = [
         ("freeze and thaw", &[FREEZE, STATUS, THAW, STATUS]),
         ("freeze, another agent, thaw", &[FREEZE, RESTART, STATUS, THAW]),
         ("freeze and the end of the agent", &[FREEZE, STOP]),
+        ("freeze that is over by itself", &[LIMIT, FREEZE, SECOND, STATUS, THAW]),
         ("file writes", &[OPEN, SHORT, WRITE, WRITE, SEEK, WRITE, CLOSE]),
         ("appending beside writing", &[OPEN, APPEND, WRITE, WRITE_SECOND, READ, RESTART, APPEND]),
     ];

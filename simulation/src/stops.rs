@@ -4,6 +4,7 @@ use crate::channel::Rest;
 use crate::play::Play;
 use crate::reply::{self, Answer};
 use crate::source::Source;
+use crate::time::Late;
 use qga_core::Errno;
 use qga_core::freezer::Status;
 use qga_core::mark::HEAD_BYTES;
@@ -80,6 +81,7 @@ impl<S: Source> Play<S> {
         if !was_frozen {
             self.recorded = frozen;
             self.sure &= undisturbed && answer != Answer::None;
+            self.late = self.late.ended(answer != Answer::None);
         }
         match answer {
             Answer::Value(at) => {
@@ -123,6 +125,17 @@ impl<S: Source> Play<S> {
             .session
             .sim
             .with(|world| (frozen_by_agent(world), bits(world, |s| s.frozen == Some(By::Other))));
+        let late = if was_frozen { Late::No } else { self.late };
+        self.late = late.ended(answer != Answer::None);
+        if late == Late::Yes {
+            // It comes for a freeze that is over: what others have frozen is none of its business.
+            if let Answer::Value(at) = &answer {
+                assert_eq!(self.text(at.clone()), b"0", "a thaw that came too late");
+            }
+            assert!(matches!(answer, Answer::Value(_) | Answer::None), "a thaw that came too late");
+            assert_eq!((now_ours, now_foreign), (ours, foreign), "a thaw that came too late");
+            return;
+        }
         if !was_frozen || !sure {
             // With nothing recorded, or no list, it is for what others froze as well.
             self.allow_thaws_of_others();
@@ -138,7 +151,7 @@ impl<S: Source> Play<S> {
                     assert_eq!(count, i64::from(ours.count_ones()), "another count than were ours");
                     assert_eq!(foreign, now_foreign, "thawed what others froze");
                 }
-                if !was_frozen && undisturbed {
+                if !was_frozen && undisturbed && late == Late::No {
                     assert_eq!(count, i64::from(any.count_ones()), "another count than could be");
                 }
             }
@@ -204,6 +217,7 @@ impl<S: Source> Play<S> {
         self.model.files.clear();
         self.model.complete = true;
         self.dirty = false;
+        (self.due_ms, self.late) = (None, Late::No);
         let status = self.session.agent().state().freezer.status();
         let (sure, calls) = (self.sure, self.calls());
         self.session.sim.with(|world| world.faults.uncut());

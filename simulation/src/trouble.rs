@@ -1,5 +1,5 @@
-//! The acts that make trouble: calls and filesystems that fail, what others freeze, thaw, mount and take away, the
-//! clock, and what outlives the agent.
+//! The acts that make trouble: calls and filesystems that fail, what others freeze, thaw, mount and take away, and
+//! what outlives the agent.
 
 use crate::guest::{MORE_POINTS, POINTS};
 use crate::play::Play;
@@ -108,18 +108,6 @@ impl<S: Source> Play<S> {
     /// What is frozen may not be found any more by an agent that comes later.
     pub(crate) fn mounts_changed(&mut self) {
         self.sure &= !self.session.agent().is_frozen();
-    }
-
-    pub(crate) fn time_passes(&mut self) {
-        let (what, ms) = (self.source.byte(), u64::from(self.source.byte()) * 100);
-        self.session.sim.with(|world| match what & 7 {
-            // The time of day jumps, to and fro and out of range.
-            0 => world.time.epoch_ms = world.time.epoch_ms.saturating_sub(ms * 100_000),
-            1 => world.time.epoch_ms = world.time.epoch_ms.saturating_add(ms * 1_000_000_000),
-            // A guest that was stopped for days.
-            2 => world.time.advance(ms * 100_000),
-            _ => world.time.advance(ms),
-        });
     }
 
     /// What outlives the agent: its saved state is damaged, a reference agent was here, the guest was reset.

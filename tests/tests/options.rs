@@ -70,7 +70,7 @@ fn help() {
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{option}: {}", output.status);
         let options = "-m --method -p --path -t --statedir -l --logfile -v --verbose -V --version -h \
-             --help -r --retry-path virtio-serial isa-serial unix-listen";
+             --help -r --retry-path --freeze-timeout virtio-serial isa-serial unix-listen";
         for word in options.split_whitespace() {
             assert!(stdout.contains(word), "the help does not name {word}:\n{stdout}");
         }
@@ -97,6 +97,11 @@ fn wrong_options() {
         refused(&mut agent(&[long]), &[&long[2..]]);
     }
     refused(&mut agent(&["--verbose=1"]), &["verbose"]);
+    refused(&mut agent(&["--freeze-timeout"]), &["freeze-timeout"]);
+    for wrong in ["", "0", "-1", "1.5", "10s", "18446744073709551616"] {
+        let option = format!("--freeze-timeout={wrong}");
+        refused(&mut agent(&[&option]), &["seconds", &format!("'{wrong}'")]);
+    }
 }
 
 #[test]

@@ -42,6 +42,13 @@ pub trait Freezing<P: ?Sized> {
         let _ = platform;
         Ok(0)
     }
+
+    /// Thaws because the time is over; whether everything runs again. The thaw that its client may still send
+    /// then finds nothing to do, not even what somebody else has frozen since.
+    fn expire(&mut self, platform: &mut P) -> bool {
+        let _ = platform;
+        true
+    }
 }
 
 impl<P: ?Sized> Freezing<P> for () {
@@ -73,5 +80,12 @@ impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
 
     fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
         Freezer::thaw(self, platform)
+    }
+
+    fn expire(&mut self, platform: &mut P) -> bool {
+        // What fails stays on record.
+        let _ = Freezer::thaw(self, platform);
+        self.expired = !self.frozen;
+        self.expired
     }
 }

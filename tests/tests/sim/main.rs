@@ -7,6 +7,7 @@ mod files;
 mod freeze;
 mod guest;
 mod kills;
+mod limit;
 mod moved;
 mod requests;
 mod shutdown;

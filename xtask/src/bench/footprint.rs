@@ -41,7 +41,7 @@ pub fn files(bench: &Bench) -> Result<Vec<Row>, String> {
     Ok(vec![
         Row::new("file-bytes", "the file, bytes", Better::Less)
             .numbers(own[0], own[1])
-            .promised(Goal::AtMost(49_152.0)),
+            .promised(Goal::AtMost(crate::size::FILE_BYTES_MAX as f64)),
         Row::new("loaded-bytes", "the file and its shared libraries, bytes", Better::Less)
             .numbers(all[0], all[1]),
         Row::new("initramfs-bytes", "both in a gzip initramfs, bytes", Better::Less)

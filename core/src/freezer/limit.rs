@@ -1,0 +1,48 @@
+//! How long a freeze may last: the clock and what is frozen come in, a thaw goes out when the time is over. A
+//! backup that dies between freeze and thaw would else leave the guest hanging for ever.
+
+use super::Freezing;
+use crate::platform::{Level, Platform};
+
+/// The longest time of a freeze, and when the present one has lasted so long. All zero when new: no limit.
+#[derive(Default)]
+pub struct Limit {
+    /// The longest time; nothing for a freeze that may last for ever.
+    pub ms_max: Option<u64>,
+    /// When the present freeze is over at the latest ([`crate::platform::Clock::now_ms`]).
+    over_at_ms: Option<u64>,
+}
+
+impl Limit {
+    /// No limit.
+    pub const fn new() -> Self {
+        Limit { ms_max: None, over_at_ms: None }
+    }
+
+    /// When the agent is to look at it again.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.over_at_ms
+    }
+
+    /// Begins to count when it finds something frozen, and thaws when the time is over. What cannot be thawed
+    /// then is tried again after the same time: it stays on record, and the status says `error`.
+    #[inline(never)]
+    pub fn keep<P: Platform>(&mut self, platform: &mut P, freezer: &mut P::Freezer) {
+        let (true, Some(ms_max)) = (freezer.is_frozen(), self.ms_max) else {
+            self.over_at_ms = None;
+            return;
+        };
+        let now_ms = platform.now_ms();
+        if self.over_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
+            self.over_at_ms = None;
+            if freezer.expire(platform) {
+                platform.log(Level::Error, &[OVER]);
+                return;
+            }
+        }
+        self.over_at_ms.get_or_insert(now_ms.saturating_add(ms_max));
+    }
+}
+
+/// What the log says of it: somebody's backup has not ended as it should.
+const OVER: &str = "no thaw came within --freeze-timeout: all filesystems run again";
