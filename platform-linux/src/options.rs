@@ -95,12 +95,15 @@ pub enum Wrong {
 pub const USAGE: &str = "\
 usage: qga [options]
  -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
- -p, --path PATH      device or socket
- -t, --statedir DIR   where the state is kept (/var/run)
- -l, --logfile FILE   append the log to FILE
+ -p, --path PATH      device or socket (default: the virtio port named
+                      org.qemu.guest_agent.0; /dev/ttyS0; a socket needs one)
+ -t, --statedir DIR   where the state is kept
+                      (default: /var/run, else /run, /dev/shm, /tmp)
+ -l, --logfile FILE   append the log to FILE (default: standard error)
  -v, --verbose        log every command
- -r, --retry-path     wait for a device that is missing
-     --freeze-timeout SECONDS  thaw when nobody has by then
+ -r, --retry-path     wait for a device that is missing or goes away
+     --freeze-timeout SECONDS
+                      thaw by itself when nobody has by then (default: never)
  -V, --version        print the version
  -h, --help           print this
 ";
