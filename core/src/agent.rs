@@ -151,6 +151,18 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.stopping = !self.state.freezer.is_frozen();
     }
 
+    /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;
+    /// whether everything runs again. The thaw that a client may still send then answers 0.
+    pub fn thaw(&mut self, platform: &mut P) -> bool {
+        self.state.freezer.expire(platform)
+    }
+
+    /// Whether something is frozen for certain, where [`Agent::is_frozen`] says so as well of a mark that cannot
+    /// be read.
+    pub fn holds_frozen(&self) -> bool {
+        self.state.freezer.holds()
+    }
+
     /// Whether it was asked to stop and nothing stands in the way.
     pub fn is_stopping(&self) -> bool {
         self.stopping

@@ -141,17 +141,18 @@ impl<const N: usize> Framer<N> {
         self.buffer.get_mut(range).unwrap_or(&mut [])
     }
 
-    /// Bytes beyond the first [`FRAME_KEEP_BYTES`] that were written to and hold nothing any more. The
-    /// caller may give their memory back to the system; their content does not matter.
+    /// The buffer beyond the first [`FRAME_KEEP_BYTES`], when it was written to and holds nothing any more. The
+    /// caller may give its memory back to the system; its content does not matter. All of it: a part cut at what
+    /// was written to ends inside a page, which whoever gives back whole pages would keep.
     pub fn reclaim(&mut self) -> Option<&mut [u8]> {
         if !self.is_empty() || self.touched <= FRAME_KEEP_BYTES {
             return None;
         }
-        let touched = core::mem::replace(&mut self.touched, FRAME_KEEP_BYTES);
+        self.touched = FRAME_KEEP_BYTES;
         self.start = 0;
         self.scanned = 0;
         self.filled = 0;
-        self.buffer.get_mut(FRAME_KEEP_BYTES..touched)
+        self.buffer.get_mut(FRAME_KEEP_BYTES..)
     }
 
     /// Looks for the next whole frame in what was received.

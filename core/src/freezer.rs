@@ -279,8 +279,14 @@ impl<F> Freezer<F> {
         }
         let (mut count, mut stuck) = (0, missing);
         let mut left = missing.is_some_and(|errno| !is_gone(errno));
-        for entry in self.entries.iter_mut().filter(|entry| entry.frozen) {
-            match platform.thaw(&entry.filesystem) {
+        for entry in &mut self.entries {
+            // A row without a result that is not frozen gets its result before any behind it does: else an agent
+            // that is killed here leaves it as the last such row, which the next one would thaw.
+            let thawed = match entry.frozen {
+                true => platform.thaw(&entry.filesystem),
+                false => Err(Errno::INVAL),
+            };
+            match thawed {
                 Ok(()) => count += 1,
                 // Somebody else has thawed it.
                 Err(Errno::INVAL) => {}

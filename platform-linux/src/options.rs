@@ -226,7 +226,11 @@ fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
             return Ok(option);
         }
         if option.long.as_bytes().starts_with(name) {
-            found = if found.is_ok() { Err(Wrong::Ambiguous) } else { Ok(option) };
+            // A third is as ambiguous as a second: `--=` begins all of them.
+            found = match found {
+                Err(Wrong::Unknown) => Ok(option),
+                _ => Err(Wrong::Ambiguous),
+            };
         }
     }
     found

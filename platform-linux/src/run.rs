@@ -2,10 +2,11 @@
 
 use crate::alarm::Alarm;
 use crate::channel::{self, Channel, Moved, Ready, poll};
-use crate::options::Options;
+use crate::options::{Method, Options};
 use crate::platform::Linux;
 use crate::print::complain;
 use crate::signals::{Signal, Signals};
+use crate::state_dir::is_beside_memory;
 use qga_core::platform::{Clock, Level, Log};
 use qga_core::{Agent, Errno, Step};
 use rustix::event::{PollFlags, Timespec};
@@ -28,7 +29,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
     let retry = options.retry || linux.is_init;
     let mut alarm = Alarm::new();
     loop {
-        match Channel::open(options) {
+        match open(agent, linux, options) {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
                 Some(errno) => {
@@ -58,6 +59,22 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             return 0;
         }
     }
+}
+
+/// Opens the channel. No socket can be made on a frozen filesystem: the call would wait for a thaw that nobody
+/// could ask for without the socket. So what an earlier agent froze is thawed first.
+fn open(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) -> Result<Channel, Errno> {
+    if options.method == Method::UnixListen
+        && agent.holds_frozen()
+        && !is_beside_memory(channel::path(options), linux.path)
+    {
+        if !agent.thaw(linux) {
+            return Err(Errno::BUSY);
+        }
+        let why = "thawed what an earlier agent froze: the socket is on a disk";
+        linux.log(Level::Error, &[why]);
+    }
+    Channel::open(options)
 }
 
 /// Logs something about the channel, unless that could reach a frozen filesystem.

@@ -3,6 +3,7 @@
 
 use crate::errno::errno;
 use crate::fd::Fd;
+use crate::path::PathBuffer;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
@@ -39,6 +40,15 @@ fn writable(directory: &Fd) -> Result<(), Errno> {
 
 fn in_memory(directory: &Fd) -> bool {
     rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
+}
+
+/// Whether the directory of `path` is in memory, so that a file can be made there while disks are frozen.
+#[inline(never)]
+pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
+    let path = path.to_bytes();
+    let len = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let parent = if len == 0 { b"." } else { path.get(..len).unwrap_or(b".") };
+    room.path(parent).and_then(directory).is_ok_and(|dir| in_memory(&dir))
 }
 
 impl StateDir {

@@ -100,9 +100,13 @@ impl<S: Source> Play<S> {
                 assert!(!self.session.agent().is_frozen(), "a thaw without faults");
             }
             self.restart();
+            self.check();
+            let marked = self.session.sim.with(|world| world.store.is_marked());
+            if !marked && !self.session.agent().is_frozen() {
+                break;
+            }
         }
         assert_eq!(self.session.agent().state().freezer.status(), Status::Thawed);
-        self.check();
         self.session.sim.with(|world| {
             assert_eq!((world.open.files, world.open.filesystems), (0, 0), "left open");
             assert!(!world.store.is_marked(), "a mark was left behind");

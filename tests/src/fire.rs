@@ -9,6 +9,7 @@ use crate::agent::usual_arguments;
 use crate::connection::ANSWER_DEADLINE;
 use crate::{binary, program, sys};
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -239,9 +240,29 @@ fn spawn(beside: &Path, life: usize, under: Under) -> Child {
 }
 
 /// Whether everything is to be tried, however long it takes, instead of what fits into an ordinary run:
-/// `QGA_FIRE=full`.
+/// `QGA_FIRE=full`, or a part of everything: `QGA_FIRE=2/8` is the second eighth.
 pub fn is_full() -> bool {
-    std::env::var_os("QGA_FIRE").is_some_and(|value| value == "full")
+    std::env::var_os("QGA_FIRE").is_some_and(|value| !value.is_empty())
+}
+
+/// What of everything this run tries: every eighth of the items from the second on with `QGA_FIRE=2/8`.
+pub fn part<T>(items: Vec<T>) -> Vec<T> {
+    let wanted = std::env::var("QGA_FIRE").unwrap_or_default();
+    let numbers = wanted.split_once('/').map(|(part, of)| (part.parse(), of.parse()));
+    match numbers {
+        Some((Ok(part), Ok(of))) if (1..=of).contains(&part) => {
+            items.into_iter().skip(part - 1).step_by(of).collect()
+        }
+        None if ["", "full"].contains(&wanted.as_str()) => items,
+        _ => panic!("QGA_FIRE={wanted}: neither `full` nor a part such as `2/8`"),
+    }
+}
+
+/// Shows that a long run goes on, past the harness, which keeps a test's output until its end.
+fn show_progress(done: usize, count: usize) {
+    if is_full() && done > 0 && done.is_multiple_of(1000) {
+        let _ = writeln!(std::io::stderr(), "    {done} of {count} points");
+    }
 }
 
 /// `items` in the order that `seed` gives, at most `count` of them.
@@ -269,6 +290,7 @@ pub fn in_parallel<S>(
                     if at >= count {
                         return;
                     }
+                    show_progress(at, count);
                     work(&mut own, at);
                 }
             });

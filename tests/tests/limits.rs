@@ -77,6 +77,20 @@ fn frame_bytes() {
     assert_eq!(client.finish(), b"");
 }
 
+/// Each smaller than the one before, so that none gives back what the one before may have left.
+#[test]
+fn large_requests_of_falling_sizes() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    ping_works(&mut client);
+    let idle_kb = counters::rss_kb(agent.pid());
+    for count in (1..=64).rev() {
+        assert_eq!(client.ask(padded_ping(count * 64_000)), r#"{"return": {}}"#);
+    }
+    back_to_idle(&agent, idle_kb, "64 large requests");
+    assert_eq!(client.finish(), b"");
+}
+
 #[test]
 fn frame_bytes_of_one_string_that_never_ends() {
     let agent = Agent::plain();

@@ -16,6 +16,11 @@ pub trait Freezing<P: ?Sized> {
         false
     }
 
+    /// Whether it holds something frozen: more than not knowing, which counts as frozen, too.
+    fn holds(&self) -> bool {
+        false
+    }
+
     /// The present state.
     fn status(&self) -> Status {
         Status::Thawed
@@ -60,6 +65,10 @@ impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
 
     fn is_frozen(&self) -> bool {
         Freezer::is_frozen(self)
+    }
+
+    fn holds(&self) -> bool {
+        self.entries.iter().any(|entry| entry.frozen)
     }
 
     fn status(&self) -> Status {

@@ -74,6 +74,9 @@ pub fn hint(method: Method, errno: Errno) -> &'static str {
             "is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? \
              -r waits for it"
         }
+        Errno::BUSY if method == Method::UnixListen => {
+            "it lies on a filesystem that cannot be thawed"
+        }
         Errno::BUSY => "another agent has it",
         Errno::ACCES | Errno::PERM => "run as root",
         Errno::NOTTY => "this is no serial line",

@@ -1,12 +1,15 @@
 //! Kills around freeze, on real filesystems in a jail: at every system call from the request to the thaw's
 //! answer, and at every one of the next agent's recovery. Whatever the moment: the agent after them says what
 //! is true, thaws what is ours, leaves alone what others froze, and none ever writes to what is frozen. An
-//! ordinary run takes all single kills and a sample of the double ones; all of those with QGA_FIRE=full.
+//! ordinary run takes all single kills and a sample of the double ones; all of those with QGA_FIRE=full, those
+//! of every eighth first kill with QGA_FIRE=1/8.
 
+use qga_tests::agent::connect;
+use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
-use qga_tests::fire::{Point, Strike, in_parallel, is_full, names, numbered, sample};
+use qga_tests::fire::{Point, Strike, in_parallel, is_full, names, numbered, part, sample};
 use qga_tests::fire_freeze::{Scene, writes_while_frozen};
-use qga_tests::guest::{Guest, freeze};
+use qga_tests::guest::{Guest, freeze, status};
 use qga_tests::jail::{Mount, Spec, Start};
 use qga_tests::{program, skip};
 use std::collections::BTreeMap;
@@ -288,8 +291,8 @@ fn all_tasks(settings: &[&Setting], recorded: &BTreeMap<usize, Recorded>) -> Vec
         let all: Vec<usize> = (0..record.points.len()).collect();
         let task = |first: &usize| (setting, Task { first: *first, second: None });
         tasks.extend(all.iter().map(task));
-        let count = if is_full() { all.len() } else { FIRST_KILLS };
-        let some = sample(all, count, SEED + setting as u64);
+        let seed = SEED + setting as u64;
+        let some = if is_full() { part(all) } else { sample(all, FIRST_KILLS, seed) };
         firsts.extend(some.into_iter().map(|first| (setting, first)));
     }
     let found = Mutex::new(Vec::new());
@@ -326,4 +329,35 @@ fn killed_while_frozen_with_the_log_on_the_disk() {
     assert_eq!(freeze(&mut agent.connect()), r#"{"return": 1}"#);
     agent.kill();
     scene.judge(None).unwrap();
+}
+
+/// Nor must making the socket where a frozen disk lets nobody make a file: without it nobody could ask for a thaw.
+#[test]
+fn killed_while_frozen_with_the_socket_on_the_disk() {
+    let name = "fire::freeze::killed_while_frozen_with_the_socket_on_the_disk";
+    if Disk::impossible(name) {
+        return;
+    }
+    let disks = &[("ext4", "/mnt/a"), ("ext4", "/mnt/b")];
+    let scene = Setting { disks, others: &[1], ..PLAIN }.scene();
+    scene.prepare();
+    let jail = &scene.guest.jail;
+    let socket = jail.path("/mnt/a/socket");
+    let start = || {
+        let arguments = &["-p", "/mnt/a/socket"];
+        let agent = jail.spawn(Start { arguments, ..Start::default() });
+        jail.prove_inside(&agent);
+        (agent, Connection::new(connect(&socket)))
+    };
+    let (agent, mut client) = start();
+    assert_eq!(freeze(&mut client), r#"{"return": 1}"#);
+    agent.kill();
+    assert_eq!(scene.guest.frozen(), [true, true]);
+    let (_agent, mut client) = start();
+    assert_eq!(status(&mut client), r#"{"return": "thawed"}"#);
+    assert_eq!(scene.guest.frozen(), [false, true], "ours runs again, what others froze does not");
+    assert_eq!(client.ask(r#"{"execute":"guest-fsfreeze-thaw"}"#), r#"{"return": 0}"#);
+    assert_eq!(scene.guest.frozen(), [false, true]);
+    let said = jail.stderr();
+    assert_eq!(said.matches("the socket is on a disk").count(), 1, "{said}");
 }

@@ -129,16 +129,34 @@ fn as_many_handles_as_there_is_room_for() {
     assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 1000 + HANDLES_MAX}));
 }
 
-/// Handle numbers behind a damaged state are above all that can have been given out.
+/// Handle numbers behind a damaged state go on at the milliseconds since 1970, where the guest knows them.
+#[test]
+fn a_damaged_state_goes_on_at_the_time_of_day() {
+    const LEAST: u64 = 1 << 40;
+    for (epoch_ms, handle) in
+        [(0, LEAST), (1_704_067_200_000, 1_704_067_201_000), (LEAST, LEAST + 1000)]
+    {
+        let sim = Sim::new(1);
+        sim.with(|world| {
+            world.store.state = Some(b"damaged".to_vec());
+            world.time.epoch_ms = epoch_ms;
+        });
+        assert_eq!(open(&mut start(&sim), "/dev/null", "r"), json!({"return": handle}));
+    }
+}
+
+/// They are above all that can have been given out.
 #[test]
 fn a_damaged_state_starts_far_above() {
     let cut = format!("# {}\nfd_counter=123456\n", "x".repeat(238));
-    let states: [&[u8]; 6] = [
+    let states: [&[u8]; 7] = [
         b"",
         b"[global]\n",
         b"[global]\nfd_counter=\n",
         b"[global]\nfd_counter=-5\n",
         b"[global]\nfd_counter=18446744073709551616\n",
+        // The next handle would be negative.
+        b"[global]\nfd_counter=9223372036854775807\n",
         // Longer than what is read of it: the number is cut.
         cut.as_bytes(),
     ];
@@ -148,7 +166,7 @@ fn a_damaged_state_starts_far_above() {
         let mut session = start(&sim);
         let handle = open(&mut session, "/dev/null", "r")["return"].as_u64().expect("a handle");
         let shown = state.escape_ascii();
-        assert!(handle >= 1 << 40, "{handle} behind the damaged state {shown}");
+        assert!((1 << 40..1 << 62).contains(&handle), "{handle} behind the damaged state {shown}");
     }
 }
 

@@ -124,6 +124,32 @@ fn killed_again_during_the_recovery() {
     assert!(kills > 1000, "only {kills} kills");
 }
 
+/// A recovery that is cut short must not leave a mark by which the next agent takes theirs for ours.
+#[test]
+fn killed_in_the_recovery_theirs_stay_theirs() {
+    let calls = calls();
+    let ambiguous = ambiguous(&calls);
+    let mut kills = 0;
+    for first in (0..=calls.len()).filter(|first| !ambiguous.contains(first)) {
+        for second in 0.. {
+            let sim = guest();
+            sim.with(|world| world.faults.cut_after(first as u64));
+            live(&sim);
+            sim.with(|world| {
+                world.faults.clear();
+                world.faults.cut_after(second);
+            });
+            let started = Large::start(&sim).is_ok();
+            if started && sim.with(|world| !world.faults.is_cut()) {
+                break;
+            }
+            kills += 1;
+            judge(&sim, true, &format!("killed behind call {first}, then behind {second}"));
+        }
+    }
+    assert!(kills > 500, "only {kills} kills");
+}
+
 #[test]
 fn killed_while_rolling_back() {
     let failing = || {
