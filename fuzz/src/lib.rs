@@ -4,12 +4,20 @@
 //! The logic is here, without libFuzzer, so that the corpus is replayed by the ordinary tests
 //! (tests/tests/corpus.rs) and a finding by `cargo run --bin TARGET FILE...`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod base64;
+pub mod device_tree;
 pub mod framer;
+mod input;
+pub mod mark;
+pub mod mountinfo;
+pub mod options;
 pub mod request;
 pub mod session;
+pub mod state;
 pub mod strict;
+mod talk;
 pub mod virtio_console;
 
 use std::path::PathBuf;
@@ -18,11 +26,17 @@ use std::path::PathBuf;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 10] = [
     ("framer", framer::run),
     ("request", request::run),
     ("session", session::run),
     ("virtio_console", virtio_console::run),
+    ("base64", base64::run),
+    ("mountinfo", mountinfo::run),
+    ("mark", mark::run),
+    ("state", state::run),
+    ("options", options::run),
+    ("device_tree", device_tree::run),
 ];
 
 /// Runs `target` on each file named on the command line, and on each file of the folders named

@@ -113,7 +113,7 @@ fn worse(a: Opinion, b: Opinion) -> Opinion {
 }
 
 /// Whether all characters may stand in a string of QEMU's dialect.
-fn plain(text: &str) -> bool {
+pub fn plain(text: &str) -> bool {
     text.chars().all(|character| is_character(u32::from(character)))
 }
 

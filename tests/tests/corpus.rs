@@ -1,7 +1,7 @@
 //! The corpus of the fuzz targets, replayed without libFuzzer: whatever was once found stays found.
 //!
-//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations; a run of
-//! `cargo fuzz cmin` afterwards throws out those that show nothing new.
+//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations and from a few
+//! true texts; `cargo xtask fuzz --minimise` afterwards throws out those that show nothing new.
 
 use qga_fuzz::TARGETS;
 use qga_tests::conversations::{Conversation, load};
@@ -56,6 +56,36 @@ fn session() {
     replay("session");
 }
 
+#[test]
+fn base64() {
+    replay("base64");
+}
+
+#[test]
+fn mountinfo() {
+    replay("mountinfo");
+}
+
+#[test]
+fn mark() {
+    replay("mark");
+}
+
+#[test]
+fn state() {
+    replay("state");
+}
+
+#[test]
+fn options() {
+    replay("options");
+}
+
+#[test]
+fn device_tree() {
+    replay("device_tree");
+}
+
 /// Inputs that no corpus needs to hold: each byte on its own, and nothing.
 #[test]
 fn tiny_inputs() {
@@ -76,7 +106,7 @@ fn the_corpus_is_small_and_belongs_to_targets() {
     assert_eq!(names, targets);
     let sizes: Vec<usize> =
         TARGETS.iter().flat_map(|(name, _)| files(name)).map(|(_, bytes)| bytes.len()).collect();
-    assert!(sizes.len() <= 600, "{} files in the corpus", sizes.len());
+    assert!(sizes.len() <= 1200, "{} files in the corpus", sizes.len());
     assert!(sizes.iter().sum::<usize>() < 400_000, "the corpus is too large");
 }
 
@@ -98,6 +128,30 @@ fn write_seeds() {
         for (number, step) in conversation.steps.iter().enumerate() {
             put("request", &format!("{name}-{number}"), step.send.trim_ascii());
         }
+    }
+}
+
+#[test]
+#[ignore = "writes the seeds of the corpus"]
+fn write_seeds_of_texts() {
+    let put = |target: &str, name: &str, bytes: &[u8]| {
+        fs::create_dir_all(folder(target)).expect("a folder of the corpus");
+        fs::write(folder(target).join(name), bytes).expect("a seed");
+    };
+    let table = b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n\
+        23 22 0:5 / /proc rw - proc proc rw\n\
+        24 22 8:2 / /a\\040b rw shared:7 master:2 - btrfs /dev/vd\\134 rw\n";
+    put("mountinfo", "table", &[&[0, 1, 255], &table[..]].concat());
+    put("mountinfo", "table-interrupted", &[&[16, 1, 40], &table[..]].concat());
+    put("state", "number", &[&[0], &b"[global]\nfd_counter=1042\n"[..]].concat());
+    put("state", "damaged", &[&[0], &b"[global]\nfd_counter=x\n"[..]].concat());
+    put("base64", "lines", b"\x80QUJD\nREVG\\nR0g=\n");
+    put("options", "proxmox", b"--method\nvirtio-serial\n--path\n/dev/virtio-ports/x\n-v\n-r");
+    put("options", "listen", b"-munix-listen\n-p/run/x\n--freeze-timeout=60\n--stat\n/run");
+    put("options", "wrong", b"--re=1\n--ver\n--=x");
+    for (number, phase) in [0x11, 0x51, 0x91, 0xD1].into_iter().enumerate() {
+        let rows = [phase, 0x55, 0, 0, 0, 0, 0x11, 1, 0x22, 2, 0x33];
+        put("mark", &format!("rows-{number}"), &rows);
     }
 }
 

@@ -5,8 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Commands of the project that hold a promise, with what shows that they are there.
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("cargo xtask sim", "xtask/src/sim.rs"),
+    ("cargo xtask fuzz", "xtask/src/fuzz.rs"),
+    ("cargo xtask soak", "xtask/src/soak.rs"),
+    ("cargo xtask coverage", "xtask/src/coverage.rs"),
+    ("cargo xtask mutants", "xtask/src/mutants.rs"),
     ("cargo xtask size --check", "xtask/src/size.rs"),
     ("cargo xtask bench", "xtask/src/bench.rs"),
     ("cargo build --release", "platform-linux/build.rs"),

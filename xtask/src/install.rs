@@ -67,6 +67,31 @@ pub fn rust_component(component: &str, probe: &str) -> Result<()> {
         .map_err(|error| format!("the Rust component {component} is missing: {error}"))
 }
 
+/// Makes sure that a cargo subcommand of this major version is there: installed by cargo otherwise.
+pub fn cargo_command(name: &str, version: &str) -> Result<()> {
+    let word = name.strip_prefix("cargo-").unwrap_or(name);
+    let found = crate::build::cargo().args([word, "--version"]).output();
+    // "cargo-fuzz 0.13.1"
+    let is_right = found.is_ok_and(|output| {
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let given = said.split_whitespace().nth(1).unwrap_or_default();
+        output.status.success()
+            && given
+                .strip_prefix(version)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    if is_right {
+        return Ok(());
+    }
+    progress::say(&format!("installing {name} {version} with cargo, which takes some minutes"));
+    let wanted = format!("^{version}");
+    let mut install = crate::build::cargo();
+    install.args(["install", "--locked", "--force", "--version", &wanted, name]);
+    // A target folder or flags of ours are none of the tool's business.
+    run(install.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS"))
+        .map_err(|error| format!("{name} is missing and cannot be installed: {error}"))
+}
+
 /// Downloads Debian packages and unpacks them into `into` without installing anything. Needs no
 /// root, except to fetch apt's package lists when there are none.
 pub fn unpack(packages: &[&str], into: &Path) -> Result<()> {

@@ -1,7 +1,9 @@
 //! `cargo xtask <task>`: the project's own commands. Each task is one module.
 
 mod demo;
+mod fuzz;
 mod sim;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +19,11 @@ tasks:
   test                     runs every test of the project; last line: N passed, N failed
   sim [options]            holds seeded sessions on a simulated guest and judges every step
                            (--seeds N, --seed S to repeat one, --torture N for failing calls)
+  fuzz [options] [TARGET...]
+                           fuzzes what reads bytes that others wrote (--hours N, --seconds N,
+                           --jobs N, --keep, --minimise, --coverage)
+  soak [options]           serves a mixed load in a virtual machine and judges whether
+                           descriptors, memory and CPU stay flat (--minutes N, --seed S)
   bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart
   size [--check]           writes memory-budget.md from the build (or checks that it is fresh)
 
@@ -30,6 +37,8 @@ fn main() -> ExitCode {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "sim" => sim::run(&rest),
+        "fuzz" => fuzz::run(&rest),
+        "soak" => soak::run(&rest),
         "bench" => bench::run(&rest),
         "size" => size::run(&rest),
         "help" | "--help" | "-h" => {

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::sim;
+use crate::{fuzz, sim};
 use tally::Tally;
 use xtask::{build, install, paths, progress, vm};
 
 const USAGE: &str = "usage: cargo xtask test
-Builds the agent and runs the tests of all workspaces, as root or not (then some are skipped).";
+Builds the agent and runs the tests of all workspaces, as root or not (then some are skipped).
+QGA_FUZZ_SECONDS=N in the environment: how long each fuzz target runs, instead of 60.";
 
 /// The variable through which a test learns where to note that it skipped itself.
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
@@ -65,16 +66,16 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let arguments = [&["sim"], arguments].concat();
         task_holds(&arguments, &mut tally);
     }
+    fuzzes(&mut tally);
     if agent.is_ok() {
         let directory = paths::root().join("tests");
         cargo_test("the agent's binary", &directory, &[], &skipped, &mut tally);
         // memory-budget.md is what the present build yields.
         task_holds(&["size", "--check"], &mut tally);
     }
-    match vm::baremetal::prepare(vm::baremetal::Machine::Microvm) {
-        Ok(()) => task_holds(&["demo", "--unikernel"], &mut tally),
-        Err(reason) => tally.skips_in(&format!("demo --unikernel: {}", reason.replace('\n', "; "))),
-    }
+    let microvm = vm::baremetal::prepare(vm::baremetal::Machine::Microvm);
+    task_in_machine(microvm, &["demo", "--unikernel"], &mut tally);
+    task_in_machine(vm::prepare(), &["soak", "--minutes", "1"], &mut tally);
     tally.skips_in(&fs::read_to_string(&skipped).unwrap_or_default());
     let _ = fs::remove_file(&skipped);
     progress::say(&format!("all done in {:.0} s", begun.elapsed().as_secs_f64()));
@@ -145,6 +146,27 @@ fn shown_and_counted(mut command: Command, tally: &mut Tally) -> Result<bool, St
     }
     let status = child.wait().map_err(|error| format!("cannot wait for {program}: {error}"))?;
     Ok(status.success())
+}
+
+/// One test a fuzz target, while nothing else runs.
+fn fuzzes(tally: &mut Tally) {
+    progress::say("testing: the fuzz targets (cargo xtask fuzz)");
+    match fuzz::ordinary() {
+        Ok(outcomes) => outcomes.iter().for_each(|outcome| {
+            tally.check(&format!("cargo xtask fuzz {}", outcome.target), outcome.passed());
+        }),
+        Err(error) => tally.could_not_run("cargo xtask fuzz", &error),
+    }
+}
+
+/// The same for a task that needs a virtual machine: skipped, and counted, where there can be none.
+fn task_in_machine(prepared: Result<(), String>, arguments: &[&str], tally: &mut Tally) {
+    match prepared {
+        Ok(()) => task_holds(arguments, tally),
+        Err(reason) => {
+            tally.skips_in(&format!("{}: {}", arguments.join(" "), reason.replace('\n', "; ")));
+        }
+    }
 }
 
 /// One test of its own: another task with these arguments succeeds.
