@@ -96,7 +96,7 @@ fn with_a_client_that_does_not_read() {
     let mut client: Connection = agent.connect();
     let begun = Instant::now();
     assert_eq!(freeze(&mut client), returns(1));
-    client.send(&"{\"execute\":\"guest-info\"}\n".repeat(REQUESTS));
+    client.send("{\"execute\":\"guest-info\"}\n".repeat(REQUESTS));
     await_thaw(&guest, begun);
     // All of them are answered, once somebody reads.
     for _ in 0..REQUESTS {
