@@ -85,7 +85,7 @@ pub const fn raw_room(room: usize) -> usize {
 
 /// Encodes the bytes of `buffer` at `raw` into its beginning and returns the length of the text, padded to
 /// a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or behind, so that the
-/// text never overtakes the bytes it is made of.
+/// text never overtakes the bytes it is made of. What stands in the buffer behind the text means nothing then.
 pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
     let (mut read, mut write) = (raw.start, 0);
     let mut text = [0; TEXT_BLOCK];
@@ -108,8 +108,9 @@ pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
         }
         let place = buffer.get_mut(write..).unwrap_or(&mut []);
         match place.first_chunk_mut::<TEXT_BLOCK>() {
-            Some(place) if used == BYTES_BLOCK => *place = text,
-            _ => copy(place, text.get(..len).unwrap_or(&text)),
+            // What stands behind the text at the end means nothing.
+            Some(place) => *place = text,
+            None => copy(place, text.get(..len).unwrap_or(&text)),
         }
         read += used;
         write += len;

@@ -60,8 +60,8 @@ pub fn encode_block(bytes: &[u8; BYTES_BLOCK], text: &mut [u8; TEXT_BLOCK]) {
         let [a, b, c, d, e, f] = *six;
         // Six bytes become eight digits of six bits, by halving three times ...
         let bits = u64::from_be_bytes([0, a, b, c, 0, d, e, f]);
-        let halves = (bits << 4 & 0x0FFF_0000_0FFF_0000) | (bits & 0x0000_0FFF_0000_0FFF);
-        let digits = (halves << 2 & 0x3F00_3F00_3F00_3F00) | (halves & 0x003F_003F_003F_003F);
+        let halves = (bits << 4 & 0x0FFF_0000_0FFF_0000) + (bits & 0x0000_0FFF_0000_0FFF);
+        let digits = (halves << 2 & 0x3F00_3F00_3F00_3F00) + (halves & 0x003F_003F_003F_003F);
         // ... and each digit its letter: `A` is digit 0 plus 65, and where the alphabet goes on in another
         // range of ASCII the distance changes by 6 (`a`), -75 (`0`), -15 (`+`) and 3 (`/`).
         let up = spread(at_least(digits, 26), 6) + spread(at_least(digits, 63), 3);
@@ -78,16 +78,16 @@ pub fn decode_block(text: &[u8; TEXT_BLOCK], bytes: &mut [u8; BYTES_BLOCK]) -> O
         let ascii = letters & !HIGH;
         let from = |first: u8| at_least(ascii, first);
         let (slash, zero, upper, lower) = (from(b'/'), from(b'0'), from(b'A'), from(b'a'));
-        let native = from(b'+') & !from(b'+' + 1)
-            | slash & !from(b'9' + 1)
-            | upper & !from(b'Z' + 1)
-            | lower & !from(b'z' + 1);
+        let native = (from(b'+') & !from(b'+' + 1))
+            + (slash & !from(b'9' + 1))
+            + (upper & !from(b'Z' + 1))
+            + (lower & !from(b'z' + 1));
         foreign |= letters & HIGH | !native & HIGH;
         // The distances of `encode_block`, from the other side: `+` is 62 minus 43.
         let down = spread(slash, 3) + spread(zero, 12) + spread(upper, 69) + spread(lower, 6);
         let digits = ascii.wrapping_add(each(19)).wrapping_sub(down);
-        let halves = (digits >> 2 & 0x0FC0_0FC0_0FC0_0FC0) | (digits & 0x003F_003F_003F_003F);
-        let bits = (halves >> 4 & 0x00FF_F000_00FF_F000) | (halves & 0x0000_0FFF_0000_0FFF);
+        let halves = (digits >> 2 & 0x0FC0_0FC0_0FC0_0FC0) + (digits & 0x003F_003F_003F_003F);
+        let bits = (halves >> 4 & 0x00FF_F000_00FF_F000) + (halves & 0x0000_0FFF_0000_0FFF);
         let [_, a, b, c, _, d, e, f] = bits.to_be_bytes();
         *six = [a, b, c, d, e, f];
     }

@@ -21,6 +21,7 @@
 
 use crate::error::Error;
 use crate::json::lexer::{Found, Lexer, Token};
+use crate::json::text::put;
 use crate::limits::{DEPTH_MAX, FRAME_KEEP_BYTES};
 use core::ops::Range;
 
@@ -296,23 +297,18 @@ pub(crate) fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
     const BLOCK: usize = 64;
     let (mut read, mut write) = (start, 0);
     while read < end {
-        let Some(block) = buffer.get(read..).and_then(|rest| rest.first_chunk::<BLOCK>()) else {
-            break;
+        let rest = buffer.get(read..).unwrap_or(&[]);
+        let Some(&block) = rest.first_chunk::<BLOCK>() else {
+            let byte = rest.first().copied().unwrap_or(0);
+            put(buffer, &mut write, u32::from(byte));
+            read += 1;
+            continue;
         };
-        let block = *block;
         if let Some(place) = buffer.get_mut(write..).and_then(|rest| rest.first_chunk_mut()) {
             *place = block;
         }
         read += BLOCK;
         write += BLOCK;
-    }
-    while read < end {
-        let byte = buffer.get(read).copied().unwrap_or(0);
-        if let Some(place) = buffer.get_mut(write) {
-            *place = byte;
-        }
-        read += 1;
-        write += 1;
     }
 }
 

@@ -117,8 +117,8 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
     if retry(|| mark.read(&mut bytes))? != HEAD_BYTES {
         return Ok(Head::Foreign);
     }
-    let Some(rest) = bytes.strip_prefix(MAGIC) else { return Ok(Head::Foreign) };
-    let Some((id, rest)) = rest.split_first_chunk::<36>() else { return Ok(Head::Foreign) };
+    let rest = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<36>());
+    let Some((id, rest)) = rest else { return Ok(Head::Foreign) };
     if id != boot && *id != NO_BOOT && *boot != NO_BOOT {
         return Ok(Head::Stale);
     }

@@ -3,6 +3,7 @@
 
 use crate::errno::Errno;
 use crate::frame::shift_down;
+use crate::json::text::put;
 use crate::platform::{Device, Freeze};
 use embedded_io::Read;
 
@@ -184,11 +185,8 @@ pub fn unescape(text: &mut [u8]) -> &mut [u8] {
             Some(escaped) => (escaped, 4),
             None => (byte, 1),
         };
-        if let Some(slot) = text.get_mut(write) {
-            *slot = byte;
-        }
+        put(text, &mut write, u32::from(byte));
         read += used;
-        write += 1;
     }
     text.get_mut(..write).unwrap_or(&mut [])
 }
@@ -196,5 +194,5 @@ pub fn unescape(text: &mut [u8]) -> &mut [u8] {
 #[inline(never)]
 fn octal(text: &[u8]) -> Option<u8> {
     let [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] = text else { return None };
-    Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+    Some(((a & 3) << 6) + ((b & 7) << 3) + (c & 7))
 }

@@ -64,6 +64,16 @@ fn version() {
 }
 
 #[test]
+fn words_cut_short_and_their_end() {
+    assert!(run(&mut agent(&["--vers"])).status.success());
+    for word in ["--ver", "--v", "--=x"] {
+        refused(&mut agent(&[word]), &["ambiguous", word]);
+    }
+    // Behind this word nothing is an option.
+    refused(&mut agent(&["-m", "unix-listen", "--", "--version"]), &["unix-listen", "path"]);
+}
+
+#[test]
 fn help() {
     for option in ["-h", "--help"] {
         let output = run(&mut agent(&[option]));

@@ -1,7 +1,10 @@
 //! `cargo xtask <task>`: the project's own commands. Each task is one module.
 
+mod coverage;
 mod demo;
 mod fuzz;
+mod mutants;
+mod programs;
 mod sim;
 mod soak;
 mod test;
@@ -24,6 +27,10 @@ tasks:
                            --jobs N, --keep, --minimise, --coverage)
   soak [options]           serves a mixed load in a virtual machine and judges whether
                            descriptors, memory and CPU stay flat (--minutes N, --seed S)
+  coverage [options]       which branches of the core and lines of the Linux platform tests reach
+                           (--core, --linux, --seeds N)
+  mutants [options]        changes the core in every way and looks whether a test notices
+                           (--jobs N, --file F, --only TEXT, --shard K/N)
   bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart
   size [--check]           writes memory-budget.md from the build (or checks that it is fresh)
 
@@ -34,10 +41,12 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let result = match task.as_str() {
+        "coverage" => coverage::run(&rest),
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
+        "mutants" => mutants::run(&rest),
         "soak" => soak::run(&rest),
         "bench" => bench::run(&rest),
         "size" => size::run(&rest),

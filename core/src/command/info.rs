@@ -37,8 +37,8 @@ fn next_command<P: Platform>(
     out: &mut Writer<'_>,
 ) -> bool {
     let rest = Table::<P>::ROWS.get(*cursor..).unwrap_or(&[]);
-    let Some(ahead) = rest.iter().position(|row| row.is_offered(platform)) else { return false };
-    let Some(row) = rest.get(ahead) else { return false };
+    let mut ahead = rest.iter().enumerate();
+    let Some((ahead, row)) = ahead.find(|(_, row)| row.is_offered(platform)) else { return false };
     *cursor += ahead + 1;
     let enabled = !state.freezer.is_frozen() || row.while_frozen;
     let info = CommandInfo { enabled, name: row.name, success_response: row.replies };

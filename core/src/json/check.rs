@@ -123,9 +123,7 @@ impl<'f, 's> Grammar<'f, 's> {
         lexer: &Lexer,
         end: usize,
     ) -> Result<(), Raised> {
-        if self.in_object()
-            && let Some(member) = self.members.last_mut()
-        {
+        if let Some(member) = self.member() {
             member.value_start = lexer.start as u32;
         }
         match token {
@@ -149,9 +147,9 @@ impl<'f, 's> Grammar<'f, 's> {
             Some(outer) => *outer = self.members.len() as u8,
             None => return Err(self.slot.raise(&Error::TOO_DEEP)),
         }
-        self.objects = self.objects << 1 | u64::from(object);
+        self.objects = (self.objects << 1) + u64::from(object);
         self.depth += 1;
-        self.expect = expect::CLOSE | if object { expect::KEY } else { expect::VALUE };
+        self.expect = expect::CLOSE + if object { expect::KEY } else { expect::VALUE };
         Ok(())
     }
 
@@ -166,13 +164,16 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     fn after_value(&mut self, end: usize) {
-        let inside = expect::COMMA | expect::CLOSE;
+        let inside = expect::COMMA + expect::CLOSE;
         self.expect = if self.depth == 0 { expect::END } else { inside };
-        if self.in_object()
-            && let Some(member) = self.members.last_mut()
-        {
+        if let Some(member) = self.member() {
             member.value_end = end as u32;
         }
+    }
+
+    /// The member whose value is being read, inside an object.
+    fn member(&mut self) -> Option<&mut Member<'f>> {
+        if self.in_object() { self.members.last_mut() } else { None }
     }
 
     fn in_object(&self) -> bool {

@@ -164,7 +164,7 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     let (mut depth, mut start) = (0u32, None);
     loop {
         match lexer.next(text, &mut at) {
-            Found::Token(Token::Comma | Token::Colon) if start.is_none() => continue,
+            Found::Token(Token::Comma | Token::Colon) => continue,
             Found::Token(Token::ObjectOpen | Token::ArrayOpen) => depth += 1,
             Found::Token(Token::ObjectClose | Token::ArrayClose) => depth = depth.checked_sub(1)?,
             Found::Token(_) => {}

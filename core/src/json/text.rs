@@ -22,7 +22,7 @@ pub fn utf8(bytes: &[u8]) -> (Option<u32>, usize) {
         if byte & 0xC0 != 0x80 {
             return (None, len);
         }
-        code = code << 6 | u32::from(byte & 0x3F);
+        code = (code << 6) + u32::from(byte & 0x3F);
         len += 1;
     }
     let whole = len == extra + 1;
@@ -73,7 +73,7 @@ fn unicode_escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
             _ => None,
         };
         if let Some(low @ 0xDC00..=0xDFFF) = second {
-            let code = 0x1_0000 + ((first & 0x3FF) << 10 | low & 0x3FF);
+            let code = 0x1_0000 + ((first & 0x3FF) << 10) + (low & 0x3FF);
             return if is_character(code) {
                 Ok((code, 12))
             } else {
@@ -88,7 +88,7 @@ fn hex4(bytes: Option<&[u8]>) -> Option<u32> {
     let digits = bytes?.get(..4)?;
     let mut code = 0;
     for &digit in digits {
-        code = code << 4 | char::from(digit).to_digit(16)?;
+        code = (code << 4) + char::from(digit).to_digit(16)?;
     }
     Some(code)
 }
@@ -137,15 +137,16 @@ fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
         0x800..=0xFFFF => (2, 0xE0),
         _ => (3, 0xF0),
     };
-    put(text, &mut write, mark | code >> (6 * more));
+    put(text, &mut write, mark + (code >> (6 * more)));
     while more > 0 {
         more -= 1;
-        put(text, &mut write, 0x80 | code >> (6 * more) & 0x3F);
+        put(text, &mut write, 0x80 + (code >> (6 * more) & 0x3F));
     }
     write
 }
 
-fn put(text: &mut [u8], write: &mut usize, byte: u32) {
+/// Writes a byte at `write`, where there is room for it, and moves that on.
+pub(crate) fn put(text: &mut [u8], write: &mut usize, byte: u32) {
     if let Some(place) = text.get_mut(*write) {
         *place = byte as u8;
     }

@@ -118,8 +118,8 @@ impl<'w> Writer<'w> {
             0x20..=0x7E => return self.raw(&[code as u8]),
             0x1_0000.. => {
                 let above = code - 0x1_0000;
-                self.unit(0xD800 | (above >> 10 & 0x3FF) as u16);
-                return self.unit(0xDC00 | (above & 0x3FF) as u16);
+                self.unit(0xD800 + (above >> 10 & 0x3FF) as u16);
+                return self.unit(0xDC00 + (above & 0x3FF) as u16);
             }
             _ => return self.unit(code as u16),
         };

@@ -9,6 +9,7 @@ mod guest;
 mod kills;
 mod limit;
 mod moved;
+mod parts;
 mod requests;
 mod shutdown;
 mod table;

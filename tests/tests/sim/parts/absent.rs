@@ -1,0 +1,156 @@
+//! A guest that has nothing but a clock: no command but the few that need nothing, and what the traits say
+//! for it.
+
+use qga_core::command::Table;
+use qga_core::freezer::{Freezing, Status};
+use qga_core::platform::{
+    Access, Clock, Exit, Files, Freeze, How, InitSystem, Level, Log, Mode, Power, Signal, WallClock,
+};
+use qga_core::{Agent, Errno, Step};
+
+/// A guest without anything.
+struct Bare;
+
+impl Clock for Bare {
+    fn now_ms(&mut self) -> u64 {
+        5
+    }
+}
+
+qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock);
+
+/// A guest that can end itself, in the one way that is left when it has nothing else.
+#[derive(Default)]
+struct Ends {
+    ended: Vec<Mode>,
+}
+
+impl Clock for Ends {
+    fn now_ms(&mut self) -> u64 {
+        5
+    }
+}
+
+impl Power for Ends {
+    const OFFERED: bool = true;
+
+    fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {
+        self.ended.push(mode);
+        Err(Errno::PERM)
+    }
+}
+
+qga_core::absent!(Ends: Files, Freeze, Log, WallClock);
+
+fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> String {
+    let mut agent: Box<Agent<P, 4096, 4096>> = Box::default();
+    agent.start(platform).expect("a start");
+    assert!(matches!(agent.step(platform), Step::Receive));
+    agent.space()[..request.len()].copy_from_slice(request.as_bytes());
+    agent.received(request.len());
+    let mut output = Vec::new();
+    loop {
+        match agent.step(platform) {
+            Step::Receive => return String::from_utf8(output).expect("text"),
+            Step::Transmit => {
+                output.extend_from_slice(agent.pending());
+                agent.sent(agent.pending().len());
+            }
+            Step::Continue => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn only_what_needs_nothing_is_offered() {
+    let offered = |name: &str| Table::find(&Bare, name.as_bytes()).is_some();
+    let names: Vec<&str> = Table::<Bare>::ROWS.iter().map(|row| row.name).collect();
+    let found: Vec<&str> = names.iter().copied().filter(|name| offered(name)).collect();
+    assert_eq!(found, ["guest-sync-delimited", "guest-sync", "guest-ping", "guest-info"]);
+    let reply = ask(&mut Bare, "{\"execute\": \"guest-info\"}");
+    for name in names {
+        assert_eq!(reply.contains(&format!("\"{name}\"")), found.contains(&name), "{name}");
+    }
+    let reply = ask(&mut Bare, "{\"execute\": \"guest-file-open\"}");
+    assert!(reply.contains("CommandNotFound"), "{reply}");
+}
+
+#[test]
+fn a_guest_that_only_ends_is_asked_to_end() {
+    let mut guest = Ends::default();
+    let reply =
+        ask(&mut guest, "{\"execute\": \"guest-shutdown\", \"arguments\": {\"mode\": \"halt\"}}");
+    assert_eq!(guest.ended, [Mode::Halt]);
+    assert_eq!(
+        reply,
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"failed to shutdown: /sbin/halt: No such file or \
+         directory; /sbin/shutdown: No such file or directory; init: its signals are not known; reboot(2): \
+         Operation not permitted\"}}\n"
+    );
+}
+
+#[test]
+fn what_a_guest_without_it_says() {
+    const NOT: Errno = Errno::OPNOTSUPP;
+    let guest = &mut Bare;
+    let how = How { access: Access::Read, create: false, truncate: false, append: false };
+    assert_eq!(guest.open(b"/x", how).map(drop), Err(NOT));
+    assert_eq!(guest.load_state(&mut [0; 9]), Err(Errno::NOENT));
+    assert_eq!(guest.save_state(b"x"), Ok(()));
+    assert_eq!(guest.now_ns(), Err(NOT));
+    guest.log(Level::Error, &["nobody hears it"]);
+    assert_eq!(guest.mounts().map(drop), Err(NOT));
+    assert_eq!(guest.inspect(b"/"), Err(NOT));
+    assert_eq!(guest.open_mount(b"/").map(drop), Err(NOT));
+    assert_eq!(guest.create_mark().map(drop), Err(NOT));
+    assert_eq!(guest.publish_mark(), Err(NOT));
+    assert_eq!(guest.open_mark().map(drop), Err(Errno::NOENT));
+    assert_eq!(guest.remove_mark(), Err(NOT));
+    assert_eq!(guest.boot_id(), Err(NOT));
+    assert_eq!(guest.start_program(&[c"/bin/x"]), Err(Errno::NOENT));
+    assert_eq!(guest.program_exit().map(|exit| exit == Exit::Status(0)), None);
+    assert_eq!(guest.program_output(&mut [0; 9]), 0);
+    assert!(guest.init_system() == InitSystem::Other);
+    assert_eq!(guest.signal_init(InitSystem::Other, Mode::Halt), Err(NOT));
+    assert_eq!(guest.may_reboot(), Ok(()));
+    guest.signal_all(Signal::Kill);
+    assert!(!guest.processes_remain());
+    assert_eq!(guest.unmount(b"/"), Err(NOT));
+    assert_eq!(guest.remount_read_only(b"/"), Err(NOT));
+    assert_eq!(guest.reboot(Mode::Halt), Err(NOT));
+    assert_eq!(
+        [Level::Error, Level::Warning, Level::Info].map(Level::name),
+        ["error", "warning", "info"]
+    );
+}
+
+#[test]
+fn without_a_freezer_nothing_is_frozen() {
+    let nothing = &mut ();
+    assert!(!Freezing::<Bare>::is_frozen(nothing));
+    assert_eq!(Freezing::<Bare>::status(nothing), Status::Thawed);
+    assert!(Freezing::<Bare>::scratch(nothing).is_empty());
+    Freezing::<Bare>::restore(nothing, &mut Bare);
+    assert_eq!(Freezing::<Bare>::freeze(nothing, &mut Bare).ok(), Some(0));
+    assert_eq!(Freezing::<Bare>::thaw(nothing, &mut Bare).ok(), Some(0));
+    assert!(Freezing::<Bare>::expire(nothing, &mut Bare));
+    assert!(!Freezing::<Bare>::holds(nothing));
+}
+
+/// What can be opened but not frozen: a freezer's own calls, as a guest without the trait answers them.
+struct Opens;
+
+impl Freeze for Opens {
+    type Table = qga_core::platform::Absent;
+    type Filesystem = ();
+    type Mark = qga_core::platform::Absent;
+    type Freezer = ();
+}
+
+#[test]
+fn what_cannot_freeze_cannot_thaw() {
+    assert!(!Opens.offers("guest-fsfreeze-freeze"));
+    assert_eq!(Opens.freeze(&()), Err(Errno::OPNOTSUPP));
+    assert_eq!(Opens.thaw(&()), Err(Errno::OPNOTSUPP));
+}

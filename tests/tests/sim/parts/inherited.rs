@@ -1,0 +1,136 @@
+//! What an agent takes over where looking at it fails or finds it elsewhere: which filesystem is reported, and
+//! what is only not known is no error.
+
+use crate::freeze::{ask, disks, frozen};
+use crate::guest::Large;
+use qga_core::Errno;
+use qga_core::limits::PATH_BYTES_MAX;
+use qga_core::platform::Device;
+use qga_sim::files::Content;
+use qga_sim::{Fault, Kind, Sim};
+use serde_json::{Value, json};
+
+fn fail(sim: &Sim, kind: Kind, number: u64, errno: Errno, lasting: bool) {
+    sim.with(|world| {
+        world.faults.clear();
+        world.faults.fail(Fault { kind: Some(kind), number, errno, lasting });
+    });
+}
+
+/// Filesystems frozen, then `change`, and another agent.
+fn frozen_then(count: usize, change: impl FnOnce(&Sim)) -> (Sim, Large) {
+    let sim = disks(count);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": count}));
+    change(&sim);
+    session.restart().expect("a restart");
+    (sim, session)
+}
+
+fn status(session: &mut Large) -> Value {
+    ask(session, "fsfreeze-status")["return"].clone()
+}
+
+fn stuck(text: &str) -> Value {
+    let text = format!("failed to thaw {text}");
+    json!({"error": {"class": "GenericError", "desc": text}})
+}
+
+#[test]
+fn what_is_where_it_was_needs_no_mount_table() {
+    let no_table = |sim: &Sim| fail(sim, Kind::Mounts, 0, Errno::MFILE, true);
+    let (_, mut session) = frozen_then(2, no_table);
+    assert_eq!(status(&mut session), "frozen");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_looked_for_elsewhere() {
+    let (sim, mut session) = frozen_then(2, |sim| fail(sim, Kind::Inspect, 0, Errno::ACCES, false));
+    assert_eq!(status(&mut session), "error");
+    sim.with(|world| world.faults.clear());
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+}
+
+#[test]
+fn a_place_that_is_gone_itself_is_looked_for_elsewhere() {
+    let (_, mut session) = frozen_then(2, |sim| {
+        sim.with(|world| {
+            world.mount("ext4", Device::new(8, 0), "/mnt/elsewhere");
+            assert!(world.mounts.detach("/mnt/a"));
+            world.files.remove("/mnt/a");
+        });
+    });
+    assert_eq!(status(&mut session), "frozen");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+}
+
+#[test]
+fn the_first_that_cannot_be_looked_at_is_reported() {
+    for gone in [false, true] {
+        let (sim, mut session) = frozen_then(3, |sim| {
+            if gone {
+                // The second of the three; the others fail.
+                assert!(sim.with(|world| world.mounts.detach("/mnt/b")));
+            }
+            fail(sim, Kind::OpenMount, 0, Errno::MFILE, true);
+        });
+        assert_eq!(status(&mut session), "error");
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt/a: Too many open files"));
+        sim.with(|world| world.faults.clear());
+    }
+}
+
+/// The agent is killed when the third of three was frozen: whether the second was is not known, and the
+/// first was not.
+#[test]
+fn what_was_never_frozen_may_be_gone() {
+    for at in 0..100 {
+        let sim = disks(3);
+        sim.with(|world| world.faults.cut_after(at));
+        let mut session = match Large::start(&sim) {
+            Ok(session) => session,
+            Err(_) => continue,
+        };
+        session.send(b"{\"execute\": \"guest-fsfreeze-freeze\"}\n");
+        let done = sim.with(|world| world.mounts.changes.len());
+        if done != 1 {
+            continue;
+        }
+        sim.with(|world| {
+            world.faults.clear();
+            assert!(world.mounts.detach("/mnt/a"));
+        });
+        // The third cannot be thawed at once, so that the client hears what else there is to say.
+        sim.with(|world| world.mounts.at("/mnt/c").thaw_error = Some(Errno::IO));
+        session.restart().expect("a restart");
+        assert_eq!(status(&mut session), "error", "killed behind call {at}");
+        sim.with(|world| world.mounts.at("/mnt/c").thaw_error = None);
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+        assert_eq!(status(&mut session), "thawed");
+        assert_eq!(frozen(&sim, "/mnt/c"), None);
+        return;
+    }
+    panic!("no call behind which one of three was frozen");
+}
+
+#[test]
+fn the_longest_path_on_the_longest_number_is_taken_over() {
+    let part = format!("/{}", "x".repeat(254));
+    let path = format!("{}/{}", part.repeat(16), "y".repeat(14));
+    assert_eq!(path.len(), PATH_BYTES_MAX);
+    let sim = Sim::new(1);
+    sim.with(|world| {
+        for depth in 1..=16 {
+            world.files.add(&part.repeat(depth), Content::Directory);
+        }
+        world.mount("ext4", Device::new(u32::MAX, u32::MAX), &path);
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 1}));
+    // Without a table nothing but the mark says where it is.
+    fail(&sim, Kind::Mounts, 0, Errno::MFILE, true);
+    session.restart().expect("a restart");
+    assert_eq!(status(&mut session), "frozen");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+}
