@@ -5,17 +5,13 @@ use crate::platform::Linux;
 use crate::sys;
 use qga_core::platform::Clock;
 
-/// The deadline for which SIGALRM is to come.
+/// The deadline for which SIGALRM is to come; at first there is none.
+#[derive(Default)]
 pub struct Alarm {
     at_ms: Option<u64>,
 }
 
 impl Alarm {
-    /// None is to come.
-    pub const fn new() -> Self {
-        Alarm { at_ms: None }
-    }
-
     /// It is to come at this time of [`Clock::now_ms`], at once if that is past; a call of the kernel only when
     /// that is news.
     pub fn set(&mut self, linux: &mut Linux, at_ms: Option<u64>) {
@@ -24,11 +20,5 @@ impl Alarm {
             // Zero would mean never.
             sys::alarm(at_ms.map_or(0, |at_ms| at_ms.saturating_sub(linux.now_ms()).max(1)));
         }
-    }
-}
-
-impl Default for Alarm {
-    fn default() -> Self {
-        Alarm::new()
     }
 }

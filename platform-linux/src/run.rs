@@ -27,7 +27,7 @@ pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
     let retry = options.retry || linux.is_init;
-    let mut alarm = Alarm::new();
+    let mut alarm = Alarm::default();
     loop {
         match open(agent, linux, options) {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {

@@ -46,8 +46,8 @@ fn in_memory(directory: &Fd) -> bool {
 #[inline(never)]
 pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
     let path = path.to_bytes();
-    let len = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let parent = if len == 0 { b"." } else { path.get(..len).unwrap_or(b".") };
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    let parent = slash.map_or(&b"."[..], |at| &path[..=at]);
     room.path(parent).and_then(directory).is_ok_and(|dir| in_memory(&dir))
 }
 

@@ -13,7 +13,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod base64;
 mod channel;
 mod check;
 mod guest;

@@ -1,13 +1,14 @@
 //! The acts that only ask: simple commands, the file commands, odd and broken requests. Each reply is
 //! foretold by the model as far as no call failed.
 
-use crate::base64::{decode, encode};
 use crate::channel::Rest;
 use crate::guest::{MODES, PATHS};
 use crate::model::Mode;
 use crate::play::Play;
 use crate::reply::{self, Answer};
 use crate::source::Source;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use qga_core::command::Table;
 use qga_core::limits::{HANDLES_MAX, READ_COUNT_MAX};
 use qga_sim::Sim;
@@ -48,8 +49,9 @@ impl<S: Source> Play<S> {
         reply::judge_lines(&self.output);
         self.dirty = true;
         self.look_again();
-        // Whatever these handles are now.
+        // Whatever these handles are now, and whomever a thaw among the bytes was for.
         self.model.files.clear();
+        self.allow_thaws_of_others();
         self.sure = false;
         self.late = self.late.ended(false);
         self.due_ms = None;
@@ -212,7 +214,8 @@ impl<S: Source> Play<S> {
                 assert!(!frozen, "read while frozen");
                 assert!((0..=READ_COUNT_MAX).contains(&count), "a read of {count}");
                 let (base64, said, eof) = reply::read_value(self.text(at));
-                let bytes = decode(base64);
+                let bytes = BASE64.decode(base64);
+                let bytes = bytes.unwrap_or_else(|error| panic!("{error}: {base64}"));
                 assert_eq!(said, bytes.len(), "another count than bytes");
                 assert!(bytes.len() as i64 <= count, "more than was asked for");
                 let Some((there, ends)) = gives(self) else { return };
@@ -240,7 +243,7 @@ impl<S: Source> Play<S> {
         let len = usize::from(self.source.byte());
         let mut bytes = Vec::with_capacity(256);
         self.source.bytes(len, &mut bytes);
-        let mut text = encode(&bytes);
+        let mut text = BASE64.encode(&bytes);
         let way = self.source.byte();
         match way {
             1 => text.insert_str(text.len() / 2, "\\n"),

@@ -169,6 +169,12 @@ fn spawn(options: &Options, folder: &Path, beside: &Path) -> Child {
     words.push(binary.to_str().expect("a path in UTF-8").to_owned());
     words.extend(usual_arguments(folder));
     words.extend(options.arguments.iter().cloned());
+    start(&words, folder, beside)
+}
+
+/// Starts a program with its arguments in `folder`; what it writes to stderr is added to the file of that name
+/// in `beside`.
+pub fn start(words: &[String], folder: &Path, beside: &Path) -> Child {
     let stderr = File::options().append(true).create(true).open(beside.join("stderr"));
     Command::new(&words[0])
         .args(&words[1..])

@@ -5,15 +5,15 @@
 //! the call and its number among its likes. SIGKILL strikes at the entry of a call, which then does
 //! nothing: killed at call k is killed behind call k-1.
 
-use crate::agent::usual_arguments;
+use crate::agent::{start, usual_arguments};
 use crate::connection::ANSWER_DEADLINE;
 use crate::{binary, program, sys};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -227,16 +227,7 @@ fn spawn(beside: &Path, life: usize, under: Under) -> Child {
     }
     words.push(text(&binary()));
     words.extend(usual_arguments(&folder));
-    let stderr = File::options().append(true).create(true).open(beside.join("stderr"));
-    Command::new(&words[0])
-        .args(&words[1..])
-        .current_dir(folder)
-        .env("TZ", "UTC")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr.expect("a file for stderr"))
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", words[0]))
+    start(&words, &folder, beside)
 }
 
 /// Whether everything is to be tried, however long it takes, instead of what fits into an ordinary run:

@@ -133,7 +133,7 @@ impl Requests {
     }
 
     fn write(&mut self, handle: i64) -> Vec<(String, String)> {
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let alphabet = base64::alphabet::STANDARD.as_str().as_bytes();
         let most = if self.random.u32(..10) == 0 { 3000 } else { 20 };
         let quads = self.random.usize(..most);
         let mut text = String::new();

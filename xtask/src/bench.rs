@@ -18,6 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use xtask::marked::Marked;
 use xtask::{Result, build, install, paths, progress};
 
 use agent::{CLIENT_CORE, Program};
@@ -43,8 +44,9 @@ const TOOLS: [(&str, &str); 5] = [
 const REFERENCE: &str = "/usr/sbin/qemu-ga";
 /// Not for people: makes the task the server that marks the floor of CPU time a ping.
 const FLOOR: &str = "--floor";
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
+/// Where the table goes.
+const README: Marked =
+    Marked { name: "README.md", begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" };
 
 struct Options {
     quick: bool,
@@ -203,16 +205,6 @@ fn publish(root: &Path, rows: &[Row], rounds: usize) -> Result<()> {
         eprintln!("bench: writes {}", path.display());
         fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
-    let readme = root.join("README.md");
-    match fs::read_to_string(&readme) {
-        Ok(text) => match between_marks(&text, &table::markdown(rows)) {
-            Some(text) => write(&readme, &text)?,
-            None => {
-                eprintln!("bench: README.md has no line {BEGIN} with {END} after it: left alone")
-            }
-        },
-        Err(error) => eprintln!("bench: README.md is left alone: {error}"),
-    }
     let docs = root.join("docs");
     fs::create_dir_all(&docs).map_err(|error| format!("cannot create docs: {error}"))?;
     write(&docs.join("bench.svg"), &chart::svg(rows))?;
@@ -222,13 +214,9 @@ fn publish(root: &Path, rows: &[Row], rounds: usize) -> Result<()> {
         "rounds": rounds,
         "rows": table::value(rows),
     });
-    write(&docs.join("bench.json"), &format!("{value:#}\n"))
-}
-
-fn between_marks(text: &str, table: &str) -> Option<String> {
-    let begin = text.find(BEGIN)? + BEGIN.len();
-    let end = begin + text[begin..].find(END)?;
-    Some(format!("{}\n{table}{}", &text[..begin], &text[end..]))
+    write(&docs.join("bench.json"), &format!("{value:#}\n"))?;
+    eprintln!("bench: writes {}", README.path().display());
+    README.write(&table::markdown(rows))
 }
 
 fn reference_version() -> String {
@@ -243,15 +231,6 @@ fn first_line(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
-        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let new = between_marks(&text, "new\n").unwrap();
-        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
-        assert_eq!(between_marks(&new, "new\n").unwrap(), new);
-        assert_eq!(between_marks("no marks", "new\n"), None);
-    }
 
     #[test]
     fn options_are_checked() {

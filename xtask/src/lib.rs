@@ -1,5 +1,6 @@
 //! What the project's tasks and its tests share: the virtual machine, building the agent,
-//! installing what a task lacks, measuring, paths, progress lines.
+//! installing what a task lacks, measuring, documents that a task writes into, paths, progress
+//! lines.
 //!
 //! Every error is a `String` that a person can act on; tasks print it and exit with 1.
 
@@ -10,6 +11,7 @@ pub mod bench;
 pub mod build;
 pub mod cross;
 pub mod install;
+pub mod marked;
 pub mod paths;
 pub mod progress;
 pub mod size;

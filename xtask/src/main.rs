@@ -2,6 +2,7 @@
 
 mod coverage;
 mod demo;
+mod exceptions;
 mod fuzz;
 mod mutants;
 mod programs;

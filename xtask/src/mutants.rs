@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use campaign::Campaign;
+use document::{DOCUMENT, Row};
 use judge::Verdict;
 use list::Mutant;
 use tree::Tree;
@@ -90,36 +91,29 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let table = table(&wanted, &verdicts);
     println!("{table}");
     if options.is_whole() {
-        document::write_figures(&format!("```text\n{table}\n```"))?;
+        DOCUMENT.write_figures(&table)?;
     }
     progress::say(&format!("{} mutants in {:.0} s", wanted.len(), begun.elapsed().as_secs_f64()));
     compare(&wanted, &verdicts, &listed)
 }
 
 /// What is missed against what is listed.
-fn compare(
-    wanted: &[&Mutant],
-    verdicts: &HashMap<u32, Verdict>,
-    listed: &[document::Listed],
-) -> Result<()> {
+fn compare(wanted: &[&Mutant], verdicts: &HashMap<u32, Verdict>, listed: &[Row]) -> Result<()> {
     let missed = |mutant: &Mutant| verdicts.get(&mutant.number) == Some(&Verdict::Missed);
     let mut wrong = 0;
     for mutant in wanted.iter().filter(|mutant| missed(mutant)) {
-        if !listed.iter().any(|row| row.is(mutant)) {
+        if !listed.iter().any(|row| document::is_about(row, mutant)) {
             println!("MISSED {}\n  {}", mutant.shown(), document::row(mutant));
             wrong += 1;
         }
     }
     for mutant in wanted.iter().filter(|mutant| !missed(mutant)) {
-        if listed.iter().any(|row| row.is(mutant)) {
+        if listed.iter().any(|row| document::is_about(row, mutant)) {
             println!("LISTED, but {:?} {}", verdicts.get(&mutant.number), mutant.shown());
             wrong += 1;
         }
     }
-    match wrong {
-        0 => Ok(()),
-        _ => Err(format!("{wrong} differences from docs/mutants.md, named above")),
-    }
+    DOCUMENT.differs(wrong)
 }
 
 /// The figures, a row for each file.

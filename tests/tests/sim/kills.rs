@@ -36,6 +36,30 @@ fn live(sim: &Sim) {
     }
 }
 
+/// A guest whose agent was killed behind that many calls, up again.
+fn killed(first: usize) -> Sim {
+    let sim = guest();
+    sim.with(|world| world.faults.cut_after(first as u64));
+    live(&sim);
+    sim.with(|world| world.faults.clear());
+    sim
+}
+
+/// The agent killed behind that many calls, and the one after it behind its first, its second and so on, until
+/// it lives to the end of `recover`, which says whether it could be started; how many were killed.
+fn killed_twice(first: usize, theirs_known: bool, recover: impl Fn(&Sim) -> bool) -> usize {
+    let mut kills = 0;
+    loop {
+        let sim = killed(first);
+        sim.with(|world| world.faults.cut_after(kills));
+        if recover(&sim) && sim.with(|world| !world.faults.is_cut()) {
+            return kills as usize;
+        }
+        judge(&sim, theirs_known, &format!("killed behind call {first}, then behind {kills}"));
+        kills += 1;
+    }
+}
+
 /// What `live` calls.
 fn calls() -> Vec<Kind> {
     let sim = guest();
@@ -88,9 +112,7 @@ fn killed_behind_every_call() {
     let ambiguous = ambiguous(&calls);
     assert!(calls.len() > 60, "only {} calls", calls.len());
     for at in 0..=calls.len() {
-        let sim = guest();
-        sim.with(|world| world.faults.cut_after(at as u64));
-        live(&sim);
+        let sim = killed(at);
         let last = at.checked_sub(1).map(|last| calls[last]);
         judge(&sim, !ambiguous.contains(&at), &format!("killed behind call {at} ({last:?})"));
     }
@@ -100,26 +122,13 @@ fn killed_behind_every_call() {
 fn killed_again_during_the_recovery() {
     let mut kills = 0;
     for first in 0..=calls().len() {
-        for second in 0.. {
-            let sim = guest();
-            sim.with(|world| world.faults.cut_after(first as u64));
-            live(&sim);
-            sim.with(|world| {
-                world.faults.clear();
-                world.faults.cut_after(second);
-            });
-            // The second agent recovers, and, where the first had come to an end, is told to thaw.
-            if let Ok(mut session) = Large::start(&sim) {
-                session.send(b"{\"execute\": \"guest-fsfreeze-thaw\"}\n");
-                let lived = sim.with(|world| !world.faults.is_cut());
-                if lived {
-                    break;
-                }
-            }
-            kills += 1;
-            // A thaw with nothing recorded is for what others froze, and is sent here on purpose.
-            judge(&sim, false, &format!("killed behind call {first}, then behind {second}"));
-        }
+        // The second agent recovers, and, where the first had come to an end, is told to thaw. A thaw with
+        // nothing recorded is for what others froze, and is sent here on purpose.
+        kills += killed_twice(first, false, |sim| {
+            let Ok(mut session) = Large::start(sim) else { return false };
+            session.send(b"{\"execute\": \"guest-fsfreeze-thaw\"}\n");
+            true
+        });
     }
     assert!(kills > 1000, "only {kills} kills");
 }
@@ -131,21 +140,7 @@ fn killed_in_the_recovery_theirs_stay_theirs() {
     let ambiguous = ambiguous(&calls);
     let mut kills = 0;
     for first in (0..=calls.len()).filter(|first| !ambiguous.contains(first)) {
-        for second in 0.. {
-            let sim = guest();
-            sim.with(|world| world.faults.cut_after(first as u64));
-            live(&sim);
-            sim.with(|world| {
-                world.faults.clear();
-                world.faults.cut_after(second);
-            });
-            let started = Large::start(&sim).is_ok();
-            if started && sim.with(|world| !world.faults.is_cut()) {
-                break;
-            }
-            kills += 1;
-            judge(&sim, true, &format!("killed behind call {first}, then behind {second}"));
-        }
+        kills += killed_twice(first, true, |sim| Large::start(sim).is_ok());
     }
     assert!(kills > 500, "only {kills} kills");
 }
@@ -207,10 +202,7 @@ fn killed_and_a_call_of_the_recovery_fails() {
     let mut runs = 0;
     for first in 0..=calls().len() {
         for second in 0.. {
-            let sim = guest();
-            sim.with(|world| world.faults.cut_after(first as u64));
-            live(&sim);
-            sim.with(|world| world.faults.clear());
+            let sim = killed(first);
             let Some(kind) = recover_with_fault(&sim, second) else { break };
             runs += 1;
             let when = format!("killed behind call {first}, then call {second} ({kind:?}) fails");

@@ -1,4 +1,4 @@
-//! `docs/coverage.md`: what no test reaches, with its reason, comes in; the figures go out, between two marks.
+//! The rows of `docs/coverage.md`: text in; what no test reaches out, and the other way round.
 //!
 //! ```text
 //! ## core/src/frame.rs
@@ -10,13 +10,8 @@
 //! * lines of `reboot`: the reason
 //! ```
 
-use std::fs;
-use std::path::PathBuf;
-
-use xtask::{Result, paths};
-
-const BEGIN: &str = "<!-- figures: written by cargo xtask coverage -->";
-const END: &str = "<!-- end -->";
+use crate::exceptions::Document;
+use xtask::Result;
 
 /// What a row of the list is about.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -41,57 +36,30 @@ impl std::fmt::Display for Gap {
     }
 }
 
-fn path() -> PathBuf {
-    paths::root().join("docs/coverage.md")
-}
-
-fn text() -> Result<String> {
-    fs::read_to_string(path()).map_err(|error| format!("cannot read docs/coverage.md: {error}"))
-}
+/// The document.
+pub const DOCUMENT: Document = Document {
+    name: "docs/coverage.md",
+    begin: "<!-- figures: written by cargo xtask coverage -->",
+    form: "`CONDITION` is always (or never) met at `LINE`: REASON, nor lines of `FUNCTION`: REASON",
+};
 
 /// The list.
 pub fn listed() -> Result<Vec<Row>> {
-    parse(&text()?)
+    DOCUMENT.rows(gap)
 }
 
-fn parse(text: &str) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    let mut file = None;
-    for line in text.lines() {
-        if let Some(heading) = line.strip_prefix("## ") {
-            file = heading.ends_with(".rs").then(|| heading.to_owned());
-        }
-        let (Some(file), Some(row)) = (&file, line.strip_prefix("* ")) else { continue };
-        let gap = gap(row).ok_or_else(|| format!("docs/coverage.md: not understood: {row}"))?;
-        rows.push((file.clone(), gap));
-    }
-    Ok(rows)
-}
-
-/// Reads a row; nothing if it is none, or has no reason.
-fn gap(row: &str) -> Option<Gap> {
+/// Reads a row: the gap, and the reason.
+fn gap(row: &str) -> Option<(Gap, &str)> {
     if let Some(row) = row.strip_prefix("lines of `") {
         let (function, reason) = row.split_once("`: ")?;
-        return (!reason.trim().is_empty()).then(|| Gap::Lines(function.to_owned()));
+        return Some((Gap::Lines(function.to_owned()), reason));
     }
     let (what, reason) = row.rsplit_once("`: ")?;
-    if reason.trim().is_empty() {
-        return None;
-    }
     let what = what.strip_prefix('`')?;
     ["always", "never"].into_iter().find_map(|how| {
         let (condition, line) = what.split_once(&format!("` is {how} met at `"))?;
-        Some(Gap::Way(condition.to_owned(), how, line.to_owned()))
+        Some((Gap::Way(condition.to_owned(), how, line.to_owned()), reason))
     })
-}
-
-/// Writes the figures.
-pub fn write_figures(figures: &str) -> Result<()> {
-    let text = text()?;
-    let (before, rest) = text.split_once(BEGIN).ok_or("docs/coverage.md has no figures' mark")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/coverage.md: the figures do not end")?;
-    fs::write(path(), format!("{before}{BEGIN}\n{figures}\n{END}{after}"))
-        .map_err(|error| format!("cannot write docs/coverage.md: {error}"))
 }
 
 #[cfg(test)]
@@ -107,8 +75,9 @@ mod tests {
         ];
         for row in rows {
             let text = format!("## core/src/a.rs\n\n{row}because: so\n");
-            assert_eq!(parse(&text), Ok(vec![("core/src/a.rs".into(), row.clone())]));
-            assert!(parse(&format!("## core/src/a.rs\n\n{row}\n")).is_err(), "{row}");
+            assert_eq!(DOCUMENT.parse(&text, gap), Ok(vec![("core/src/a.rs".into(), row.clone())]));
+            let bare = format!("## core/src/a.rs\n\n{row}\n");
+            assert!(DOCUMENT.parse(&bare, gap).is_err(), "{row}");
         }
     }
 

@@ -4,6 +4,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use xtask::Result;
 use xtask::vm::{AGENT_PORT, Vm};
@@ -14,8 +16,6 @@ use super::{DATA, DATA_BYTES};
 
 /// Larger than what the agent keeps of its buffers.
 const QUIET_BYTES: usize = 256 << 10;
-/// The digits of base64.
-const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The machine, the client and what they have done.
 pub struct Load {
@@ -111,7 +111,9 @@ impl Load {
 
     /// Base64 of that many groups of three bytes.
     pub fn text(&mut self, groups: usize) -> String {
-        (0..4 * groups).map(|_| char::from(BASE64[self.random.usize(..64)])).collect()
+        let mut bytes = vec![0; 3 * groups];
+        self.random.fill(&mut bytes);
+        BASE64.encode(bytes)
     }
 
     /// A read that begins anywhere in the data file, its request and how many bytes it yields.

@@ -1,12 +1,13 @@
 //! Replies where the window ends: at every size, the same bytes; an element that fits no window is left out.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use qga_core::command::State;
 use qga_core::json::write::Writer;
 use qga_core::limits::WINDOW_BYTES_MIN;
 use qga_core::response::{Bytes, Echo, List, Rows, Window};
 use qga_core::{Agent, Errno};
 use qga_sim::Sim;
-use qga_simulation::base64::encode;
 
 /// All that `fill` writes through windows of `room` bytes, and how many it took.
 fn through(room: usize, mut fill: impl FnMut(&mut Writer<'_>) -> bool) -> (String, usize) {
@@ -92,7 +93,7 @@ fn bytes_are_the_same_through_every_window() {
                 let mut bytes = Bytes::new(read, piece, count);
                 let (text, _) =
                     through(room, |out| bytes.fill(&mut sim, &mut state, out).expect("bytes"));
-                let data = encode(&vec![b'y'; count as usize]);
+                let data = BASE64.encode(vec![b'y'; count as usize]);
                 let expected =
                     format!("{{\"buf-b64\": \"{data}\", \"count\": {count}, \"eof\": false}}");
                 assert_eq!(text, expected, "{count} by {piece} in {room}");
