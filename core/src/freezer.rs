@@ -19,7 +19,7 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Phase, Row, RowState, Shown};
-use crate::mountinfo::each_local;
+use crate::mountinfo::{Local, each_local};
 use crate::platform::{Device, Freeze};
 use heapless::Vec;
 
@@ -31,8 +31,8 @@ const NO_LIST: Errno = Errno::CHILD;
 
 /// A filesystem that is listed for freezing, or frozen.
 struct Entry<F> {
-    /// Tells superblocks apart.
-    device: Device,
+    /// What the mount table calls it.
+    superblock: Device,
     /// Keeps the filesystem from going away.
     filesystem: F,
     /// Where in the mark its row begins.
@@ -225,7 +225,7 @@ impl<F> Freezer<F> {
         let Self { entries, subject, line, .. } = self;
         let mut failure = None;
         each_local(platform, line, &mut |platform, mount| {
-            if entries.iter().any(|entry| entry.device == mount.superblock) {
+            if entries.iter().any(|entry| entry.superblock == mount.superblock) {
                 return true;
             }
             let opened = match platform.inspect(mount.path) {
@@ -238,14 +238,9 @@ impl<F> Freezer<F> {
             };
             failure = match opened {
                 Ok((filesystem, on)) => {
-                    let text = Row { state: RowState::Listed, on, path: mount.path };
-                    let entry = Entry {
-                        device: mount.superblock,
-                        filesystem,
-                        row,
-                        frozen: false,
-                        unsure: false,
-                    };
+                    let Local { superblock, path } = mount;
+                    let text = Row { state: RowState::Listed, superblock, on, path };
+                    let entry = Entry { superblock, filesystem, row, frozen: false, unsure: false };
                     match (text.append(mark), entries.push(entry)) {
                         (Ok(length), Ok(())) => {
                             row += length;

@@ -97,8 +97,6 @@ pub struct Mount<'l> {
     pub mountpoint: &'l mut [u8],
     /// The filesystem's name.
     pub kind: &'l [u8],
-    /// What is mounted, escaped.
-    pub source: &'l mut [u8],
 }
 
 impl<'l> Mount<'l> {
@@ -110,27 +108,24 @@ impl<'l> Mount<'l> {
         if mountpoint.first() != Some(&b'/') {
             return None;
         }
-        let mut optional = fields.skip_while(|field| **field != *b"-");
-        let kind = optional.nth(1).map(|kind| &*kind).unwrap_or(&[]);
-        let source = optional.next().unwrap_or(&mut []);
-        Some(Mount { device, mountpoint, kind, source })
+        let kind = fields.skip_while(|field| **field != *b"-").nth(1);
+        Some(Mount { device, mountpoint, kind: kind.map(|kind| &*kind).unwrap_or(&[]) })
     }
 }
 
 /// A mounted local filesystem.
 pub struct Local<'l> {
-    /// Tells superblocks apart. btrfs numbers each subvolume by itself, so there it is the device below.
+    /// The number in the table, which tells superblocks apart. That of a btrfs has no device, and stat(2) does
+    /// not know it: there each subvolume has another one.
     pub superblock: Device,
-    /// The number in the table.
-    pub device: Device,
     /// Where it is mounted.
     pub path: &'l [u8],
 }
 
 impl Local<'_> {
-    /// Whether a path on superblock `on` is on this mount (btrfs' subvolumes cannot be told apart).
+    /// Whether a path with the number `on` is on this mount (btrfs' subvolumes cannot be told apart).
     pub fn is_on(&self, on: Device) -> bool {
-        self.device.major() == 0 || self.device == on
+        self.superblock == on || self.superblock.major() == 0 && on.major() == 0
     }
 }
 
@@ -146,16 +141,11 @@ pub fn each_local<P: Freeze>(
 ) -> Result<(), Errno> {
     let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
     while let Some(line) = lines.line()? {
-        let Some(Mount { device, mountpoint, kind, source }) = Mount::parse(line) else { continue };
-        let superblock = match device.major() {
-            0 if kind != b"btrfs" => continue,
-            // Where the device below is not known each subvolume counts for itself: the second of a
-            // filesystem is then found frozen already.
-            0 => platform.inspect(unescape(source)).map_or(device, |inode| inode.is),
-            _ => device,
-        };
-        let superblock = if superblock.major() == 0 { device } else { superblock };
-        if !visit(platform, Local { superblock, device, path: unescape(mountpoint) }) {
+        let Some(Mount { device, mountpoint, kind }) = Mount::parse(line) else { continue };
+        if device.major() == 0 && kind != b"btrfs" {
+            continue;
+        }
+        if !visit(platform, Local { superblock: device, path: unescape(mountpoint) }) {
             break;
         }
     }

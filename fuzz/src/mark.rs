@@ -16,7 +16,7 @@ use qga_sim::mounts::By;
 use qga_sim::{Sim, World};
 
 const POINTS: [&str; 5] = ["/mnt/a", "/mnt/b", "/mnt/c", "/mnt/d", "/mnt/a/inner"];
-const HEAD: &[u8] = b"qga-frozen 1 ";
+const HEAD: &[u8] = b"qga-frozen 2 ";
 /// As many rows as certainly fit into the agent's table.
 const ROWS_SURE: usize = 500;
 
@@ -32,6 +32,7 @@ enum Says<'m> {
 
 struct Row<'m> {
     state: &'m [u8],
+    superblock: Device,
     on: Device,
     path: &'m [u8],
 }
@@ -51,7 +52,7 @@ pub fn run(data: &[u8]) {
     });
     let says = read(&mark, &boot);
     // Looked at before the agent does anything.
-    let listed = sim.with(|world| listed(world, &says));
+    let listed = listed(&mut sim, &says);
     let (missing, reached) = (missing(&mut sim, &says), reached(&mut sim, &says));
     let before = sim.with(|world| frozen(world));
     let mut session = talk::start(&sim);
@@ -122,10 +123,14 @@ fn mark(mode: u8, boot: [u8; 36], input: &mut Input<'_>) -> Vec<u8> {
         return mark;
     }
     while !input.rest.is_empty() {
+        // The low bits of the place are the number, the high ones the mount point.
         let (state, place) = (input.byte(), input.byte());
         let point = POINTS[usize::from(place >> 4) % POINTS.len()];
         mark.push(b"F.-?"[usize::from(state & 3)]);
-        mark.extend(format!(" 8:{} {point}\0", place & 15).bytes());
+        let number = place & 15;
+        // At times stat(2) gave another number: the path leads elsewhere then.
+        let on = number + (state >> 2 & 1);
+        mark.extend(format!(" 8:{number} 8:{on} {point}\0").bytes());
     }
     mark
 }
@@ -149,11 +154,16 @@ fn read<'m>(mark: &'m [u8], boot: &[u8; 36]) -> Says<'m> {
 fn row(text: &[u8]) -> Option<Row<'_>> {
     let space = |text: &[u8]| text.iter().position(|&byte| byte == b' ');
     let (state, rest) = text.split_at(space(text)?);
-    let (device, path) = rest[1..].split_at(space(&rest[1..])?);
-    let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
+    let (superblock, rest) = rest[1..].split_at(space(&rest[1..])?);
+    let (on, path) = rest[1..].split_at(space(&rest[1..])?);
+    Some(Row { state, superblock: device(superblock)?, on: device(on)?, path: &path[1..] })
+}
+
+fn device(text: &[u8]) -> Option<Device> {
+    let (major, minor) = std::str::from_utf8(text).ok()?.split_once(':')?;
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let number = |text: &str| text.parse::<u32>().ok().filter(|_| digits(text));
-    Some(Row { state, on: Device::new(number(major)?, number(minor)?), path: &path[1..] })
+    Some(Device::new(number(major)?, number(minor)?))
 }
 
 /// The superblocks that are frozen, as bits.
@@ -163,29 +173,33 @@ fn frozen(world: &World) -> u64 {
 }
 
 /// The superblocks of these rows, as bits.
-fn superblocks<'r>(world: &World, rows: impl Iterator<Item = &'r Row<'r>>) -> u64 {
-    let place = |row: &Row| world.mounts.superblocks.iter().position(|one| one.device == row.on);
-    rows.filter_map(place).fold(0, |bits, number| bits | 1 << number)
+fn superblocks<'r>(sim: &mut Sim, rows: impl Iterator<Item = &'r Row<'r>>) -> u64 {
+    rows.filter_map(|row| found(sim, row)).fold(0, |bits, number| bits | 1 << number)
 }
 
 /// What a mark lists as frozen, or as possibly so.
-fn listed(world: &World, says: &Says) -> u64 {
+fn listed(sim: &mut Sim, says: &Says) -> u64 {
     let Says::Rows(_, rows) = says else { return 0 };
-    superblocks(world, rows.iter().filter(|row| matches!(row.state, b"F" | b".")))
+    superblocks(sim, rows.iter().filter(|row| matches!(row.state, b"F" | b".")))
 }
 
-/// Whether a row's filesystem can be found, by its path or wherever else it is mounted.
-fn is_found(sim: &mut Sim, row: &Row) -> bool {
-    let elsewhere = sim.with(|world| {
-        let reachable = world.mounts.reachable();
-        reachable.iter().any(|&number| world.mounts.superblocks[number].device == row.on)
-    });
-    loop {
+/// The superblock of a row: that behind its path, if that is what the row says, or else that of its number,
+/// wherever it is mounted. Nothing here is a btrfs, so the numbers of stat(2) are superblocks'.
+fn found(sim: &mut Sim, row: &Row) -> Option<usize> {
+    let on = loop {
         match sim.inspect(row.path) {
             Err(Errno::INTR) => {}
-            other => break elsewhere || other.is_ok_and(|inode| inode.on == row.on),
+            other => break other.ok().map(|inode| inode.on),
         }
-    }
+    };
+    sim.with(|world| {
+        let all = &world.mounts.superblocks;
+        if on == Some(row.on) {
+            return all.iter().position(|one| one.device == row.on);
+        }
+        let reachable = world.mounts.reachable();
+        reachable.into_iter().find(|&number| all[number].device == row.superblock)
+    })
 }
 
 /// Whether something that counts as frozen cannot be found. Of the rows without a result only the
@@ -194,7 +208,7 @@ fn missing(sim: &mut Sim, says: &Says) -> bool {
     let Says::Rows(_, rows) = says else { return false };
     let unsure = rows.iter().rfind(|row| row.state == b".");
     let sure = rows.iter().filter(|row| row.state == b"F");
-    sure.chain(unsure).any(|row| !is_found(sim, row))
+    sure.chain(unsure).any(|row| found(sim, row).is_none())
 }
 
 /// What is listed as frozen for sure, and can be found and thawed.
@@ -203,13 +217,12 @@ fn reached(sim: &mut Sim, says: &Says) -> u64 {
     if rows.len() > ROWS_SURE {
         return 0;
     }
-    let sure = rows.iter().filter(|row| row.state == b"F" && is_found(sim, row));
-    let sure: Vec<&Row> = sure.collect();
+    let sure = superblocks(sim, rows.iter().filter(|row| row.state == b"F"));
     sim.with(|world| {
         let stuck = world.mounts.superblocks.iter().enumerate();
         let stuck = stuck.filter(|(_, one)| one.thaw_error.is_some());
         let stuck = stuck.fold(0u64, |bits, (number, _)| bits | 1 << number);
-        superblocks(world, sure.into_iter()) & !stuck
+        sure & !stuck
     })
 }
 

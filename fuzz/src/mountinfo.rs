@@ -84,7 +84,6 @@ struct Meaning {
     minor: u32,
     mountpoint: Vec<u8>,
     kind: Vec<u8>,
-    source: Vec<u8>,
 }
 
 fn check_mount(line: &mut [u8]) {
@@ -94,13 +93,11 @@ fn check_mount(line: &mut [u8]) {
         minor: mount.device.minor(),
         mountpoint: unescape(mount.mountpoint).to_vec(),
         kind: mount.kind.to_vec(),
-        source: unescape(mount.source).to_vec(),
     });
     assert_eq!(found, expected);
 }
 
-/// proc(5): number, parent, device, root, mount point, options, any more up to a dash, then kind and
-/// source.
+/// proc(5): number, parent, device, root, mount point, options, any more up to a dash, then kind.
 fn meaning(line: &[u8]) -> Option<Meaning> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
     let device = std::str::from_utf8(fields.get(2)?).ok()?;
@@ -110,16 +107,12 @@ fn meaning(line: &[u8]) -> Option<Meaning> {
         return None;
     }
     let dash = fields.iter().skip(5).position(|field| *field == b"-").map(|at| at + 5);
-    let behind = |places: usize| {
-        let field = dash.and_then(|dash| fields.get(dash + places));
-        field.copied().unwrap_or_default()
-    };
+    let kind = dash.and_then(|dash| fields.get(dash + 1));
     Some(Meaning {
         major: number(major)?,
         minor: number(minor)?,
         mountpoint: plain(mountpoint),
-        kind: behind(1).to_vec(),
-        source: plain(behind(2)),
+        kind: kind.copied().unwrap_or_default().to_vec(),
     })
 }
 

@@ -11,6 +11,9 @@ use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
 
+/// Where the numbers of btrfs' superblocks begin: above those of anything else without a device.
+const BTRFS_NUMBERS: u32 = 1000;
+
 /// Who froze a filesystem.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum By {
@@ -25,6 +28,8 @@ pub enum By {
 pub struct Superblock {
     /// What it is on; for one without a block device its anonymous number.
     pub device: Device,
+    /// The number that mountinfo shows: its device, but for btrfs, which has an anonymous one.
+    pub number: Device,
     /// Who has frozen it.
     pub frozen: Option<By>,
     /// Why it cannot be frozen.
@@ -38,7 +43,7 @@ pub struct Superblock {
 /// A filesystem mounted somewhere.
 #[derive(Clone, Debug)]
 pub struct Mount {
-    /// The number that mountinfo and stat(2) show.
+    /// The number that stat(2) shows: for btrfs, that of the subvolume.
     pub device: Device,
     /// The mount point, as it is, not escaped.
     pub point: Vec<u8>,
@@ -98,8 +103,10 @@ impl Mounts {
         if known.is_none() {
             let cannot = below.major() == 0 && kind != "btrfs";
             let freeze_error = cannot.then_some(Errno::OPNOTSUPP);
+            let anonymous = Device::new(0, BTRFS_NUMBERS + self.superblocks.len() as u32);
             self.superblocks.push(Superblock {
                 device: below,
+                number: if kind == "btrfs" { anonymous } else { below },
                 frozen: None,
                 freeze_error,
                 thaw_error: None,
@@ -226,8 +233,8 @@ impl World {
         self.mount_from(kind, device, &source, point);
     }
 
-    /// Mounts `source`. With device major 0 (btrfs) the filesystem is that on the block device
-    /// `source`.
+    /// Mounts `source`. With device major 0 the filesystem is that on the block device `source`: for btrfs
+    /// `device` is the number of the subvolume.
     pub fn mount_from(&mut self, kind: &str, device: Device, source: &str, point: &str) {
         let below = match self.files.content(source.as_bytes()) {
             Ok(Content::Block(block)) => block,
@@ -241,17 +248,15 @@ impl World {
 
     fn inspect(&self, path: &[u8]) -> Result<Inode, Errno> {
         let (path, inode) = self.files.resolve(path)?;
-        let content = &inode.ok_or(Errno::NOENT)?;
-        let content = &content.borrow().content;
+        let inode = inode.ok_or(Errno::NOENT)?;
         let mount = self.mounts.covering(&path).ok_or(Errno::NOENT)?;
         let hidden = mount.point != path
             && self.mounts.list.iter().any(|other| other.point == path && other.id < mount.id);
         if hidden {
             return Err(Errno::NOENT);
         }
-        let plain = matches!(content, Content::Directory | Content::Regular(_));
-        let is = if let Content::Block(device) = content { *device } else { Device::default() };
-        Ok(Inode { on: mount.device, is, plain })
+        let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
+        Ok(Inode { on: mount.device, plain })
     }
 }
 

@@ -15,7 +15,8 @@ impl Mounts {
     pub fn table(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for mount in &self.list {
-            let (major, minor) = (mount.device.major(), mount.device.minor());
+            let number = self.superblocks[mount.superblock].number;
+            let (major, minor) = (number.major(), number.minor());
             let (id, parent) = (mount.id + 20, mount.parent + 20);
             // Writing to a vector cannot fail.
             let _ = write!(text, "{id} {parent} {major}:{minor} / ");

@@ -27,6 +27,9 @@ pub const POINTS: [&str; 3] = ["/mnt/a", "/mnt/b", "/mnt/c"];
 /// Where more can be mounted.
 pub const MORE_POINTS: [&str; 5] = ["/mnt/a", "/mnt/b", "/mnt/bind", "/mnt/e", "/mnt/b/inner"];
 
+/// Where the subvolumes of a btrfs are mounted, in guests that have one.
+pub const SUBVOLUMES: [&str; 2] = ["/mnt/one", "/mnt/two"];
+
 const LARGE_BYTES: u32 = 9000;
 
 /// The guest of this shape.
@@ -53,8 +56,9 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
             world.mount("vfat", Device::new(8, 16), "/mnt/cannot");
             world.mounts.at("/mnt/cannot").freeze_error = Some(Errno::OPNOTSUPP);
             world.files.add("/dev/pool", Content::Block(Device::new(8, 32)));
-            world.mount_from("btrfs", Device::new(0, 50), "/dev/pool", "/mnt/one");
-            world.mount_from("btrfs", Device::new(0, 51), "/dev/pool", "/mnt/two");
+            for (minor, point) in (50..).zip(SUBVOLUMES) {
+                world.mount_from("btrfs", Device::new(0, minor), "/dev/pool", point);
+            }
             world.mount_from("nfs4", Device::new(0, 41), "server:/export", "/mnt/network");
         }
         power(shape, world);

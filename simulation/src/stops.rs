@@ -27,7 +27,7 @@ pub(crate) fn frozen_by_agent(world: &World) -> u64 {
 /// and nothing stands in its way: no filesystem that is covered, or cannot be thawed.
 fn is_unfinished(world: &World) -> bool {
     // The mark of a reference agent has no list, whatever was written into it since.
-    let mark = world.store.mark().filter(|mark| mark.starts_with(b"qga-frozen 1 "));
+    let mark = world.store.mark().filter(|mark| mark.starts_with(b"qga-frozen 2 "));
     let phase = mark.and_then(|mark| mark.get(HEAD_BYTES - 2).copied());
     matches!(phase, Some(b'f' | b't')) && {
         let reachable = world.mounts.reachable();

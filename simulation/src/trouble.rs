@@ -1,7 +1,7 @@
 //! The acts that make trouble: calls and filesystems that fail, what others freeze, thaw, mount and take away, and
 //! what outlives the agent.
 
-use crate::guest::{MORE_POINTS, POINTS};
+use crate::guest::{MORE_POINTS, POINTS, SUBVOLUMES};
 use crate::play::Play;
 use crate::source::{Source, Trouble};
 use crate::stops::bits;
@@ -80,7 +80,10 @@ impl<S: Source> Play<S> {
                 world.mount("ext4", device, point);
             }
             _ => {
-                world.mounts.detach(point);
+                // A quarter is for a subvolume, where there are any.
+                let subvolume = SUBVOLUMES[usize::from(what >> 4 & 1)];
+                let which = what & 12 == 12 && mounted(world, subvolume);
+                world.mounts.detach(if which { subvolume } else { point });
             }
         });
         self.mounts_changed();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// A loop device with a fresh filesystem.
 pub struct Disk {
     pub device: PathBuf,
-    /// `ext4` or `xfs`.
+    /// `ext4`, `xfs` or `btrfs`.
     pub kind: &'static str,
     folder: TempDir,
 }
@@ -25,6 +25,26 @@ impl Disk {
     /// An xfs filesystem of 320 MiB (its least is 300), as a sparse file.
     pub fn xfs() -> Self {
         Disk::make(320, "xfs", &["-q", "-f"])
+    }
+
+    /// A btrfs filesystem of 128 MiB (its least is 109), as a sparse file.
+    pub fn btrfs() -> Self {
+        Disk::make(128, "btrfs", &["-q", "-f"])
+    }
+
+    /// Whether the test `name` must be skipped because no filesystem of this kind can be made or mounted here;
+    /// counts the skip.
+    pub fn lacks(kind: &str, package: &str, name: &str) -> bool {
+        // It may be a module that nothing has asked for yet.
+        let _ = Command::new("modprobe").arg(kind).output();
+        let kernel = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let known = kernel.lines().any(|line| line.trim() == kind);
+        let possible = known && crate::program(&format!("mkfs.{kind}")).is_some();
+        if !possible {
+            let reason = format!("needs mkfs.{kind} (package {package}) and a kernel with {kind}");
+            crate::skip(name, &reason);
+        }
+        !possible
     }
 
     fn make(mebibytes: u64, kind: &'static str, options: &[&str]) -> Self {

@@ -8,8 +8,8 @@ use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
 
-/// Longest row of a mark: a path, before it a state and a device number.
-const MARK_ROW_BYTES_MAX: usize = PATH_BYTES_MAX + 32;
+/// Longest row of a mark, with its end.
+const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
@@ -51,14 +51,16 @@ impl<F> Freezer<F> {
             Ok(_) => return Some(NO_LIST),
             Err(errno) => return Some(errno),
         }
-        let (mut missing, mut unsure_missing) = (None, None);
+        let mut missing = None;
+        // Why the last row without a result could not be found, and where it is.
+        let mut unsure_missing: Option<(Errno, u64)> = None;
         let mut at = mark::HEAD_BYTES as u64;
         let (row_line, table_line) = self.line.split_at_mut(MARK_ROW_BYTES_MAX);
         let mut lines = Lines::new(mark, mark::ROW_END, row_line);
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
-                Ok(None) => return missing.or(unsure_missing),
+                Ok(None) => return missing.or(unsure_missing.map(|(errno, _)| errno)),
                 Err(errno) => return Some(errno),
             };
             let row_at = at;
@@ -69,26 +71,34 @@ impl<F> Freezer<F> {
             let unsure = row.state == RowState::Listed;
             if unsure {
                 // Freezing went from the last row to the first: of those without a result only the last
-                // one can have been frozen before the agent was killed.
-                unsure_missing = None;
+                // one can have been frozen before the agent was killed. Those before it get their result: as the
+                // last such row, after another kill, one would be taken for frozen. Those that are held get it
+                // from the thaw.
+                if let Some((_, at)) = unsure_missing.take() {
+                    let _ = platform
+                        .open_mark()
+                        .and_then(|mut mark| mark::set_row(&mut mark, at, RowState::NotOurs));
+                }
                 if let Some(entry) = self.entries.last_mut().filter(|entry| entry.unsure) {
                     entry.frozen = false;
                 }
             }
             let found = match platform.inspect(row.path) {
                 Ok(inode) if inode.on == row.on => platform.open_mount(row.path),
-                Ok(_) => elsewhere(platform, table_line, row.on, Errno::NODEV),
-                Err(errno) if is_gone(errno) => elsewhere(platform, table_line, row.on, errno),
+                Ok(_) => elsewhere(platform, table_line, row.superblock, Errno::NODEV),
+                Err(errno) if is_gone(errno) => {
+                    elsewhere(platform, table_line, row.superblock, errno)
+                }
                 Err(errno) => Err(errno),
             };
             match found {
                 Ok(filesystem) => {
-                    let device = row.on;
-                    let entry = Entry { device, filesystem, row: row_at, frozen: true, unsure };
+                    let superblock = row.superblock;
+                    let entry = Entry { superblock, filesystem, row: row_at, frozen: true, unsure };
                     // As many fit as were frozen.
                     let _ = self.entries.push(entry);
                 }
-                Err(errno) if unsure => unsure_missing = Some(errno),
+                Err(errno) if unsure => unsure_missing = Some((errno, row_at)),
                 // What is only gone does not hide what could not be looked at.
                 Err(errno) if missing.is_none_or(is_gone) => {
                     mark::show(row.path, &mut self.subject);
@@ -100,22 +110,25 @@ impl<F> Freezer<F> {
     }
 }
 
-/// Opens superblock `on` wherever else it is mounted: its first place may be covered or unmounted by now.
+/// Opens a superblock wherever else it is mounted: its first place may be covered or unmounted by now.
 /// Errors: `gone` when it is nowhere, EBUSY when other mounts cover each of its places.
 #[inline(never)]
 fn elsewhere<P: Freeze>(
     platform: &mut P,
     line: &mut [u8],
-    on: Device,
+    superblock: Device,
     gone: Errno,
 ) -> Result<P::Filesystem, Errno> {
     let mut found = Err(gone);
     // A table that cannot be read does not say that anything is gone.
     each_local(platform, line, &mut |platform, mount| {
-        match platform.inspect(mount.path) {
-            Ok(inode) if inode.plain && inode.on == on => found = platform.open_mount(mount.path),
-            _ if mount.device == on => found = Err(Errno::BUSY),
-            _ => {}
+        if mount.superblock == superblock {
+            found = match platform.inspect(mount.path) {
+                Ok(inode) if inode.plain && mount.is_on(inode.on) => {
+                    platform.open_mount(mount.path)
+                }
+                _ => Err(Errno::BUSY),
+            };
         }
         found.is_err()
     })

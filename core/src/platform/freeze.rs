@@ -28,10 +28,8 @@ impl Device {
 /// What stat(2) says of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inode {
-    /// The superblock that it is on (`st_dev`).
+    /// The superblock that it is on (`st_dev`); for btrfs, the subvolume.
     pub on: Device,
-    /// The device that it is (`st_rdev`), for block and character devices.
-    pub is: Device,
     /// Whether it is a directory or a regular file, so that opening it does nothing else.
     pub plain: bool,
 }

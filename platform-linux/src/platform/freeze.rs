@@ -34,7 +34,7 @@ impl Freeze for Linux {
         let stat = rustix::fs::stat(self.path.path(path)?).map_err(errno)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let plain = matches!(kind, FileType::Directory | FileType::RegularFile);
-        Ok(Inode { on: device(stat.st_dev), is: device(stat.st_rdev), plain })
+        Ok(Inode { on: device(stat.st_dev), plain })
     }
 
     fn open_mount(&mut self, path: &[u8]) -> Result<Fd, Errno> {

@@ -222,12 +222,8 @@ fn work<T: Sync>(
 
 /// The settings that can be had here; others are counted as skipped.
 fn possible(name: &str) -> Vec<&'static Setting> {
-    let kernel = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if program("mkfs.xfs").is_some() && kernel.contains("\txfs\n") {
-        return SETTINGS.iter().collect();
-    }
-    skip(&format!("{name} (xfs)"), "needs mkfs.xfs (package xfsprogs) and a kernel with xfs");
-    SETTINGS.iter().filter(|setting| !setting.has_xfs()).collect()
+    let without_xfs = Disk::lacks("xfs", "xfsprogs", &format!("{name} (xfs)"));
+    SETTINGS.iter().filter(|setting| !(without_xfs && setting.has_xfs())).collect()
 }
 
 #[test]

@@ -25,9 +25,10 @@ QGA_FUZZ_SECONDS=N in the environment: how long each fuzz target runs, instead o
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
 
 /// What the tests run beside the virtual machine's needs: command, Debian package.
-const NEEDS: [(&str, &str); 11] = [
+const NEEDS: [(&str, &str); 12] = [
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
+    ("mkfs.btrfs", "btrfs-progs"),
     ("losetup", "mount"),
     ("python3", "python3"),
     ("socat", "socat"),
