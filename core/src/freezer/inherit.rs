@@ -86,10 +86,8 @@ impl<F> Freezer<F> {
             let found = match platform.inspect(row.path) {
                 Ok(inode) if inode.on == row.on => platform.open_mount(row.path),
                 Ok(_) => elsewhere(platform, table_line, row.superblock, Errno::NODEV),
-                Err(errno) if is_gone(errno) => {
-                    elsewhere(platform, table_line, row.superblock, errno)
-                }
-                Err(errno) => Err(errno),
+                // Whatever keeps one path from being looked at, another may lead there.
+                Err(errno) => elsewhere(platform, table_line, row.superblock, errno),
             };
             match found {
                 Ok(filesystem) => {
@@ -111,27 +109,33 @@ impl<F> Freezer<F> {
 }
 
 /// Opens a superblock wherever else it is mounted: its first place may be covered or unmounted by now.
-/// Errors: `gone` when it is nowhere, EBUSY when other mounts cover each of its places.
+/// Errors: `otherwise` when it is nowhere; EBUSY when other mounts cover each of its places; why the table or its
+/// last place cannot be read.
 #[inline(never)]
 fn elsewhere<P: Freeze>(
     platform: &mut P,
     line: &mut [u8],
     superblock: Device,
-    gone: Errno,
+    otherwise: Errno,
 ) -> Result<P::Filesystem, Errno> {
-    let mut found = Err(gone);
-    // A table that cannot be read does not say that anything is gone.
+    let mut found = Err(otherwise);
     each_local(platform, line, &mut |platform, mount| {
         if mount.superblock == superblock {
             found = match platform.inspect(mount.path) {
                 Ok(inode) if inode.plain && mount.is_on(inode.on) => {
                     platform.open_mount(mount.path)
                 }
-                _ => Err(Errno::BUSY),
+                Ok(_) => Err(Errno::BUSY),
+                Err(errno) => Err(not_gone(errno)),
             };
         }
         found.is_err()
     })
-    .map_err(|_| Errno::BUSY)
+    .map_err(not_gone)
     .and(found)
+}
+
+/// Why something cannot be read that is there: a missing path does not say that a filesystem is gone.
+fn not_gone(errno: Errno) -> Errno {
+    if is_gone(errno) { Errno::BUSY } else { errno }
 }

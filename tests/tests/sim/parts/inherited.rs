@@ -45,9 +45,17 @@ fn what_is_where_it_was_needs_no_mount_table() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_not_looked_for_elsewhere() {
-    let (sim, mut session) = frozen_then(2, |sim| fail(sim, Kind::Inspect, 0, Errno::ACCES, false));
+fn what_cannot_be_looked_at_is_looked_for_elsewhere() {
+    let once = |sim: &Sim| fail(sim, Kind::Inspect, 0, Errno::ACCES, false);
+    let (sim, mut session) = frozen_then(2, once);
+    assert_eq!(status(&mut session), "frozen");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    fail(&sim, Kind::Inspect, 0, Errno::ACCES, true);
+    session.restart().expect("a restart");
     assert_eq!(status(&mut session), "error");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt/a: Permission denied"));
     sim.with(|world| world.faults.clear());
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
 }
