@@ -24,7 +24,8 @@ use crate::platform::{Device, Freeze};
 use heapless::Vec;
 
 const TABLE: &str = "failed to read the mount table";
-const MARK: &str = "failed to write the frozen mark (is the state directory writable?)";
+const MARK: &str =
+    "failed to write the frozen mark (is /run or /dev a tmpfs that can be written to?)";
 const THAW: &str = "failed to thaw";
 /// The mark has no list of what is frozen, or is gone. No call that finds a filesystem gives this.
 const NO_LIST: Errno = Errno::CHILD;
@@ -229,17 +230,15 @@ impl<F> Freezer<F> {
                 return true;
             }
             let opened = match platform.inspect(mount.path) {
-                Ok(inode) if inode.plain && mount.is_on(inode.on) => {
-                    platform.open_mount(mount.path).map(|filesystem| (filesystem, inode.on))
-                }
+                Ok(inode) if inode.plain && mount.is_on(inode) => platform.open_mount(mount.path),
                 // Another mount covers the place: this one cannot be reached by its path.
                 Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return true,
                 Err(errno) => Err(errno),
             };
             failure = match opened {
-                Ok((filesystem, on)) => {
-                    let Local { superblock, path } = mount;
-                    let text = Row { state: RowState::Listed, superblock, on, path };
+                Ok(filesystem) => {
+                    let Local { superblock, path, .. } = mount;
+                    let text = Row { state: RowState::Listed, superblock, path };
                     let entry = Entry { superblock, filesystem, row, frozen: false, unsure: false };
                     match (text.append(mark), entries.push(entry)) {
                         (Ok(length), Ok(())) => {
@@ -273,7 +272,7 @@ impl<F> Freezer<F> {
             let _ = mark::set_phase(*mark, Phase::Thawing);
         }
         let (mut count, mut stuck) = (0, missing);
-        let mut left = missing.is_some_and(|errno| !is_gone(errno));
+        let mut left = missing.is_some_and(|errno| errno != GONE);
         for entry in &mut self.entries {
             // A row without a result that is not frozen gets its result before any behind it does: else an agent
             // that is killed here leaves it as the last such row, which the next one would thaw.
@@ -286,8 +285,9 @@ impl<F> Freezer<F> {
                 // Somebody else has thawed it.
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
-                    if stuck.is_none() {
-                        self.subject.clear();
+                    // What is only gone does not hide what could not be thawed.
+                    if stuck.is_none_or(|errno| errno == GONE) {
+                        mark::show(b"(unknown mount point)", &mut self.subject);
                         if let Some(mark) = &mut mark {
                             mark::show_row(*mark, entry.row, &mut self.subject);
                         }
@@ -368,10 +368,8 @@ fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
     platform.boot_id().unwrap_or(mark::NO_BOOT)
 }
 
-/// Whether `errno` says that what the mark lists is not mounted there any more.
-fn is_gone(errno: Errno) -> bool {
-    matches!(errno, Errno::NODEV | Errno::NOENT | Errno::NOTDIR)
-}
+/// What the mark lists is mounted nowhere.
+const GONE: Errno = Errno::NODEV;
 
 const TOO_MANY: Error<'static> =
     Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! qga-frozen 2 <boot id> <phase>\n                 one head, 52 bytes
-//! <state> <superblock> <on> <path>\0               one row for each filesystem, in mount order
+//! <state> <major>:<minor> <path>\0                 one row for each filesystem, in mount order
 //! ```
 //!
-//! Both numbers are `major:minor`, and the same but for btrfs: that of the mount table and that of stat(2). By the
-//! second the path is known to lead there still, by the first the filesystem is found where else it is mounted.
+//! The number is that of the mount table, by which the filesystem is found wherever it is mounted; the path is what
+//! errors show.
 //!
 //! Phase and state are one byte each, overwritten in place, so that no kill can leave half a step: the head
 //! and all rows are written before the mark is in force and before the first filesystem is frozen. The
@@ -26,8 +26,8 @@ const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 /// The boot that a guest without boot ids is in.
 pub const NO_BOOT: [u8; 36] = [b'0'; 36];
-/// Most bytes of a row before its path: the state, and four numbers of ten digits, each with a byte before it.
-pub const ROW_HEAD_BYTES_MAX: usize = 1 + 4 * 11 + 1;
+/// Most bytes of a row before its path: the state, and two numbers of ten digits, each with a byte before it.
+pub const ROW_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
 /// What ends a row; no path contains it.
 pub const ROW_END: u8 = 0;
 
@@ -72,8 +72,6 @@ pub struct Row<'l> {
     pub state: RowState,
     /// The superblock, as the mount table gave it.
     pub superblock: Device,
-    /// What is behind the path, as stat(2) gave it.
-    pub on: Device,
     /// The mount point.
     pub path: &'l [u8],
 }
@@ -81,27 +79,23 @@ pub struct Row<'l> {
 impl<'l> Row<'l> {
     /// Reads a row, without its end.
     pub fn parse(row: &'l [u8]) -> Option<Self> {
-        let mut fields = row.splitn(4, |&byte| byte == b' ');
+        let mut fields = row.splitn(3, |&byte| byte == b' ');
         let state = match fields.next()? {
             b"F" => RowState::Frozen,
             b"." => RowState::Listed,
             _ => RowState::NotOurs,
         };
-        let (superblock, on) = (device(fields.next()?)?, device(fields.next()?)?);
-        Some(Row { state, superblock, on, path: fields.next()? })
+        Some(Row { state, superblock: device(fields.next()?)?, path: fields.next()? })
     }
 
     /// Appends the row to a mark; returns its length.
     pub fn append<M: Write<Error = Errno>>(&self, mark: &mut M) -> Result<u64, Errno> {
         let mut bytes = [0; ROW_HEAD_BYTES_MAX];
         let mut head = Writer::new(&mut bytes);
-        head.raw(&[self.state as u8]);
-        for number in [self.superblock, self.on] {
-            head.raw(b" ");
-            head.unsigned(u64::from(number.major()));
-            head.raw(b":");
-            head.unsigned(u64::from(number.minor()));
-        }
+        head.raw(&[self.state as u8, b' ']);
+        head.unsigned(u64::from(self.superblock.major()));
+        head.raw(b":");
+        head.unsigned(u64::from(self.superblock.minor()));
         head.raw(b" ");
         write_all(mark, head.written())?;
         write_all(mark, self.path)?;

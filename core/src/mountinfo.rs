@@ -4,7 +4,7 @@
 use crate::errno::Errno;
 use crate::frame::shift_down;
 use crate::json::text::put;
-use crate::platform::{Device, Freeze};
+use crate::platform::{Device, Freeze, Inode};
 use embedded_io::Read;
 
 /// Lines of a text of any length through a buffer of a fixed one. A line longer than the buffer comes cut.
@@ -91,6 +91,8 @@ pub fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> 
 /// One line of the mount table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mount<'l> {
+    /// The number of the mount.
+    pub id: u64,
     /// The superblock's number; major 0 when there is no device below it.
     pub device: Device,
     /// Where it is mounted, escaped as in the table: [`unescape`].
@@ -103,13 +105,14 @@ impl<'l> Mount<'l> {
     /// Reads one line; nothing if it is not one of a mount table.
     pub fn parse(line: &'l mut [u8]) -> Option<Self> {
         let mut fields = line.split_mut(|&byte| byte == b' ');
-        let device = device(fields.nth(2)?)?;
+        let id = decimal(fields.next()?)?;
+        let device = device(fields.nth(1)?)?;
         let mountpoint = fields.nth(1)?;
         if mountpoint.first() != Some(&b'/') {
             return None;
         }
         let kind = fields.skip_while(|field| **field != *b"-").nth(1);
-        Some(Mount { device, mountpoint, kind: kind.map(|kind| &*kind).unwrap_or(&[]) })
+        Some(Mount { id, device, mountpoint, kind: kind.map(|kind| &*kind).unwrap_or(&[]) })
     }
 }
 
@@ -118,14 +121,20 @@ pub struct Local<'l> {
     /// The number in the table, which tells superblocks apart. That of a btrfs has no device, and stat(2) does
     /// not know it: there each subvolume has another one.
     pub superblock: Device,
+    /// The number of the mount.
+    pub id: u64,
     /// Where it is mounted.
     pub path: &'l [u8],
 }
 
 impl Local<'_> {
-    /// Whether a path with the number `on` is on this mount (btrfs' subvolumes cannot be told apart).
-    pub fn is_on(&self, on: Device) -> bool {
-        self.superblock == on || self.superblock.major() == 0 && on.major() == 0
+    /// Whether a path is on this filesystem. The numbers of btrfs' subvolumes do not say so: there it must be on
+    /// this very mount, as far as the kernel (since 5.8) tells.
+    pub fn is_on(&self, inode: Inode) -> bool {
+        self.superblock == inode.on
+            || self.superblock.major() == 0
+                && inode.on.major() == 0
+                && (inode.mount == 0 || inode.mount == self.id)
     }
 }
 
@@ -141,11 +150,11 @@ pub fn each_local<P: Freeze>(
 ) -> Result<(), Errno> {
     let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
     while let Some(line) = lines.line()? {
-        let Some(Mount { device, mountpoint, kind }) = Mount::parse(line) else { continue };
+        let Some(Mount { id, device, mountpoint, kind }) = Mount::parse(line) else { continue };
         if device.major() == 0 && kind != b"btrfs" {
             continue;
         }
-        if !visit(platform, Local { superblock: device, path: unescape(mountpoint) }) {
+        if !visit(platform, Local { id, superblock: device, path: unescape(mountpoint) }) {
             break;
         }
     }

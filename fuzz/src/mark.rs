@@ -11,7 +11,7 @@ use crate::input::Input;
 use crate::talk::{self, Agent};
 use qga_core::Errno;
 use qga_core::freezer::Status;
-use qga_core::platform::{Device, Freeze};
+use qga_core::platform::Device;
 use qga_sim::mounts::By;
 use qga_sim::{Sim, World};
 
@@ -33,15 +33,13 @@ enum Says<'m> {
 struct Row<'m> {
     state: &'m [u8],
     superblock: Device,
-    on: Device,
-    path: &'m [u8],
 }
 
 /// Runs one input.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mode = input.byte();
-    let mut sim = guest(mode, input.word());
+    let sim = guest(mode, input.word());
     let boot = sim.with(|world| world.store.boot_id);
     let mark = mark(mode, boot, &mut input);
     sim.with(|world| {
@@ -52,8 +50,8 @@ pub fn run(data: &[u8]) {
     });
     let says = read(&mark, &boot);
     // Looked at before the agent does anything.
-    let listed = listed(&mut sim, &says);
-    let (missing, reached) = (missing(&mut sim, &says), reached(&mut sim, &says));
+    let listed = listed(&sim, &says);
+    let (missing, reached) = (missing(&sim, &says), reached(&sim, &says));
     let before = sim.with(|world| frozen(world));
     let mut session = talk::start(&sim);
     let thawed = before & !sim.with(|world| frozen(world));
@@ -123,14 +121,10 @@ fn mark(mode: u8, boot: [u8; 36], input: &mut Input<'_>) -> Vec<u8> {
         return mark;
     }
     while !input.rest.is_empty() {
-        // The low bits of the place are the number, the high ones the mount point.
         let (state, place) = (input.byte(), input.byte());
         let point = POINTS[usize::from(place >> 4) % POINTS.len()];
         mark.push(b"F.-?"[usize::from(state & 3)]);
-        let number = place & 15;
-        // At times stat(2) gave another number: the path leads elsewhere then.
-        let on = number + (state >> 2 & 1);
-        mark.extend(format!(" 8:{number} 8:{on} {point}\0").bytes());
+        mark.extend(format!(" 8:{} {point}\0", place & 15).bytes());
     }
     mark
 }
@@ -154,9 +148,8 @@ fn read<'m>(mark: &'m [u8], boot: &[u8; 36]) -> Says<'m> {
 fn row(text: &[u8]) -> Option<Row<'_>> {
     let space = |text: &[u8]| text.iter().position(|&byte| byte == b' ');
     let (state, rest) = text.split_at(space(text)?);
-    let (superblock, rest) = rest[1..].split_at(space(&rest[1..])?);
-    let (on, path) = rest[1..].split_at(space(&rest[1..])?);
-    Some(Row { state, superblock: device(superblock)?, on: device(on)?, path: &path[1..] })
+    let (superblock, _path) = rest[1..].split_at(space(&rest[1..])?);
+    Some(Row { state, superblock: device(superblock)? })
 }
 
 fn device(text: &[u8]) -> Option<Device> {
@@ -173,30 +166,20 @@ fn frozen(world: &World) -> u64 {
 }
 
 /// The superblocks of these rows, as bits.
-fn superblocks<'r>(sim: &mut Sim, rows: impl Iterator<Item = &'r Row<'r>>) -> u64 {
+fn superblocks<'r>(sim: &Sim, rows: impl Iterator<Item = &'r Row<'r>>) -> u64 {
     rows.filter_map(|row| found(sim, row)).fold(0, |bits, number| bits | 1 << number)
 }
 
 /// What a mark lists as frozen, or as possibly so.
-fn listed(sim: &mut Sim, says: &Says) -> u64 {
+fn listed(sim: &Sim, says: &Says) -> u64 {
     let Says::Rows(_, rows) = says else { return 0 };
     superblocks(sim, rows.iter().filter(|row| matches!(row.state, b"F" | b".")))
 }
 
-/// The superblock of a row: that behind its path, if that is what the row says, or else that of its number,
-/// wherever it is mounted. Nothing here is a btrfs, so the numbers of stat(2) are superblocks'.
-fn found(sim: &mut Sim, row: &Row) -> Option<usize> {
-    let on = loop {
-        match sim.inspect(row.path) {
-            Err(Errno::INTR) => {}
-            other => break other.ok().map(|inode| inode.on),
-        }
-    };
+/// The superblock of a row, if a path leads to it.
+fn found(sim: &Sim, row: &Row) -> Option<usize> {
     sim.with(|world| {
         let all = &world.mounts.superblocks;
-        if on == Some(row.on) {
-            return all.iter().position(|one| one.device == row.on);
-        }
         let reachable = world.mounts.reachable();
         reachable.into_iter().find(|&number| all[number].device == row.superblock)
     })
@@ -204,7 +187,7 @@ fn found(sim: &mut Sim, row: &Row) -> Option<usize> {
 
 /// Whether something that counts as frozen cannot be found. Of the rows without a result only the
 /// last one counts.
-fn missing(sim: &mut Sim, says: &Says) -> bool {
+fn missing(sim: &Sim, says: &Says) -> bool {
     let Says::Rows(_, rows) = says else { return false };
     let unsure = rows.iter().rfind(|row| row.state == b".");
     let sure = rows.iter().filter(|row| row.state == b"F");
@@ -212,7 +195,7 @@ fn missing(sim: &mut Sim, says: &Says) -> bool {
 }
 
 /// What is listed as frozen for sure, and can be found and thawed.
-fn reached(sim: &mut Sim, says: &Says) -> u64 {
+fn reached(sim: &Sim, says: &Says) -> u64 {
     let Says::Rows(_, rows) = says else { return 0 };
     if rows.len() > ROWS_SURE {
         return 0;

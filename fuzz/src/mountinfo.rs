@@ -80,6 +80,7 @@ fn split(text: &[u8], end_byte: u8, room: usize, fails: bool) -> Vec<&[u8]> {
 /// What a line means, read field by field.
 #[derive(PartialEq, Eq, Debug)]
 struct Meaning {
+    id: u64,
     major: u32,
     minor: u32,
     mountpoint: Vec<u8>,
@@ -89,6 +90,7 @@ struct Meaning {
 fn check_mount(line: &mut [u8]) {
     let expected = meaning(line);
     let found = Mount::parse(line).map(|mount| Meaning {
+        id: mount.id,
         major: mount.device.major(),
         minor: mount.device.minor(),
         mountpoint: unescape(mount.mountpoint).to_vec(),
@@ -100,6 +102,7 @@ fn check_mount(line: &mut [u8]) {
 /// proc(5): number, parent, device, root, mount point, options, any more up to a dash, then kind.
 fn meaning(line: &[u8]) -> Option<Meaning> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    let id = std::str::from_utf8(fields.first()?).ok().and_then(number)?;
     let device = std::str::from_utf8(fields.get(2)?).ok()?;
     let (major, minor) = device.split_once(':')?;
     let mountpoint = *fields.get(4)?;
@@ -109,6 +112,7 @@ fn meaning(line: &[u8]) -> Option<Meaning> {
     let dash = fields.iter().skip(5).position(|field| *field == b"-").map(|at| at + 5);
     let kind = dash.and_then(|dash| fields.get(dash + 1));
     Some(Meaning {
+        id,
         major: number(major)?,
         minor: number(minor)?,
         mountpoint: plain(mountpoint),
@@ -117,7 +121,7 @@ fn meaning(line: &[u8]) -> Option<Meaning> {
 }
 
 /// Digits alone; the standard library would take a sign as well.
-fn number(text: &str) -> Option<u32> {
+fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 

@@ -20,7 +20,7 @@ const RAMFS_MAGIC: i64 = 0x8584_58F6;
 
 /// Where the state goes when nothing is said, the first that can be written to. The reference's place, then
 /// what an initramfs or appliance has instead.
-static PLACES: [&CStr; 4] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp"];
+static PLACES: [&CStr; 5] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp", c"/dev"];
 
 /// The directories of the state.
 pub struct StateDir {
@@ -89,7 +89,12 @@ impl StateDir {
 
     /// Begins a new mark.
     pub fn create_mark(&self) -> Result<Fd, Errno> {
-        create(self.mark_dir(), MARK_NEW)
+        let dir = self.mark_dir();
+        // On a disk the first result would wait for ever for the thaw of that disk.
+        if !in_memory(dir) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        create(dir, MARK_NEW)
     }
 
     /// Puts the new mark in force.

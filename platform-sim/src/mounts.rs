@@ -256,7 +256,7 @@ impl World {
             return Err(Errno::NOENT);
         }
         let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
-        Ok(Inode { on: mount.device, plain })
+        Ok(Inode { on: mount.device, mount: mount.id as u64 + 20, plain })
     }
 }
 

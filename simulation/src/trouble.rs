@@ -76,8 +76,14 @@ impl<S: Source> Play<S> {
         }
         self.session.sim.with(|world| match what & 1 {
             0 if world.mounts.list.len() < 12 => {
-                let device = Device::new(8, u32::from(what >> 1) % 5);
-                world.mount("ext4", device, point);
+                let subvolume = SUBVOLUMES[usize::from(what >> 4 & 1)];
+                match what >> 5 {
+                    // Something without a device over what has none either.
+                    7 if mounted(world, subvolume) => {
+                        world.mount("tmpfs", Device::new(0, 90), subvolume);
+                    }
+                    _ => world.mount("ext4", Device::new(8, u32::from(what >> 1) % 5), point),
+                }
             }
             _ => {
                 // A quarter is for a subvolume, where there are any.

@@ -1,7 +1,7 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, NO_LIST, boot, is_gone};
+use super::{Entry, Freezer, GONE, NO_LIST, boot};
 use crate::errno::Errno;
 use crate::limits::PATH_BYTES_MAX;
 use crate::mark::{self, Head, Phase, Row, RowState};
@@ -35,11 +35,20 @@ impl<F> Freezer<F> {
         }
     }
 
-    /// Takes over what the mark of an earlier agent lists, as far as each path still leads to its filesystem.
-    /// Returns why one of them could not be found, if so.
+    /// Takes over what the mark of an earlier agent lists and this one does not hold yet, as far as it can be
+    /// found. Returns why something could not, if so: it is looked for again then.
     pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
+        let missing = match self.inherit_rows(platform) {
+            // Whatever became of the mark: what it listed is held.
+            Some(NO_LIST) if !self.entries.is_empty() => None,
+            missing => missing,
+        };
+        self.inherited = missing.is_some();
+        missing
+    }
+
+    fn inherit_rows<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let boot = boot(platform);
-        self.entries.clear();
         mark::show(b"what the frozen mark lists", &mut self.subject);
         let mut mark = match platform.open_mark() {
             Err(Errno::NOENT) => return Some(NO_LIST),
@@ -79,26 +88,25 @@ impl<F> Freezer<F> {
                         .open_mark()
                         .and_then(|mut mark| mark::set_row(&mut mark, at, RowState::NotOurs));
                 }
-                if let Some(entry) = self.entries.last_mut().filter(|entry| entry.unsure) {
-                    entry.frozen = false;
+                for entry in self.entries.iter_mut().filter(|entry| entry.unsure) {
+                    entry.frozen &= entry.row >= row_at;
                 }
             }
-            let found = match platform.inspect(row.path) {
-                Ok(inode) if inode.on == row.on => platform.open_mount(row.path),
-                Ok(_) => elsewhere(platform, table_line, row.superblock, Errno::NODEV),
-                // Whatever keeps one path from being looked at, another may lead there.
-                Err(errno) => elsewhere(platform, table_line, row.superblock, errno),
-            };
-            match found {
+            if self.entries.iter().any(|entry| entry.row == row_at) {
+                continue;
+            }
+            match find(platform, table_line, row.superblock) {
                 Ok(filesystem) => {
                     let superblock = row.superblock;
                     let entry = Entry { superblock, filesystem, row: row_at, frozen: true, unsure };
-                    // As many fit as were frozen.
-                    let _ = self.entries.push(entry);
+                    // As many fit as were frozen. They thaw in the order of their rows.
+                    if self.entries.push(entry).is_ok() {
+                        sort_last(&mut self.entries);
+                    }
                 }
                 Err(errno) if unsure => unsure_missing = Some((errno, row_at)),
                 // What is only gone does not hide what could not be looked at.
-                Err(errno) if missing.is_none_or(is_gone) => {
+                Err(errno) if missing.is_none_or(|errno| errno == GONE) => {
                     mark::show(row.path, &mut self.subject);
                     missing = Some(errno);
                 }
@@ -108,26 +116,35 @@ impl<F> Freezer<F> {
     }
 }
 
-/// Opens a superblock wherever else it is mounted: its first place may be covered or unmounted by now.
-/// Errors: `otherwise` when it is nowhere; EBUSY when other mounts cover each of its places; why the table or its
-/// last place cannot be read.
+/// Moves the last entry to where its row belongs.
+fn sort_last<F>(mut entries: &mut [Entry<F>]) {
+    while let Some((last, others)) = entries.split_last_mut()
+        && let Some(before) = others.last_mut()
+        && before.row > last.row
+    {
+        core::mem::swap(before, last);
+        entries = others;
+    }
+}
+
+/// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
+/// mounted nowhere; EBUSY when other mounts cover each of its places; why the table or its last place cannot
+/// be read.
 #[inline(never)]
-fn elsewhere<P: Freeze>(
+fn find<P: Freeze>(
     platform: &mut P,
     line: &mut [u8],
     superblock: Device,
-    otherwise: Errno,
 ) -> Result<P::Filesystem, Errno> {
-    let mut found = Err(otherwise);
+    let mut found = Err(GONE);
     each_local(platform, line, &mut |platform, mount| {
         if mount.superblock == superblock {
             found = match platform.inspect(mount.path) {
-                Ok(inode) if inode.plain && mount.is_on(inode.on) => {
-                    platform.open_mount(mount.path)
-                }
-                Ok(_) => Err(Errno::BUSY),
-                Err(errno) => Err(not_gone(errno)),
-            };
+                Ok(inode) if inode.plain && mount.is_on(inode) => platform.open_mount(mount.path),
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Errno::BUSY),
+                Err(errno) => Err(errno),
+            }
+            .map_err(not_gone);
         }
         found.is_err()
     })
@@ -135,7 +152,7 @@ fn elsewhere<P: Freeze>(
     .and(found)
 }
 
-/// Why something cannot be read that is there: a missing path does not say that a filesystem is gone.
+/// Why something cannot be read that is there.
 fn not_gone(errno: Errno) -> Errno {
-    if is_gone(errno) { Errno::BUSY } else { errno }
+    if errno == GONE { Errno::BUSY } else { errno }
 }

@@ -30,6 +30,8 @@ impl Device {
 pub struct Inode {
     /// The superblock that it is on (`st_dev`); for btrfs, the subvolume.
     pub on: Device,
+    /// The number of the mount that it is on, as in the mount table; 0 when that is not known.
+    pub mount: u64,
     /// Whether it is a directory or a regular file, so that opening it does nothing else.
     pub plain: bool,
 }

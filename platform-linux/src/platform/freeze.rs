@@ -8,15 +8,15 @@ use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
 use rustix::ioctl::NoArg;
-
-fn device(number: u64) -> Device {
-    Device::new(rustix::fs::major(number), rustix::fs::minor(number))
-}
 
 fn read_only(path: &core::ffi::CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
+}
+
+fn is_plain(mode: u32) -> bool {
+    matches!(FileType::from_raw_mode(mode), FileType::Directory | FileType::RegularFile)
 }
 
 impl Freeze for Linux {
@@ -31,10 +31,23 @@ impl Freeze for Linux {
     }
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
-        let stat = rustix::fs::stat(self.path.path(path)?).map_err(errno)?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let plain = matches!(kind, FileType::Directory | FileType::RegularFile);
-        Ok(Inode { on: device(stat.st_dev), plain })
+        let path = self.path.path(path)?;
+        // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        match rustix::fs::statx(CWD, path, AtFlags::empty(), mask) {
+            Ok(stat) => Ok(Inode {
+                on: Device::new(stat.stx_dev_major, stat.stx_dev_minor),
+                mount: stat.stx_mnt_id,
+                plain: is_plain(stat.stx_mode.into()),
+            }),
+            // A kernel before 4.11.
+            Err(rustix::io::Errno::NOSYS) => {
+                let stat = rustix::fs::stat(path).map_err(errno)?;
+                let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
+                Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
+            }
+            Err(error) => Err(errno(error)),
+        }
     }
 
     fn open_mount(&mut self, path: &[u8]) -> Result<Fd, Errno> {
@@ -62,7 +75,10 @@ impl Freeze for Linux {
     }
 
     fn open_mark(&mut self) -> Result<Fd, Errno> {
-        self.state.open_mark()
+        let mark = self.state.open_mark()?;
+        // What it lists is held open, too.
+        sys::raise_descriptor_limit();
+        Ok(mark)
     }
 
     fn remove_mark(&mut self) -> Result<(), Errno> {

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod freeze;
 mod guest;
+mod held;
 mod kills;
 mod limit;
 mod moved;

@@ -72,6 +72,50 @@ fn a_subvolume_unmounted_where_it_was_frozen_and_another_one_left() {
     all_thawed(&sim, &mut session);
 }
 
+/// A btrfs, its two subvolumes, and something else that stat(2) gives no device number either over the first.
+fn pool_frozen_then(change: impl FnOnce(&Sim)) -> (Sim, Large) {
+    let sim = disks(1);
+    sim.with(|world| {
+        for number in [32, 33] {
+            let device = Device::new(8, number);
+            world.files.add(&format!("/dev/pool-{number}"), Content::Block(device));
+        }
+        world.mount_from("btrfs", Device::new(0, 50), "/dev/pool-32", "/mnt/one");
+        world.mount_from("btrfs", Device::new(0, 51), "/dev/pool-32", "/mnt/two");
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    change(&sim);
+    session.restart().expect("a restart");
+    (sim, session)
+}
+
+#[test]
+fn a_btrfs_is_not_what_covers_it() {
+    let (sim, mut session) = pool_frozen_then(|sim| {
+        sim.with(|world| world.mount("tmpfs", Device::new(0, 90), "/mnt/one"));
+    });
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+    all_thawed(&sim, &mut session);
+    // Nor before a freeze.
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    assert_eq!(frozen(&sim, "/mnt/two"), Some(By::Agent));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+}
+
+#[test]
+fn a_btrfs_of_others_over_ours_is_theirs() {
+    let (sim, mut session) = pool_frozen_then(|sim| {
+        sim.with(|world| {
+            world.mount_from("btrfs", Device::new(0, 60), "/dev/pool-33", "/mnt/one");
+            world.mounts.at("/mnt/one").frozen = Some(By::Other);
+        });
+    });
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+    assert_eq!(frozen(&sim, "/mnt/two"), None);
+    assert_eq!(frozen(&sim, "/mnt/one"), Some(By::Other));
+}
+
 #[test]
 fn covered_where_it_was_frozen_and_mounted_elsewhere() {
     let (sim, mut session) =

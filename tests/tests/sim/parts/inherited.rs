@@ -37,17 +37,23 @@ fn stuck(text: &str) -> Value {
 }
 
 #[test]
-fn what_is_where_it_was_needs_no_mount_table() {
-    let no_table = |sim: &Sim| fail(sim, Kind::Mounts, 0, Errno::MFILE, true);
-    let (_, mut session) = frozen_then(2, no_table);
-    assert_eq!(status(&mut session), "frozen");
-    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+fn without_the_mount_table_nothing_is_gone() {
+    for errno in [Errno::MFILE, Errno::NODEV] {
+        let (sim, mut session) = frozen_then(2, |sim| fail(sim, Kind::Mounts, 0, errno, true));
+        assert_eq!(status(&mut session), "error");
+        let text = if errno == Errno::NODEV { Errno::BUSY } else { errno };
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck(&format!("/mnt/a: {text}")));
+        sim.with(|world| world.faults.clear());
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+    }
 }
 
 #[test]
 fn what_cannot_be_looked_at_is_looked_for_elsewhere() {
-    let once = |sim: &Sim| fail(sim, Kind::Inspect, 0, Errno::ACCES, false);
-    let (sim, mut session) = frozen_then(2, once);
+    let (sim, mut session) = frozen_then(2, |sim| {
+        sim.with(|world| world.mount("ext4", Device::new(8, 0), "/mnt/elsewhere"));
+        fail(sim, Kind::Inspect, 0, Errno::ACCES, false);
+    });
     assert_eq!(status(&mut session), "frozen");
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
 
@@ -136,8 +142,6 @@ fn the_longest_path_on_the_longest_number_is_taken_over() {
     });
     let mut session = Large::start(&sim).expect("a start");
     assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 1}));
-    // Without a table nothing but the mark says where it is.
-    fail(&sim, Kind::Mounts, 0, Errno::MFILE, true);
     session.restart().expect("a restart");
     assert_eq!(status(&mut session), "frozen");
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));

@@ -2,8 +2,8 @@
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
-use qga_core::mountinfo::{Lines, Mount, decimal, device, each_local, retry, unescape};
-use qga_core::platform::{Absent, Device, Freeze};
+use qga_core::mountinfo::{Lines, Local, Mount, decimal, device, each_local, retry, unescape};
+use qga_core::platform::{Absent, Device, Freeze, Inode};
 
 /// All lines through a buffer of `room` bytes.
 fn lines(reader: Stream, room: usize) -> Result<Vec<Vec<u8>>, Errno> {
@@ -73,7 +73,7 @@ fn a_read_that_is_interrupted_is_repeated_and_one_that_fails_is_told() {
 
 fn parsed(line: &str) -> Option<(Device, String, String)> {
     let mut line = line.as_bytes().to_vec();
-    let Mount { device, mountpoint, kind } = Mount::parse(&mut line)?;
+    let Mount { device, mountpoint, kind, .. } = Mount::parse(&mut line)?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     Some((device, text(mountpoint), text(kind)))
 }
@@ -212,4 +212,27 @@ fn only_mounts_with_a_device_below_are_visited() {
     assert_eq!(visited(Err(Errno::NOENT), 9), Err(Errno::NOENT));
     let broken = Stream::of(table.as_bytes()).with(&[Trouble::Fails(Errno::IO)]);
     assert_eq!(visited(Ok(broken), 9), Err(Errno::IO));
+}
+
+#[test]
+fn a_path_is_on_a_mount_by_its_number_or_its_mount() {
+    let mount = |superblock| Local { superblock, id: 7, path: b"/m" };
+    let inode = |on, mount| Inode { on, mount, plain: true };
+    let (disk, other) = (Device::new(8, 1), Device::new(8, 2));
+    let (pool, subvolume) = (Device::new(0, 40), Device::new(0, 41));
+    for (superblock, inode, expected) in [
+        (disk, inode(disk, 7), true),
+        // Mounted there once more.
+        (disk, inode(disk, 8), true),
+        (disk, inode(other, 8), false),
+        (disk, inode(pool, 7), false),
+        (pool, inode(subvolume, 7), true),
+        (pool, inode(subvolume, 8), false),
+        (pool, inode(disk, 8), false),
+        // A kernel that does not know mounts' numbers.
+        (pool, inode(subvolume, 0), true),
+        (pool, inode(disk, 0), false),
+    ] {
+        assert_eq!(mount(superblock).is_on(inode), expected, "{superblock:?} {inode:?}");
+    }
 }

@@ -1,0 +1,117 @@
+//! What an agent holds of a freeze that it took over: nothing that happens to mounts and to the mark since takes it
+//! away again. And what its errors name.
+
+use crate::freeze::{ask, disks, frozen};
+use crate::guest::Large;
+use qga_core::Errno;
+use qga_core::platform::Device;
+use qga_sim::mounts::By;
+use qga_sim::{Fault, Kind};
+use serde_json::json;
+
+#[test]
+fn detached_behind_the_restart() {
+    for restarted in [false, true] {
+        let sim = disks(2);
+        let mut session = Large::start(&sim).expect("a start");
+        assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+        if restarted {
+            session.restart().expect("a restart");
+            assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "frozen"}));
+        }
+        assert!(sim.with(|world| world.mounts.detach("/mnt/a")));
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}), "{restarted}");
+    }
+}
+
+#[test]
+fn the_mark_is_removed_behind_the_restart() {
+    for restarted in [false, true] {
+        let sim = disks(2);
+        sim.with(|world| {
+            world.mount("ext4", Device::new(9, 1), "/mnt/theirs");
+            world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
+        });
+        let mut session = Large::start(&sim).expect("a start");
+        assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+        if restarted {
+            session.restart().expect("a restart");
+        }
+        sim.with(|world| world.store.set_mark(None));
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}), "{restarted}");
+        assert_eq!(frozen(&sim, "/mnt/theirs"), Some(By::Other), "{restarted}");
+    }
+}
+
+/// What is found late thaws in its turn all the same: first of all what others may lie on.
+#[test]
+fn what_is_held_stays_held_while_another_is_looked_for() {
+    let sim = disks(3);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 3}));
+    sim.with(|world| world.mount("ext4", Device::new(8, 7), "/mnt/a"));
+    session.restart().expect("a restart");
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "error"}));
+    sim.with(|world| {
+        for point in ["/mnt/b", "/mnt/c"] {
+            world.mounts.at(point).thaw_error = Some(Errno::IO);
+        }
+    });
+    let reply = ask(&mut session, "fsfreeze-thaw");
+    assert_eq!(reply["error"]["desc"], "failed to thaw /mnt/a: Device or resource busy");
+    sim.with(|world| {
+        for point in ["/mnt/b", "/mnt/c"] {
+            world.mounts.at(point).thaw_error = None;
+        }
+        assert!(world.mounts.detach("/mnt/a"));
+        assert!(world.mounts.detach("/mnt/b"));
+        world.mounts.changes.clear();
+    });
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 3}));
+    let order: Vec<usize> = sim.with(|world| world.mounts.changes.iter().map(|c| c.1).collect());
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+/// The mark cannot be read any more: what it listed is held all the same.
+#[test]
+fn the_mark_is_unreadable_behind_the_restart() {
+    let sim = disks(2);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    session.restart().expect("a restart");
+    let number = sim.with(|world| world.faults.count(Kind::OpenMark));
+    let errno = Errno::IO;
+    let fault = Fault { kind: Some(Kind::OpenMark), number, errno, lasting: true };
+    sim.with(|world| world.faults.fail(fault));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
+    assert_eq!((frozen(&sim, "/mnt/a"), frozen(&sim, "/mnt/b")), (None, None));
+}
+
+#[test]
+fn what_is_gone_does_not_hide_what_is_stuck() {
+    let sim = disks(2);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    sim.with(|world| {
+        assert!(world.mounts.detach("/mnt/a"));
+        world.mounts.at("/mnt/b").thaw_error = Some(Errno::IO);
+    });
+    session.restart().expect("a restart");
+    for _ in 0..2 {
+        let reply = ask(&mut session, "fsfreeze-thaw");
+        assert_eq!(reply["error"]["desc"], "failed to thaw /mnt/b: Input/output error");
+    }
+}
+
+#[test]
+fn without_a_mark_the_mount_point_is_not_known() {
+    let sim = disks(2);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    sim.with(|world| {
+        world.mounts.at("/mnt/b").thaw_error = Some(Errno::IO);
+        world.store.set_mark(None);
+    });
+    let reply = ask(&mut session, "fsfreeze-thaw");
+    assert_eq!(reply["error"]["desc"], "failed to thaw (unknown mount point): Input/output error");
+}
