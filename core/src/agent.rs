@@ -157,8 +157,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.expire(platform)
     }
 
-    /// Whether something is frozen for certain, where [`Agent::is_frozen`] says so as well of a mark that cannot
-    /// be read.
+    /// Whether something is frozen that a thaw can reach, by a list or, without one, anything; where
+    /// [`Agent::is_frozen`] says so as well of a mark that cannot be read.
     pub fn holds_frozen(&self) -> bool {
         self.state.freezer.holds()
     }

@@ -273,7 +273,10 @@ impl<F> Freezer<F> {
         }
         let (mut count, mut stuck) = (0, missing);
         let mut left = missing.is_some_and(|errno| errno != GONE);
-        for entry in &mut self.entries {
+        // In the order of the rows, in which they do not stand when one was found later than the others.
+        let mut from = 0;
+        while let Some(entry) = next(&mut self.entries, from) {
+            from = entry.row + 1;
             // A row without a result that is not frozen gets its result before any behind it does: else an agent
             // that is killed here leaves it as the last such row, which the next one would thaw.
             let thawed = match entry.frozen {
@@ -360,6 +363,11 @@ impl<F> Default for Freezer<F> {
     fn default() -> Self {
         Freezer::new()
     }
+}
+
+/// The entry whose row is the first that begins at `from` or behind it.
+fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
+    entries.iter_mut().filter(|entry| entry.row >= from).min_by_key(|entry| entry.row)
 }
 
 /// The boot that the guest is in, if that is known.

@@ -33,12 +33,13 @@ const CORE: &str = "core/src";
 const LINUX: &str = "platform-linux/src";
 
 /// The tests that start the binary as a process of its own and look at what it does.
-const BINARY_TESTS: [&str; 11] = [
+const BINARY_TESTS: [&str; 12] = [
     "bad_clients",
     "clients",
     "conversations",
     "freeze",
     "freeze_faults",
+    "freeze_odd",
     "freeze_timeout",
     "limits",
     "options",

@@ -16,7 +16,8 @@ pub trait Freezing<P: ?Sized> {
         false
     }
 
-    /// Whether it holds something frozen: more than not knowing, which counts as frozen, too.
+    /// Whether it holds something frozen, or may mean anything: more than not being able to know, which counts as
+    /// frozen, too.
     fn holds(&self) -> bool {
         false
     }

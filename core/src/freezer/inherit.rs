@@ -8,8 +8,8 @@ use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
 
-/// Longest row of a mark, with its end.
-const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
+/// Longest row of a mark. One that came cut would hide where the next one begins.
+const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
@@ -39,8 +39,8 @@ impl<F> Freezer<F> {
     /// found. Returns why something could not, if so: it is looked for again then.
     pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let missing = match self.inherit_rows(platform) {
-            // Whatever became of the mark: what it listed is held.
-            Some(NO_LIST) if !self.entries.is_empty() => None,
+            // What else it listed nobody knows any more; what is held is ours all the same.
+            Some(NO_LIST) if !self.entries.is_empty() => Some(GONE),
             missing => missing,
         };
         self.inherited = missing.is_some();
@@ -99,10 +99,8 @@ impl<F> Freezer<F> {
                 Ok(filesystem) => {
                     let superblock = row.superblock;
                     let entry = Entry { superblock, filesystem, row: row_at, frozen: true, unsure };
-                    // As many fit as were frozen. They thaw in the order of their rows.
-                    if self.entries.push(entry).is_ok() {
-                        sort_last(&mut self.entries);
-                    }
+                    // As many fit as were frozen.
+                    let _ = self.entries.push(entry);
                 }
                 Err(errno) if unsure => unsure_missing = Some((errno, row_at)),
                 // What is only gone does not hide what could not be looked at.
@@ -113,17 +111,6 @@ impl<F> Freezer<F> {
                 Err(_) => {}
             }
         }
-    }
-}
-
-/// Moves the last entry to where its row belongs.
-fn sort_last<F>(mut entries: &mut [Entry<F>]) {
-    while let Some((last, others)) = entries.split_last_mut()
-        && let Some(before) = others.last_mut()
-        && before.row > last.row
-    {
-        core::mem::swap(before, last);
-        entries = others;
     }
 }
 

@@ -72,6 +72,47 @@ fn what_is_held_stays_held_while_another_is_looked_for() {
     assert!(order.is_sorted(), "{order:?}");
 }
 
+/// What it listed beside that nobody knows any more: it is said once.
+#[test]
+fn the_mark_is_removed_while_another_is_looked_for() {
+    let sim = disks(2);
+    sim.with(|world| {
+        world.mount("ext4", Device::new(9, 1), "/mnt/theirs");
+        world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    sim.with(|world| world.mount("ext4", Device::new(8, 7), "/mnt/b"));
+    session.restart().expect("a restart");
+    sim.with(|world| world.store.set_mark(None));
+    let reply = ask(&mut session, "fsfreeze-thaw");
+    let text = "failed to thaw what the frozen mark lists: No such device";
+    assert_eq!(reply["error"]["desc"], text);
+    assert_eq!(frozen(&sim, "/mnt/a"), None);
+    assert_eq!(frozen(&sim, "/mnt/theirs"), Some(By::Other));
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
+}
+
+/// Who must not wait for a frozen disk thaws first what it holds, and what may be anything; not what it knows nothing
+/// of.
+#[test]
+fn a_mark_without_a_list_holds_and_one_that_cannot_be_read_does_not() {
+    let sim = disks(1);
+    sim.with(|world| world.store.set_mark(Some(b"")));
+    let mut session = Large::start(&sim).expect("a start");
+    assert!(session.agent().holds_frozen());
+    let fault = Fault { kind: Some(Kind::OpenMark), number: 0, errno: Errno::IO, lasting: true };
+    sim.with(|world| {
+        world.faults.clear();
+        world.faults.fail(fault);
+    });
+    session.restart().expect("a restart");
+    assert!(session.agent().is_frozen() && !session.agent().holds_frozen());
+    sim.with(|world| world.faults.clear());
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 0}));
+    assert!(!session.agent().holds_frozen());
+}
+
 /// The mark cannot be read any more: what it listed is held all the same.
 #[test]
 fn the_mark_is_unreadable_behind_the_restart() {

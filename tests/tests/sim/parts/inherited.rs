@@ -139,10 +139,15 @@ fn the_longest_path_on_the_longest_number_is_taken_over() {
             world.files.add(&part.repeat(depth), Content::Directory);
         }
         world.mount("ext4", Device::new(u32::MAX, u32::MAX), &path);
+        world.mount("ext4", Device::new(8, 1), "/mnt");
     });
     let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 1}));
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
     session.restart().expect("a restart");
     assert_eq!(status(&mut session), "frozen");
+    // The row behind it is where it is thought to be.
+    sim.with(|world| world.mounts.at("/mnt").thaw_error = Some(Errno::IO));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt: Input/output error"));
+    sim.with(|world| world.mounts.at("/mnt").thaw_error = None);
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
 }
