@@ -75,6 +75,37 @@ fn a_btrfs_below_a_tmpfs_is_thawed_through_another_mount() {
     assert_eq!(status(&mut client), THAWED);
 }
 
+/// No path leads to either: one is covered, the other's mount point is gone from sight.
+#[test]
+fn what_is_covered_is_left_alone() {
+    if Disk::impossible("freeze_odd::what_is_covered_is_left_alone") {
+        return;
+    }
+    let guest = Guest::with_ext4(&["/mnt/a", "/mnt/a/b", "/mnt/c"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
+    run_inside(&guest, &["mount", "-t", "tmpfs", "none", "/mnt/a"]);
+    assert_eq!(freeze(&mut client), returns(1));
+    assert_eq!(guest.frozen(), [false, false, true]);
+    assert_eq!(thaw(&mut client), returns(1));
+    run_inside(&guest, &["umount", "/mnt/a"]);
+    assert_eq!(freeze(&mut client), returns(3));
+    // Frozen, and covered while nobody holds them: nothing is called gone.
+    drop(client);
+    agent.kill();
+    run_inside(&guest, &["mount", "-t", "tmpfs", "none", "/mnt/a"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
+    assert_eq!(status(&mut client), r#"{"return": "error"}"#);
+    let reply = thaw(&mut client);
+    assert!(reply.contains("failed to thaw /mnt/a: Device or resource busy"), "{reply}");
+    assert_eq!(guest.frozen(), [true, true, false]);
+    run_inside(&guest, &["umount", "/mnt/a"]);
+    assert_eq!(thaw(&mut client), returns(2));
+    assert_eq!(guest.frozen(), [false; 3]);
+    assert_eq!(status(&mut client), THAWED);
+}
+
 #[test]
 fn detached_while_the_next_agent_holds_it() {
     if Disk::impossible("freeze_odd::detached_while_the_next_agent_holds_it") {
