@@ -151,6 +151,51 @@ fn killed_while_frozen_and_started_anew() {
     assert!(advances(&mut vm), "the writer is stuck after the thaw");
 }
 
+/// Whether the disk is frozen: a writer that is started now does not come back. It notes when it does.
+fn is_frozen(vm: &mut Vm) -> bool {
+    let probe = "rm -f /run/probed; (echo x >/data/probe; : >/run/probed) & \
+        n=0; until [ -e /run/probed ] || [ $n = 10 ]; do usleep 100000; n=$((n+1)); done; \
+        [ -e /run/probed ]; echo $?";
+    number(vm, probe) != 0
+}
+
+/// Without rights for loop devices this holds what fire/freeze.rs holds at each system call: killed at some time between
+/// the request to freeze and the thaw's answer, the next agent says what is true, and thaws.
+#[test]
+fn killed_at_any_time_around_freeze() {
+    /// So many kills, ever farther from each other: the last comes long after a freeze, however slow the emulation is.
+    const KILLS: u32 = 24;
+    const STEP_US: u32 = 1500;
+    let Some(builder) = machine("killed_at_any_time_around_freeze") else { return };
+    let mut vm = builder.run_as(RunAs::Respawned).with_shell().boot().unwrap();
+    let mut found = [0, 0];
+    for kill in 0..KILLS {
+        let mut agent = vm.agent().unwrap();
+        let pid = vm.shell("cat /run/agent-pid").unwrap();
+        let (us, pid) = (kill * kill * STEP_US, pid.trim());
+        vm.shell(&format!("(usleep {us}; kill -9 {pid}) & :")).unwrap();
+        // Every other time the client does not come to thaw.
+        for name in ["fsfreeze-freeze", "fsfreeze-thaw"].iter().take(1 + (kill % 2) as usize) {
+            agent.send(format!("{}\n", command(name, "")).as_bytes()).unwrap();
+        }
+        vm.shell(&format!("while [ -e /proc/{pid}/exe ]; do usleep 10000; done")).unwrap();
+        drop(agent);
+        let mut agent = vm.agent().unwrap();
+        let status = agent.request(&command("fsfreeze-status", "")).unwrap();
+        let frozen = is_frozen(&mut vm);
+        let expected = if frozen { "frozen" } else { "thawed" };
+        assert_eq!(status, format!(r#"{{"return": "{expected}"}}"#), "killed after {us} us");
+        found[usize::from(frozen)] += 1;
+        let thawed = agent.request(&command("fsfreeze-thaw", "")).unwrap();
+        assert_eq!(thawed, format!(r#"{{"return": {}}}"#, i32::from(frozen)), "after {us} us");
+        let running = "n=0; until [ -e /run/probed ] || [ $n = 100 ]; do usleep 100000; \
+            n=$((n+1)); done; [ -e /run/probed ]; echo $?";
+        assert_eq!(number(&mut vm, running), 0, "killed after {us} us: a writer is stuck");
+    }
+    println!("{KILLS} kills: {} found thawed, {} frozen", found[0], found[1]);
+    assert!(found[0] > 0 && found[1] > 0, "thawed, frozen: {found:?}");
+}
+
 /// Waits until the guest's kernel has heard that the hypervisor's side of the agent's port is closed.
 fn wait_until_closed(vm: &mut Vm) {
     let state = format!(
