@@ -62,6 +62,8 @@ pub struct Freezer<F> {
     failed: bool,
     /// What is frozen stands in the mark of an earlier agent, not in `entries`.
     inherited: bool,
+    /// That mark has no list.
+    listless: bool,
     /// The last freeze has ended because its time was over: a thaw may still come for it.
     expired: bool,
     entries: Vec<Entry<F>, FROZEN_MAX>,
@@ -89,6 +91,7 @@ impl<F> Freezer<F> {
             frozen: false,
             failed: false,
             inherited: false,
+            listless: false,
             expired: false,
             entries: Vec::new(),
             subject: Vec::new(),
@@ -224,6 +227,8 @@ impl<F> Freezer<F> {
         mark::write_head(mark, &boot).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, .. } = self;
+        // As much of a line as the next agent reads, beside a row of the mark.
+        let (_, line) = line.split_at_mut(inherit::MARK_ROW_BYTES_MAX);
         let mut failure = None;
         each_local(platform, line, &mut |platform, mount| {
             if entries.iter().any(|entry| entry.superblock == mount.superblock) {
@@ -356,6 +361,7 @@ impl<F> Freezer<F> {
         self.frozen = false;
         self.failed = false;
         self.inherited = false;
+        self.listless = false;
     }
 }
 

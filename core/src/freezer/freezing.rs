@@ -69,8 +69,8 @@ impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
     }
 
     fn holds(&self) -> bool {
-        // Without a list, and nothing wrong, any filesystem may be meant.
-        self.frozen && !self.failed || self.entries.iter().any(|entry| entry.frozen)
+        // Without a list any filesystem may be meant.
+        self.listless || self.entries.iter().any(|entry| entry.frozen)
     }
 
     fn status(&self) -> Status {

@@ -9,7 +9,7 @@ use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
 
 /// Longest row of a mark. One that came cut would hide where the next one begins.
-const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
+pub(super) const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
@@ -40,10 +40,11 @@ impl<F> Freezer<F> {
     pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         let missing = match self.inherit_rows(platform) {
             // What else it listed nobody knows any more; what is held is ours all the same.
-            Some(NO_LIST) if !self.entries.is_empty() => Some(GONE),
+            Some(NO_LIST) if self.entries.iter().any(|entry| entry.frozen) => Some(GONE),
             missing => missing,
         };
         self.inherited = missing.is_some();
+        self.listless = missing == Some(NO_LIST);
         missing
     }
 
@@ -69,8 +70,20 @@ impl<F> Freezer<F> {
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
-                Ok(None) => return missing.or(unsure_missing.map(|(errno, _)| errno)),
-                Err(errno) => return Some(errno),
+                Ok(None) => {
+                    // What is only gone does not hide what could not be looked at.
+                    let Some((errno, _)) = unsure_missing else { return missing };
+                    if missing.is_none_or(|errno| errno == GONE) {
+                        mark::show(b"what the frozen mark lists", &mut self.subject);
+                        return Some(errno);
+                    }
+                    return missing;
+                }
+                Err(errno) => {
+                    // Which of those without a result is the last one is not known: next time anew.
+                    self.entries.clear();
+                    return Some(errno);
+                }
             };
             let row_at = at;
             at += line.len() as u64 + 1;

@@ -34,7 +34,8 @@ impl Freeze for Linux {
         let path = self.path.path(path)?;
         // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
         let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        match rustix::fs::statx(CWD, path, AtFlags::empty(), mask) {
+        // As stat(2) does, it lets an automount point be.
+        match rustix::fs::statx(CWD, path, AtFlags::NO_AUTOMOUNT, mask) {
             Ok(stat) => Ok(Inode {
                 on: Device::new(stat.stx_dev_major, stat.stx_dev_minor),
                 mount: stat.stx_mnt_id,

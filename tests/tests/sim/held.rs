@@ -156,3 +156,40 @@ fn without_a_mark_the_mount_point_is_not_known() {
     let reply = ask(&mut session, "fsfreeze-thaw");
     assert_eq!(reply["error"]["desc"], "failed to thaw (unknown mount point): Input/output error");
 }
+
+/// Then it is as without a list: every mount is tried.
+#[test]
+fn the_mark_is_removed_when_nothing_is_held() {
+    let sim = disks(2);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    sim.with(|world| world.mount("ext4", Device::new(9, 7), "/mnt/b"));
+    session.restart().expect("a restart");
+    let text = "failed to thaw /mnt/b: Device or resource busy";
+    assert_eq!(ask(&mut session, "fsfreeze-thaw")["error"]["desc"], text);
+    sim.with(|world| {
+        world.store.set_mark(None);
+        assert!(world.mounts.detach("/mnt/b"));
+    });
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+    assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
+    assert_eq!(frozen(&sim, "/mnt/b"), None);
+}
+
+#[test]
+fn it_holds_without_a_list_after_a_failed_thaw() {
+    let sim = disks(2);
+    sim.with(|world| {
+        for p in ["/mnt/a", "/mnt/b"] {
+            world.mounts.at(p).frozen = Some(By::Agent);
+        }
+        world.mounts.at("/mnt/a").thaw_error = Some(Errno::IO);
+        world.store.set_mark(Some(b""));
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    assert!(session.agent().holds_frozen());
+    let text = "failed to thaw /mnt/a: Input/output error";
+    assert_eq!(ask(&mut session, "fsfreeze-thaw")["error"]["desc"], text);
+    assert!(session.agent().is_frozen());
+    assert!(session.agent().holds_frozen());
+}

@@ -7,6 +7,7 @@ use qga_core::Errno;
 use qga_core::limits::PATH_BYTES_MAX;
 use qga_core::platform::Device;
 use qga_sim::files::Content;
+use qga_sim::mounts::By;
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::{Value, json};
 
@@ -150,4 +151,72 @@ fn the_longest_path_on_the_longest_number_is_taken_over() {
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt: Input/output error"));
     sim.with(|world| world.mounts.at("/mnt").thaw_error = None);
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+}
+
+/// The mark as an agent left it that was killed: state and number of each row, and its path.
+fn left(sim: &Sim, rows: &[(char, u32, &str)]) {
+    let boot = sim.with(|world| world.store.boot_id);
+    let mut mark = [b"qga-frozen 2 ", &boot[..], b" f\n"].concat();
+    for (state, minor, path) in rows {
+        mark.extend(format!("{state} 8:{minor} {path}\0").bytes());
+    }
+    sim.with(|world| world.store.set_mark(Some(&mark)));
+}
+
+/// The third is gone; the second, of which it is not known whether it was frozen, is covered.
+#[test]
+fn what_is_gone_does_not_hide_what_may_be_frozen() {
+    let sim = disks(2);
+    left(&sim, &[('.', 0, "/mnt/a"), ('.', 1, "/mnt/b"), ('F', 2, "/mnt/c")]);
+    sim.with(|world| {
+        world.mounts.at("/mnt/b").frozen = Some(By::Agent);
+        world.mount("ext4", Device::new(9, 7), "/mnt/b");
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(status(&mut session), "error");
+    let text = "what the frozen mark lists: Device or resource busy";
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck(text));
+    assert!(sim.with(|world| world.mounts.detach("/mnt/b")));
+    // The one that is gone is said once.
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt/c: No such device"));
+    assert_eq!(frozen(&sim, "/mnt/b"), None);
+    assert_eq!(status(&mut session), "thawed");
+}
+
+/// Of a mark that is longer than what is read at a time a part cannot be read: which row without a result is the
+/// last is not known then, and the others' are theirs.
+#[test]
+fn a_mark_that_cannot_be_read_to_its_end_rules_nothing_in() {
+    let deep = |first: u32| format!("/{first}{}", format!("/{}", "d".repeat(240)).repeat(6));
+    let paths: Vec<String> = (0..6).map(deep).collect();
+    for number in 0..8 {
+        let sim = Sim::new(1);
+        sim.with(|world| {
+            for (minor, path) in (0..).zip(&paths) {
+                for (at, _) in path.match_indices('/').skip(1) {
+                    world.files.add(&path[..at], Content::Directory);
+                }
+                world.mount("ext4", Device::new(8, minor), path);
+                let by = if minor < 4 { By::Other } else { By::Agent };
+                world.mounts.at(path).frozen = Some(by);
+            }
+        });
+        let state = |row| if row == 5 { 'F' } else { '.' };
+        let rows: Vec<_> = (0..).zip(&paths).map(|(row, p)| (state(row), row, &**p)).collect();
+        left(&sim, &rows);
+        fail(&sim, Kind::ReadMark, number, Errno::IO, false);
+        let mut session = Large::start(&sim).expect("a start");
+        for theirs in &paths[..4] {
+            assert_eq!(frozen(&sim, theirs), Some(By::Other), "read {number} fails");
+        }
+        sim.with(|world| world.faults.clear());
+        if session.agent().is_frozen() {
+            ask(&mut session, "fsfreeze-thaw");
+        }
+        for (row, path) in paths.iter().enumerate() {
+            let expected = (row < 4).then_some(By::Other);
+            assert_eq!(frozen(&sim, path), expected, "{row}, read {number} fails");
+        }
+        assert_eq!(status(&mut session), "thawed");
+    }
 }
