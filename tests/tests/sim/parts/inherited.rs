@@ -183,6 +183,19 @@ fn what_is_gone_does_not_hide_what_may_be_frozen() {
     assert_eq!(status(&mut session), "thawed");
 }
 
+#[test]
+fn what_is_frozen_is_named_before_what_may_be() {
+    let sim = disks(3);
+    left(&sim, &[('.', 0, "/mnt/a"), ('.', 1, "/mnt/b"), ('F', 2, "/mnt/c")]);
+    sim.with(|world| world.mounts.at("/mnt/c").frozen = Some(By::Agent));
+    fail(&sim, Kind::OpenMount, 0, Errno::MFILE, true);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(status(&mut session), "error");
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt/c: Too many open files"));
+    sim.with(|world| world.faults.clear());
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+}
+
 /// Of a mark that is longer than what is read at a time a part cannot be read: which row without a result is the
 /// last is not known then, and the others' are theirs.
 #[test]
