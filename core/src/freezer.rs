@@ -62,7 +62,7 @@ pub struct Freezer<F> {
     failed: bool,
     /// What is frozen stands in the mark of an earlier agent, not in `entries`.
     inherited: bool,
-    /// That mark has no list.
+    /// That mark was read, and has no list.
     listless: bool,
     /// The last freeze has ended because its time was over: a thaw may still come for it.
     expired: bool,

@@ -27,6 +27,7 @@ impl<F> Freezer<F> {
         }
         self.frozen = true;
         self.inherited = true;
+        self.listless = head == Ok(Head::Foreign);
         match head {
             // A failure stays on record: the status says so.
             Ok(Head::Ours(Phase::Freezing | Phase::Thawing)) => drop(self.thaw_recorded(platform)),
@@ -44,7 +45,6 @@ impl<F> Freezer<F> {
             missing => missing,
         };
         self.inherited = missing.is_some();
-        self.listless = missing == Some(NO_LIST);
         missing
     }
 

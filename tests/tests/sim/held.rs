@@ -193,3 +193,14 @@ fn it_holds_without_a_list_after_a_failed_thaw() {
     assert!(session.agent().is_frozen());
     assert!(session.agent().holds_frozen());
 }
+
+/// A mark that could not be opened, once, and is not there: nobody thaws for that what others froze.
+#[test]
+fn a_mark_that_is_not_there_holds_nothing() {
+    let sim = disks(1);
+    let fault =
+        Fault { kind: Some(Kind::OpenMark), number: 0, errno: Errno::NFILE, lasting: false };
+    sim.with(|world| world.faults.fail(fault));
+    let session = Large::start(&sim).expect("a start");
+    assert!(session.agent().is_frozen() && !session.agent().holds_frozen());
+}
