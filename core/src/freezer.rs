@@ -69,7 +69,9 @@ pub struct Freezer<F> {
     entries: Vec<Entry<F>, FROZEN_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
-    /// One line of the mount table or of the mark.
+    /// One row of the mark.
+    row: [u8; mark::ROW_BYTES_MAX],
+    /// One line of the mount table.
     line: [u8; MOUNT_LINE_BYTES_MAX],
 }
 
@@ -95,6 +97,7 @@ impl<F> Freezer<F> {
             expired: false,
             entries: Vec::new(),
             subject: Vec::new(),
+            row: [0; mark::ROW_BYTES_MAX],
             line: [0; MOUNT_LINE_BYTES_MAX],
         }
     }
@@ -227,8 +230,6 @@ impl<F> Freezer<F> {
         mark::write_head(mark, &boot).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, .. } = self;
-        // As much of a line as the next agent reads, beside a row of the mark.
-        let (_, line) = line.split_at_mut(inherit::MARK_ROW_BYTES_MAX);
         let mut failure = None;
         each_local(platform, line, &mut |platform, mount| {
             if entries.iter().any(|entry| entry.superblock == mount.superblock) {
@@ -293,8 +294,7 @@ impl<F> Freezer<F> {
                 // Somebody else has thawed it.
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
-                    // What is only gone does not hide what could not be thawed.
-                    if stuck.is_none_or(|errno| errno == GONE) {
+                    if is_no_more_than_gone(stuck) {
                         mark::show(b"(unknown mount point)", &mut self.subject);
                         if let Some(mark) = &mut mark {
                             mark::show_row(*mark, entry.row, &mut self.subject);
@@ -384,6 +384,12 @@ fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
 
 /// What the mark lists is mounted nowhere.
 const GONE: Errno = Errno::NODEV;
+
+/// Whether there is nothing to say yet, or only that something is gone, which must not hide what could not be
+/// looked at or thawed.
+fn is_no_more_than_gone(said: Option<Errno>) -> bool {
+    said.is_none_or(|errno| errno == GONE)
+}
 
 const TOO_MANY: Error<'static> =
     Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");

@@ -19,9 +19,9 @@ pub const HANDLE_FIRST: u64 = 1000;
 pub const FROZEN_MAX: usize = 512;
 
 /// Longest line of the mount table that is read in full. It must hold a mount point of `PATH_MAX`
-/// bytes, each escaped to four (`\040`), before the filesystem type, and beside it a row of the frozen mark.
-pub const MOUNT_LINE_BYTES_MAX: usize = 24 * 1024;
-const _: () = assert!(MOUNT_LINE_BYTES_MAX > 5 * PATH_BYTES_MAX + 2048);
+/// bytes, each escaped to four (`\040`), before the filesystem type.
+pub const MOUNT_LINE_BYTES_MAX: usize = 20 * 1024;
+const _: () = assert!(MOUNT_LINE_BYTES_MAX > 4 * PATH_BYTES_MAX + 2048);
 
 /// Longest path, without the final NUL (`PATH_MAX` of limits.h less one).
 pub const PATH_BYTES_MAX: usize = 4095;

@@ -14,13 +14,14 @@
 
 use crate::errno::Errno;
 use crate::json::write::Writer;
-use crate::limits::PATH_SHOWN_BYTES;
+use crate::limits::{PATH_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::mountinfo::{device, retry};
 use crate::platform::Device;
 use embedded_io::{Read, Seek, SeekFrom, Write};
 use heapless::Vec;
 
-const MAGIC: &[u8] = b"qga-frozen 2 ";
+/// What the head begins with.
+pub const MAGIC: &[u8] = b"qga-frozen 2 ";
 const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 /// Length of the head.
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
@@ -28,6 +29,8 @@ pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 pub const NO_BOOT: [u8; 36] = [b'0'; 36];
 /// Most bytes of a row before its path: the state, and two numbers of ten digits, each with a byte before it.
 pub const ROW_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
+/// Longest row. One that came cut would hide where the next one begins.
+pub const ROW_BYTES_MAX: usize = ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
 /// What ends a row; no path contains it.
 pub const ROW_END: u8 = 0;
 

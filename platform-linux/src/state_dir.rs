@@ -20,13 +20,17 @@ const RAMFS_MAGIC: i64 = 0x8584_58F6;
 
 /// Where the state goes when nothing is said, the first that can be written to. The reference's place, then
 /// what an initramfs or appliance has instead.
-static PLACES: [&CStr; 5] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp", c"/dev"];
+static PLACES: [&CStr; 4] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp"];
+/// Where the mark goes when none of these is in memory: the kernel's own device files are.
+static LAST_MEMORY: &CStr = c"/dev";
 
 /// The directories of the state.
 pub struct StateDir {
     state: Fd,
     /// Where the mark goes, if `state` is on a disk.
     memory: Option<Fd>,
+    /// Whether the mark is in memory. On a disk its first result would wait for ever for the thaw of that disk.
+    keeps_marks: bool,
 }
 
 fn directory(path: &CStr) -> Result<Fd, Errno> {
@@ -58,13 +62,16 @@ impl StateDir {
             Some(path) => directory(path).and_then(|dir| writable(&dir).map(|()| dir)),
             None => default_place(),
         }?;
-        let memory = if in_memory(&state) {
+        let state_in_memory = in_memory(&state);
+        let memory = if state_in_memory {
             None
         } else {
             let usable = |dir: &Fd| in_memory(dir) && writable(dir).is_ok();
-            PLACES.iter().find_map(|place| directory(place).ok().filter(usable))
+            let mut places = PLACES.iter().chain([&LAST_MEMORY]);
+            places.find_map(|place| directory(place).ok().filter(usable))
         };
-        Ok(StateDir { state, memory })
+        let keeps_marks = state_in_memory || memory.is_some();
+        Ok(StateDir { state, memory, keeps_marks })
     }
 
     /// Reads the state into `into`; ENOENT when there is none.
@@ -87,14 +94,12 @@ impl StateDir {
         self.memory.as_ref().unwrap_or(&self.state)
     }
 
-    /// Begins a new mark.
+    /// Begins a new mark. Errors: EOPNOTSUPP when there is nothing in memory to keep it in.
     pub fn create_mark(&self) -> Result<Fd, Errno> {
-        let dir = self.mark_dir();
-        // On a disk the first result would wait for ever for the thaw of that disk.
-        if !in_memory(dir) {
+        if !self.keeps_marks {
             return Err(Errno::OPNOTSUPP);
         }
-        create(dir, MARK_NEW)
+        create(self.mark_dir(), MARK_NEW)
     }
 
     /// Puts the new mark in force.

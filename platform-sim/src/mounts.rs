@@ -62,6 +62,18 @@ pub struct Mount {
     pub(crate) parent: usize,
 }
 
+impl Mount {
+    /// Its number in the mount table, and as statx(2) gives it: 0 stands for one that is not known.
+    pub fn number(&self) -> u64 {
+        mount_number(self.id)
+    }
+}
+
+/// What the table calls the mount `id`; in it there are numbers before ours.
+pub(crate) fn mount_number(id: usize) -> u64 {
+    id as u64 + 20
+}
+
 /// All mounts, in the order of mounting.
 #[derive(Debug)]
 pub struct Mounts {
@@ -256,7 +268,7 @@ impl World {
             return Err(Errno::NOENT);
         }
         let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
-        Ok(Inode { on: mount.device, mount: mount.id as u64 + 20, plain })
+        Ok(Inode { on: mount.device, mount: mount.number(), plain })
     }
 }
 

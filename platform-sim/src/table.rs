@@ -1,6 +1,6 @@
 //! The mount table: the mounts as data in, the text of /proc/self/mountinfo out, and an open reader of it.
 
-use crate::mounts::Mounts;
+use crate::mounts::{Mounts, mount_number};
 use crate::{Kind, Sim};
 use embedded_io::{ErrorType, Read};
 use qga_core::Errno;
@@ -17,7 +17,7 @@ impl Mounts {
         for mount in &self.list {
             let number = self.superblocks[mount.superblock].number;
             let (major, minor) = (number.major(), number.minor());
-            let (id, parent) = (mount.id + 20, mount.parent + 20);
+            let (id, parent) = (mount.number(), mount_number(mount.parent));
             // Writing to a vector cannot fail.
             let _ = write!(text, "{id} {parent} {major}:{minor} / ");
             escape(&mount.point, &mut text);

@@ -86,6 +86,14 @@ pub fn read_value(value: &[u8]) -> (&str, usize, bool) {
     parts.unwrap_or_else(|| panic!("not what guest-file-read returns: {text}"))
 }
 
+/// Whether one of the replies returns a number above 0.
+pub fn counts_something(output: &[u8]) -> bool {
+    let value = |line: &[u8]| {
+        line.strip_prefix(b"\xFF").unwrap_or(line).strip_prefix(RETURN)?.first().copied()
+    };
+    output.split(|&byte| byte == b'\n').any(|line| matches!(value(line), Some(b'1'..=b'9')))
+}
+
 /// The lines of an output of which nothing is known but that each must be a reply.
 pub fn judge_lines(output: &[u8]) -> usize {
     let mut lines = 0;

@@ -45,13 +45,16 @@ impl<S: Source> Play<S> {
         self.request.clear();
         let Play { source, request, .. } = self;
         source.bytes(len, request);
-        self.exchange();
+        let rest = self.exchange();
         reply::judge_lines(&self.output);
         self.dirty = true;
         self.look_again();
-        // Whatever these handles are now, and whomever a thaw among the bytes was for.
+        // Whatever these handles are now.
         self.model.files.clear();
-        self.allow_thaws_of_others();
+        // A thaw may be among the bytes, with a count for a reply, and whomever it was for.
+        if rest != Rest::Idle || reply::counts_something(&self.output) {
+            self.allow_thaws_of_others();
+        }
         self.sure = false;
         self.late = self.late.ended(false);
         self.due_ms = None;

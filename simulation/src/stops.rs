@@ -7,7 +7,7 @@ use crate::source::Source;
 use crate::time::Late;
 use qga_core::Errno;
 use qga_core::freezer::Status;
-use qga_core::mark::HEAD_BYTES;
+use qga_core::mark::{HEAD_BYTES, MAGIC};
 use qga_core::platform::Exit;
 use qga_sim::World;
 use qga_sim::mounts::{By, Mount, Superblock};
@@ -27,7 +27,7 @@ pub(crate) fn frozen_by_agent(world: &World) -> u64 {
 /// and nothing stands in its way: no filesystem that is covered, or cannot be thawed.
 fn is_unfinished(world: &World) -> bool {
     // The mark of a reference agent has no list, whatever was written into it since.
-    let mark = world.store.mark().filter(|mark| mark.starts_with(b"qga-frozen 2 "));
+    let mark = world.store.mark().filter(|mark| mark.starts_with(MAGIC));
     let phase = mark.and_then(|mark| mark.get(HEAD_BYTES - 2).copied());
     matches!(phase, Some(b'f' | b't')) && {
         let reachable = world.mounts.reachable();

@@ -74,9 +74,9 @@ impl<S: Source> Play<S> {
         if self.listless {
             return;
         }
+        let subvolume = SUBVOLUMES[usize::from(what >> 4 & 1)];
         self.session.sim.with(|world| match what & 1 {
             0 if world.mounts.list.len() < 12 => {
-                let subvolume = SUBVOLUMES[usize::from(what >> 4 & 1)];
                 match what >> 5 {
                     // Something without a device over what has none either.
                     7 if mounted(world, subvolume) => {
@@ -87,7 +87,6 @@ impl<S: Source> Play<S> {
             }
             _ => {
                 // A quarter is for a subvolume, where there are any.
-                let subvolume = SUBVOLUMES[usize::from(what >> 4 & 1)];
                 let which = what & 12 == 12 && mounted(world, subvolume);
                 world.mounts.detach(if which { subvolume } else { point });
             }

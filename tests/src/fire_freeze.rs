@@ -9,7 +9,7 @@ use crate::agent::Held;
 use crate::connection::ANSWER_DEADLINE;
 use crate::fire::Point;
 use crate::fire_wire::{Next, Wire};
-use crate::guest::Guest;
+use crate::guest::{FROZEN, Guest, THAWED};
 use crate::jail::{AGENT_FOLDER, JailedAgent, Start};
 use crate::{program, sys};
 use std::fs::{self, File};
@@ -98,9 +98,6 @@ impl Client {
         }
     }
 }
-
-const FROZEN: &str = r#"{"return": "frozen"}"#;
-const THAWED: &str = r#"{"return": "thawed"}"#;
 
 /// How an agent's life under strace went.
 pub struct Life {

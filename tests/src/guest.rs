@@ -8,6 +8,25 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// Replies to guest-fsfreeze-status.
+pub const FROZEN: &str = r#"{"return": "frozen"}"#;
+pub const THAWED: &str = r#"{"return": "thawed"}"#;
+pub const FAILED: &str = r#"{"return": "error"}"#;
+
+/// The reply that returns a number.
+pub fn returns(number: i64) -> String {
+    format!(r#"{{"return": {number}}}"#)
+}
+
+/// Whether the test `name` must be skipped because nothing can be put under strace in a jail here; counts the skip.
+pub fn untraceable(name: &str) -> bool {
+    if program("strace").is_none() {
+        crate::skip(name, "needs strace");
+        return true;
+    }
+    Disk::impossible(name)
+}
+
 /// A guest and its disks, which go away after it.
 pub struct Guest {
     pub jail: Jail,
@@ -40,6 +59,13 @@ impl Guest {
     pub fn frozen(&self) -> Vec<bool> {
         assert_eq!(self.jail.keepers.len(), self.disks.len());
         self.jail.keepers.iter().map(sys::is_frozen).collect()
+    }
+
+    /// Runs a command of busybox in the guest. Panics when it fails.
+    pub fn run(&self, words: &[&str]) {
+        let words = [&["/bin/busybox"], words].concat();
+        let status = self.jail.enter(&words).wait().expect("the jail's helper runs");
+        assert!(status.success(), "{words:?}: {status}: {}", self.jail.stderr());
     }
 
     /// Freezes a disk as somebody else than the agent.

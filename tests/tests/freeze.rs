@@ -4,23 +4,15 @@
 use qga_tests::connection::Connection;
 use qga_tests::conversations;
 use qga_tests::disk::Disk;
-use qga_tests::guest::{Guest, freeze, status, thaw};
+use qga_tests::guest::{FROZEN, Guest, THAWED, freeze, returns, status, thaw};
 use qga_tests::jail::{AGENT_FOLDER, Mount, Spec, Start};
 use qga_tests::play::{Cut, play_in_jail};
-use qga_tests::program;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-const FROZEN: &str = r#"{"return": "frozen"}"#;
-const THAWED: &str = r#"{"return": "thawed"}"#;
-
-fn returns(number: i64) -> String {
-    format!(r#"{{"return": {number}}}"#)
-}
 
 /// A writer that syncs after each write, counting; it stops when dropped.
 struct Writer {
@@ -115,41 +107,6 @@ fn xfs_freezes_too() {
     assert_eq!(guest.frozen(), [true, true]);
     assert_eq!(thaw(&mut client), returns(2));
     assert_eq!(guest.frozen(), [false, false]);
-}
-
-/// Runs a command in the guest.
-fn run_inside(guest: &Guest, words: &[&str]) {
-    let status = guest.jail.enter(words).wait().expect("the jail's helper runs");
-    assert!(status.success(), "{words:?}: {status}: {}", guest.jail.stderr());
-}
-
-#[test]
-fn a_subvolume_unmounted_after_a_crash_is_thawed_through_another() {
-    let name = "freeze::a_subvolume_unmounted_after_a_crash_is_thawed_through_another";
-    if Disk::impossible(name) || Disk::lacks("btrfs", "btrfs-progs", name) {
-        return;
-    }
-    let guest = Guest::with_disks(&["/mnt/a"], vec![Disk::btrfs()], Spec::default());
-    let btrfs = program("btrfs").expect("btrfs (package btrfs-progs)");
-    let mut create = std::process::Command::new(btrfs);
-    create.args(["subvolume", "create"]).arg(guest.jail.path("/mnt/a/s"));
-    let created = create.output().expect("btrfs runs");
-    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-    run_inside(&guest, &["/bin/busybox", "mkdir", "/mnt/b"]);
-    run_inside(&guest, &["/bin/busybox", "mount", "-o", "bind", "/mnt/a/s", "/mnt/b"]);
-    let agent = guest.jail.agent(Start::default());
-    let mut client = agent.connect();
-    assert_eq!(freeze(&mut client), returns(1));
-    drop(client);
-    agent.kill();
-    run_inside(&guest, &["/bin/busybox", "umount", "-l", "/mnt/a"]);
-    let agent = guest.jail.agent(Start::default());
-    let mut client = agent.connect();
-    assert_eq!(status(&mut client), FROZEN);
-    assert_eq!(guest.frozen(), [true]);
-    assert_eq!(thaw(&mut client), returns(1));
-    assert_eq!(guest.frozen(), [false]);
-    assert_eq!(status(&mut client), THAWED);
 }
 
 #[test]

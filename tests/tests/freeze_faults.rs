@@ -1,32 +1,12 @@
 //! Freeze and thaw under faults that strace injects into the agent's system calls: the order of the calls,
 //! roll back, filesystems that cannot freeze or do not thaw, and SIGKILL at every call.
 
-use qga_tests::disk::Disk;
-use qga_tests::guest::{Guest, freeze, status, thaw};
+use qga_tests::guest::{FAILED, FROZEN, Guest, THAWED, freeze, returns, status, thaw, untraceable};
 use qga_tests::jail::Start;
-use qga_tests::{program, skip};
-
-const FROZEN: &str = r#"{"return": "frozen"}"#;
-const THAWED: &str = r#"{"return": "thawed"}"#;
-const FAILED: &str = r#"{"return": "error"}"#;
-
-fn returns(number: i64) -> String {
-    format!(r#"{{"return": {number}}}"#)
-}
-
-/// Whether the test must be skipped here; counts the skip.
-fn untraceable(name: &str) -> bool {
-    let name = format!("freeze_faults::{name}");
-    if program("strace").is_none() {
-        skip(&name, "needs strace");
-        return true;
-    }
-    Disk::impossible(&name)
-}
 
 #[test]
 fn inner_mounts_freeze_first_and_thaw_last() {
-    if untraceable("inner_mounts_freeze_first_and_thaw_last") {
+    if untraceable("freeze_faults::inner_mounts_freeze_first_and_thaw_last") {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/a/b", "/mnt/a/b/c"]);
@@ -44,7 +24,7 @@ fn inner_mounts_freeze_first_and_thaw_last() {
 
 #[test]
 fn a_failed_freeze_is_rolled_back() {
-    if untraceable("a_failed_freeze_is_rolled_back") {
+    if untraceable("freeze_faults::a_failed_freeze_is_rolled_back") {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c"]);
@@ -68,7 +48,7 @@ fn a_failed_freeze_is_rolled_back() {
 
 #[test]
 fn filesystems_that_cannot_freeze_are_skipped() {
-    if untraceable("filesystems_that_cannot_freeze_are_skipped") {
+    if untraceable("freeze_faults::filesystems_that_cannot_freeze_are_skipped") {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
@@ -97,7 +77,7 @@ const BOTH: &str = r#"{"execute":"guest-fsfreeze-freeze"}{"execute":"guest-fsfre
 
 #[test]
 fn killed_beside_a_filesystem_that_others_froze() {
-    if untraceable("killed_beside_a_filesystem_that_others_froze") {
+    if untraceable("freeze_faults::killed_beside_a_filesystem_that_others_froze") {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c"]);
@@ -121,7 +101,7 @@ fn killed_beside_a_filesystem_that_others_froze() {
 
 #[test]
 fn a_filesystem_that_does_not_thaw_is_an_error_state() {
-    if untraceable("a_filesystem_that_does_not_thaw_is_an_error_state") {
+    if untraceable("freeze_faults::a_filesystem_that_does_not_thaw_is_an_error_state") {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);

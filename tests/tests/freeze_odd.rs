@@ -2,26 +2,12 @@
 //! nowhere to keep the mark, few descriptors, a kernel of long ago.
 
 use qga_tests::disk::Disk;
-use qga_tests::guest::{Guest, freeze, status, thaw};
+use qga_tests::guest::{FAILED, FROZEN, Guest, THAWED, freeze, returns, status, thaw, untraceable};
 use qga_tests::jail::{JailedAgent, Mount, Spec, Start};
-use qga_tests::{program, skip};
+use qga_tests::program;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-const FROZEN: &str = r#"{"return": "frozen"}"#;
-const THAWED: &str = r#"{"return": "thawed"}"#;
-const BUSYBOX: &str = "/bin/busybox";
-
-fn returns(number: i64) -> String {
-    format!(r#"{{"return": {number}}}"#)
-}
-
-/// Runs a command of busybox in the guest.
-fn run_inside(guest: &Guest, words: &[&str]) {
-    let words = [&[BUSYBOX], words].concat();
-    let status = guest.jail.enter(&words).wait().expect("the jail's helper runs");
-    assert!(status.success(), "{words:?}: {status}: {}", guest.jail.stderr());
-}
 
 /// Freezes, kills the agent; `between`; the next agent finds everything frozen.
 fn frozen_then(guest: &Guest, count: i64, between: impl FnOnce()) -> JailedAgent {
@@ -56,23 +42,48 @@ fn settles(guest: &Guest, agent: &JailedAgent) {
     }
 }
 
-#[test]
-fn a_btrfs_below_a_tmpfs_is_thawed_through_another_mount() {
-    let name = "freeze_odd::a_btrfs_below_a_tmpfs_is_thawed_through_another_mount";
+/// A btrfs on /mnt/a, and `what` of it on /mnt/b; nothing where that cannot be had.
+fn btrfs_twice(name: &str, what: &str) -> Option<Guest> {
     if Disk::impossible(name) || Disk::lacks("btrfs", "btrfs-progs", name) {
-        return;
+        return None;
     }
     let guest = Guest::with_disks(&["/mnt/a"], vec![Disk::btrfs()], Spec::default());
-    run_inside(&guest, &["mkdir", "/mnt/b"]);
-    run_inside(&guest, &["mount", "-o", "bind", "/mnt/a", "/mnt/b"]);
-    let agent = frozen_then(&guest, 1, || {
-        run_inside(&guest, &["mount", "-t", "tmpfs", "none", "/mnt/a"]);
-    });
+    if what != "/mnt/a" {
+        let mut create = Command::new(program("btrfs").expect("btrfs (package btrfs-progs)"));
+        let created = create.args(["subvolume", "create"]).arg(guest.jail.path(what)).output();
+        let created = created.expect("btrfs runs");
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    }
+    guest.run(&["mkdir", "/mnt/b"]);
+    guest.run(&["mount", "-o", "bind", what, "/mnt/b"]);
+    Some(guest)
+}
+
+/// Whoever finds one filesystem frozen thaws it.
+fn is_found_and_thawed(guest: &Guest, agent: &JailedAgent) {
     let mut client = agent.connect();
     assert_eq!(status(&mut client), FROZEN);
+    assert_eq!(guest.frozen(), [true]);
     assert_eq!(thaw(&mut client), returns(1));
     assert_eq!(guest.frozen(), [false]);
     assert_eq!(status(&mut client), THAWED);
+}
+
+#[test]
+fn a_subvolume_unmounted_after_a_crash_is_thawed_through_another() {
+    let name = "freeze_odd::a_subvolume_unmounted_after_a_crash_is_thawed_through_another";
+    let Some(guest) = btrfs_twice(name, "/mnt/a/s") else { return };
+    let agent = frozen_then(&guest, 1, || guest.run(&["umount", "-l", "/mnt/a"]));
+    is_found_and_thawed(&guest, &agent);
+}
+
+#[test]
+fn a_btrfs_below_a_tmpfs_is_thawed_through_another_mount() {
+    let name = "freeze_odd::a_btrfs_below_a_tmpfs_is_thawed_through_another_mount";
+    let Some(guest) = btrfs_twice(name, "/mnt/a") else { return };
+    let cover = || guest.run(&["mount", "-t", "tmpfs", "none", "/mnt/a"]);
+    let agent = frozen_then(&guest, 1, cover);
+    is_found_and_thawed(&guest, &agent);
 }
 
 /// No path leads to either: one is covered, the other's mount point is gone from sight.
@@ -84,23 +95,23 @@ fn what_is_covered_is_left_alone() {
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/a/b", "/mnt/c"]);
     let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
-    run_inside(&guest, &["mount", "-t", "tmpfs", "none", "/mnt/a"]);
+    guest.run(&["mount", "-t", "tmpfs", "none", "/mnt/a"]);
     assert_eq!(freeze(&mut client), returns(1));
     assert_eq!(guest.frozen(), [false, false, true]);
     assert_eq!(thaw(&mut client), returns(1));
-    run_inside(&guest, &["umount", "/mnt/a"]);
+    guest.run(&["umount", "/mnt/a"]);
     assert_eq!(freeze(&mut client), returns(3));
     // Frozen, and covered while nobody holds them: nothing is called gone.
     drop(client);
     agent.kill();
-    run_inside(&guest, &["mount", "-t", "tmpfs", "none", "/mnt/a"]);
+    guest.run(&["mount", "-t", "tmpfs", "none", "/mnt/a"]);
     let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
-    assert_eq!(status(&mut client), r#"{"return": "error"}"#);
+    assert_eq!(status(&mut client), FAILED);
     let reply = thaw(&mut client);
     assert!(reply.contains("failed to thaw /mnt/a: Device or resource busy"), "{reply}");
     assert_eq!(guest.frozen(), [true, true, false]);
-    run_inside(&guest, &["umount", "/mnt/a"]);
+    guest.run(&["umount", "/mnt/a"]);
     assert_eq!(thaw(&mut client), returns(2));
     assert_eq!(guest.frozen(), [false; 3]);
     assert_eq!(status(&mut client), THAWED);
@@ -114,10 +125,19 @@ fn detached_while_the_next_agent_holds_it() {
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
     let agent = frozen_then(&guest, 2, || {});
     let mut client = agent.connect();
-    run_inside(&guest, &["umount", "-l", "/mnt/a"]);
+    guest.run(&["umount", "-l", "/mnt/a"]);
     assert_eq!(status(&mut client), FROZEN);
     assert_eq!(thaw(&mut client), returns(2));
     assert_eq!(guest.frozen(), [false, false]);
+}
+
+/// A guest whose /run, and these places, are on one disk.
+fn on_one_disk(places: &[&str]) -> Guest {
+    let bind = |at: &&str| Mount { from: "/run".into(), at: at.into(), kind: "bind".to_owned() };
+    let mounts = places.iter().map(bind).collect();
+    let guest = Guest::with_spec(&["/run"], Spec { mounts, ..Spec::default() });
+    fs::create_dir(guest.jail.path("/run/a")).expect("the agent's folder");
+    guest
 }
 
 /// Neither /run nor /tmp is in memory: the mark goes to /dev.
@@ -126,9 +146,7 @@ fn the_usual_places_are_on_the_disk() {
     if Disk::impossible("freeze_odd::the_usual_places_are_on_the_disk") {
         return;
     }
-    let bind = Mount { from: "/run".into(), at: "/tmp".into(), kind: "bind".to_owned() };
-    let guest = Guest::with_spec(&["/run"], Spec { mounts: vec![bind], ..Spec::default() });
-    fs::create_dir(guest.jail.path("/run/a")).expect("the agent's folder");
+    let guest = on_one_disk(&["/tmp"]);
     let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
     client.send(r#"{"execute":"guest-fsfreeze-freeze"}"#);
@@ -145,10 +163,7 @@ fn nowhere_to_keep_the_mark() {
     if Disk::impossible("freeze_odd::nowhere_to_keep_the_mark") {
         return;
     }
-    let bind = |at: &str| Mount { from: "/run".into(), at: at.into(), kind: "bind".to_owned() };
-    let mounts = vec![bind("/tmp"), bind("/dev")];
-    let guest = Guest::with_spec(&["/run"], Spec { mounts, ..Spec::default() });
-    fs::create_dir(guest.jail.path("/run/a")).expect("the agent's folder");
+    let guest = on_one_disk(&["/tmp", "/dev"]);
     let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
     client.send(r#"{"execute":"guest-fsfreeze-freeze"}"#);
@@ -182,7 +197,7 @@ fn few_descriptors_after_a_restart() {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c", "/mnt/d"]);
-    let before = [BUSYBOX, "sh", "-c", "ulimit -Sn 12; exec \"$@\"", "sh"];
+    let before = ["/bin/busybox", "sh", "-c", "ulimit -Sn 12; exec \"$@\"", "sh"];
     for last in [false, true] {
         let agent = guest.jail.agent(Start { before: &before, ..Start::default() });
         let mut client = agent.connect();
@@ -201,11 +216,8 @@ fn few_descriptors_after_a_restart() {
 #[test]
 fn a_kernel_without_statx() {
     let name = "freeze_odd::a_kernel_without_statx";
-    if Disk::impossible(name) {
+    if untraceable(name) {
         return;
-    }
-    if program("strace").is_none() {
-        return skip(name, "needs strace");
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/a/b"]);
     let (agent, trace) = guest.traced("statx", "statx:error=ENOSYS");

@@ -3,7 +3,7 @@
 
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
-use qga_tests::guest::{Guest, freeze, status, thaw};
+use qga_tests::guest::{Guest, freeze, returns, status, thaw};
 use qga_tests::jail::{AGENT_FOLDER, Start};
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,6 @@ fn await_thaw(guest: &Guest, since: Instant) -> Duration {
         std::thread::sleep(Duration::from_millis(5));
     }
     since.elapsed()
-}
-
-fn returns(number: i64) -> String {
-    format!(r#"{{"return": {number}}}"#)
 }
 
 #[test]

@@ -1,15 +1,11 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, GONE, NO_LIST, boot};
+use super::{Entry, Freezer, GONE, NO_LIST, boot, is_no_more_than_gone};
 use crate::errno::Errno;
-use crate::limits::PATH_BYTES_MAX;
 use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
-
-/// Longest row of a mark. One that came cut would hide where the next one begins.
-pub(super) const MARK_ROW_BYTES_MAX: usize = mark::ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
@@ -65,15 +61,13 @@ impl<F> Freezer<F> {
         // Why the last row without a result could not be found, and where it is.
         let mut unsure_missing: Option<(Errno, u64)> = None;
         let mut at = mark::HEAD_BYTES as u64;
-        let (row_line, table_line) = self.line.split_at_mut(MARK_ROW_BYTES_MAX);
-        let mut lines = Lines::new(mark, mark::ROW_END, row_line);
+        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.row);
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
                 Ok(None) => {
-                    // What is only gone does not hide what could not be looked at.
                     let Some((errno, _)) = unsure_missing else { return missing };
-                    if missing.is_none_or(|errno| errno == GONE) {
+                    if is_no_more_than_gone(missing) {
                         mark::show(b"what the frozen mark lists", &mut self.subject);
                         return Some(errno);
                     }
@@ -108,7 +102,7 @@ impl<F> Freezer<F> {
             if self.entries.iter().any(|entry| entry.row == row_at) {
                 continue;
             }
-            match find(platform, table_line, row.superblock) {
+            match find(platform, &mut self.line, row.superblock) {
                 Ok(filesystem) => {
                     let superblock = row.superblock;
                     let entry = Entry { superblock, filesystem, row: row_at, frozen: true, unsure };
@@ -116,8 +110,7 @@ impl<F> Freezer<F> {
                     let _ = self.entries.push(entry);
                 }
                 Err(errno) if unsure => unsure_missing = Some((errno, row_at)),
-                // What is only gone does not hide what could not be looked at.
-                Err(errno) if missing.is_none_or(|errno| errno == GONE) => {
+                Err(errno) if is_no_more_than_gone(missing) => {
                     mark::show(row.path, &mut self.subject);
                     missing = Some(errno);
                 }

@@ -33,6 +33,14 @@ pub fn disks(count: usize) -> Sim {
     sim
 }
 
+/// The same, and an agent that has frozen all of them.
+pub fn frozen_disks(count: usize) -> (Sim, Large) {
+    let sim = disks(count);
+    let mut session = start(&sim);
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": count}));
+    (sim, session)
+}
+
 fn start(sim: &Sim) -> Large {
     Large::start(sim).expect("a start")
 }

@@ -1,20 +1,40 @@
 //! What an agent holds of a freeze that it took over: nothing that happens to mounts and to the mark since takes it
 //! away again. And what its errors name.
 
-use crate::freeze::{ask, disks, frozen};
+use crate::freeze::{ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
 use qga_core::Errno;
 use qga_core::platform::Device;
 use qga_sim::mounts::By;
-use qga_sim::{Fault, Kind};
+use qga_sim::{Fault, Kind, Sim};
 use serde_json::json;
+
+/// Two filesystems that the agent has frozen, and one that somebody else has.
+fn frozen_beside_theirs() -> (Sim, Large) {
+    let (sim, session) = frozen_disks(2);
+    sim.with(|world| {
+        world.mount("ext4", Device::new(9, 1), "/mnt/theirs");
+        world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
+    });
+    (sim, session)
+}
+
+/// The text of the error that a thaw gives.
+fn refused(session: &mut Large) -> String {
+    ask(session, "fsfreeze-thaw")["error"]["desc"].as_str().expect("an error").to_owned()
+}
+
+fn fail_to_open_the_mark(sim: &Sim, errno: Errno, lasting: bool) {
+    sim.with(|world| {
+        let number = world.faults.count(Kind::OpenMark);
+        world.faults.fail(Fault { kind: Some(Kind::OpenMark), number, errno, lasting });
+    });
+}
 
 #[test]
 fn detached_behind_the_restart() {
     for restarted in [false, true] {
-        let sim = disks(2);
-        let mut session = Large::start(&sim).expect("a start");
-        assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+        let (sim, mut session) = frozen_disks(2);
         if restarted {
             session.restart().expect("a restart");
             assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "frozen"}));
@@ -27,13 +47,7 @@ fn detached_behind_the_restart() {
 #[test]
 fn the_mark_is_removed_behind_the_restart() {
     for restarted in [false, true] {
-        let sim = disks(2);
-        sim.with(|world| {
-            world.mount("ext4", Device::new(9, 1), "/mnt/theirs");
-            world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
-        });
-        let mut session = Large::start(&sim).expect("a start");
-        assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+        let (sim, mut session) = frozen_beside_theirs();
         if restarted {
             session.restart().expect("a restart");
         }
@@ -46,9 +60,7 @@ fn the_mark_is_removed_behind_the_restart() {
 /// What is found late thaws in its turn all the same: first of all what others may lie on.
 #[test]
 fn what_is_held_stays_held_while_another_is_looked_for() {
-    let sim = disks(3);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 3}));
+    let (sim, mut session) = frozen_disks(3);
     sim.with(|world| world.mount("ext4", Device::new(8, 7), "/mnt/a"));
     session.restart().expect("a restart");
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "error"}));
@@ -57,8 +69,7 @@ fn what_is_held_stays_held_while_another_is_looked_for() {
             world.mounts.at(point).thaw_error = Some(Errno::IO);
         }
     });
-    let reply = ask(&mut session, "fsfreeze-thaw");
-    assert_eq!(reply["error"]["desc"], "failed to thaw /mnt/a: Device or resource busy");
+    assert_eq!(refused(&mut session), "failed to thaw /mnt/a: Device or resource busy");
     sim.with(|world| {
         for point in ["/mnt/b", "/mnt/c"] {
             world.mounts.at(point).thaw_error = None;
@@ -75,19 +86,12 @@ fn what_is_held_stays_held_while_another_is_looked_for() {
 /// What it listed beside that nobody knows any more: it is said once.
 #[test]
 fn the_mark_is_removed_while_another_is_looked_for() {
-    let sim = disks(2);
-    sim.with(|world| {
-        world.mount("ext4", Device::new(9, 1), "/mnt/theirs");
-        world.mounts.at("/mnt/theirs").frozen = Some(By::Other);
-    });
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    let (sim, mut session) = frozen_beside_theirs();
     sim.with(|world| world.mount("ext4", Device::new(8, 7), "/mnt/b"));
     session.restart().expect("a restart");
     sim.with(|world| world.store.set_mark(None));
-    let reply = ask(&mut session, "fsfreeze-thaw");
     let text = "failed to thaw what the frozen mark lists: No such device";
-    assert_eq!(reply["error"]["desc"], text);
+    assert_eq!(refused(&mut session), text);
     assert_eq!(frozen(&sim, "/mnt/a"), None);
     assert_eq!(frozen(&sim, "/mnt/theirs"), Some(By::Other));
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
@@ -101,11 +105,7 @@ fn a_mark_without_a_list_holds_and_one_that_cannot_be_read_does_not() {
     sim.with(|world| world.store.set_mark(Some(b"")));
     let mut session = Large::start(&sim).expect("a start");
     assert!(session.agent().holds_frozen());
-    let fault = Fault { kind: Some(Kind::OpenMark), number: 0, errno: Errno::IO, lasting: true };
-    sim.with(|world| {
-        world.faults.clear();
-        world.faults.fail(fault);
-    });
+    fail_to_open_the_mark(&sim, Errno::IO, true);
     session.restart().expect("a restart");
     assert!(session.agent().is_frozen() && !session.agent().holds_frozen());
     sim.with(|world| world.faults.clear());
@@ -116,57 +116,44 @@ fn a_mark_without_a_list_holds_and_one_that_cannot_be_read_does_not() {
 /// The mark cannot be read any more: what it listed is held all the same.
 #[test]
 fn the_mark_is_unreadable_behind_the_restart() {
-    let sim = disks(2);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    let (sim, mut session) = frozen_disks(2);
     session.restart().expect("a restart");
-    let number = sim.with(|world| world.faults.count(Kind::OpenMark));
-    let errno = Errno::IO;
-    let fault = Fault { kind: Some(Kind::OpenMark), number, errno, lasting: true };
-    sim.with(|world| world.faults.fail(fault));
+    fail_to_open_the_mark(&sim, Errno::IO, true);
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
     assert_eq!((frozen(&sim, "/mnt/a"), frozen(&sim, "/mnt/b")), (None, None));
 }
 
 #[test]
 fn what_is_gone_does_not_hide_what_is_stuck() {
-    let sim = disks(2);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    let (sim, mut session) = frozen_disks(2);
     sim.with(|world| {
         assert!(world.mounts.detach("/mnt/a"));
         world.mounts.at("/mnt/b").thaw_error = Some(Errno::IO);
     });
     session.restart().expect("a restart");
     for _ in 0..2 {
-        let reply = ask(&mut session, "fsfreeze-thaw");
-        assert_eq!(reply["error"]["desc"], "failed to thaw /mnt/b: Input/output error");
+        assert_eq!(refused(&mut session), "failed to thaw /mnt/b: Input/output error");
     }
 }
 
 #[test]
 fn without_a_mark_the_mount_point_is_not_known() {
-    let sim = disks(2);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    let (sim, mut session) = frozen_disks(2);
     sim.with(|world| {
         world.mounts.at("/mnt/b").thaw_error = Some(Errno::IO);
         world.store.set_mark(None);
     });
-    let reply = ask(&mut session, "fsfreeze-thaw");
-    assert_eq!(reply["error"]["desc"], "failed to thaw (unknown mount point): Input/output error");
+    assert_eq!(refused(&mut session), "failed to thaw (unknown mount point): Input/output error");
 }
 
 /// Then it is as without a list: every mount is tried.
 #[test]
 fn the_mark_is_removed_when_nothing_is_held() {
-    let sim = disks(2);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+    let (sim, mut session) = frozen_disks(2);
     sim.with(|world| world.mount("ext4", Device::new(9, 7), "/mnt/b"));
     session.restart().expect("a restart");
     let text = "failed to thaw /mnt/b: Device or resource busy";
-    assert_eq!(ask(&mut session, "fsfreeze-thaw")["error"]["desc"], text);
+    assert_eq!(refused(&mut session), text);
     sim.with(|world| {
         world.store.set_mark(None);
         assert!(world.mounts.detach("/mnt/b"));
@@ -189,7 +176,7 @@ fn it_holds_without_a_list_after_a_failed_thaw() {
     let mut session = Large::start(&sim).expect("a start");
     assert!(session.agent().holds_frozen());
     let text = "failed to thaw /mnt/a: Input/output error";
-    assert_eq!(ask(&mut session, "fsfreeze-thaw")["error"]["desc"], text);
+    assert_eq!(refused(&mut session), text);
     assert!(session.agent().is_frozen());
     assert!(session.agent().holds_frozen());
 }
@@ -198,9 +185,7 @@ fn it_holds_without_a_list_after_a_failed_thaw() {
 #[test]
 fn a_mark_that_is_not_there_holds_nothing() {
     let sim = disks(1);
-    let fault =
-        Fault { kind: Some(Kind::OpenMark), number: 0, errno: Errno::NFILE, lasting: false };
-    sim.with(|world| world.faults.fail(fault));
+    fail_to_open_the_mark(&sim, Errno::NFILE, false);
     let session = Large::start(&sim).expect("a start");
     assert!(session.agent().is_frozen() && !session.agent().holds_frozen());
 }

@@ -1,10 +1,11 @@
 //! What an agent takes over where looking at it fails or finds it elsewhere: which filesystem is reported, and
 //! what is only not known is no error.
 
-use crate::freeze::{ask, disks, frozen};
+use crate::freeze::{ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
 use qga_core::Errno;
 use qga_core::limits::PATH_BYTES_MAX;
+use qga_core::mark::MAGIC;
 use qga_core::platform::Device;
 use qga_sim::files::Content;
 use qga_sim::mounts::By;
@@ -20,9 +21,7 @@ fn fail(sim: &Sim, kind: Kind, number: u64, errno: Errno, lasting: bool) {
 
 /// Filesystems frozen, then `change`, and another agent.
 fn frozen_then(count: usize, change: impl FnOnce(&Sim)) -> (Sim, Large) {
-    let sim = disks(count);
-    let mut session = Large::start(&sim).expect("a start");
-    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": count}));
+    let (sim, mut session) = frozen_disks(count);
     change(&sim);
     session.restart().expect("a restart");
     (sim, session)
@@ -156,7 +155,7 @@ fn the_longest_path_on_the_longest_number_is_taken_over() {
 /// The mark as an agent left it that was killed: state and number of each row, and its path.
 fn left(sim: &Sim, rows: &[(char, u32, &str)]) {
     let boot = sim.with(|world| world.store.boot_id);
-    let mut mark = [b"qga-frozen 2 ", &boot[..], b" f\n"].concat();
+    let mut mark = [MAGIC, &boot[..], b" f\n"].concat();
     for (state, minor, path) in rows {
         mark.extend(format!("{state} 8:{minor} {path}\0").bytes());
     }
