@@ -201,9 +201,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             return Step::Transmit;
         }
         match &mut self.doing {
-            Doing::Listening => match self.framer.scan() {
+            Doing::Listening => match self.scan() {
                 Scan::More => return Step::Receive,
-                Scan::Frame(frame) => self.execute(platform, frame),
+                found @ (Scan::Frame | Scan::Sync) => self.execute(platform, found),
                 Scan::Bad(fault) => {
                     let error = self.framer.error(fault);
                     refuse(&mut self.doing, &mut self.window, &error, 0..0, 0..0);
@@ -229,18 +229,36 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if self.window.pending().is_empty() { Step::Continue } else { Step::Transmit }
     }
 
-    /// Runs the request in the frame buffer.
+    /// Looks for the next request. While something is frozen it may not be large: memory may be short, and
+    /// who is killed for it cannot thaw.
+    fn scan(&mut self) -> Scan {
+        self.framer.limit(self.state.freezer.is_frozen());
+        self.framer.scan()
+    }
+
+    /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
+    /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
     #[inline(never)]
-    fn execute(&mut self, platform: &mut P, frame: Range<usize>) {
+    fn execute(&mut self, platform: &mut P, found: Scan) {
         let Self { doing, framer, window, state, .. } = self;
+        let frame = framer.place();
+        let inside = found == Scan::Sync;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
         let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
         let Ok((row, arguments)) = found else {
-            refuse(doing, window, &slot.get(), id, frame);
-            framer.refused();
+            if !inside {
+                refuse(doing, window, &slot.get(), id, frame);
+                framer.refused();
+            }
             return;
         };
+        if inside {
+            if row.is_sync() {
+                framer.resume();
+            }
+            return;
+        }
         if !state.freezer.is_frozen() {
             platform.log(Level::Info, &[row.name, " called"]);
         }

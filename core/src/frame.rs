@@ -18,48 +18,60 @@
 //!   follow it are part of it ([`Framer::refused`]).
 //!
 //! 0xFF drops whatever is partial and resets the reader, without a reply (QGA schema, guest-sync).
+//!
+//! A client that hangs up in the middle of a request leaves its half here when nobody says that it has gone.
+//! The next one's guest-sync stands inside that half then, or on a line that is being skipped. So an object
+//! inside a faulty request that may be a guest-sync is shown ([`Scan::Sync`]), and where it is one the reader
+//! begins anew with it ([`Framer::resume`]). Only bytes decide that, never where the channel cut them.
 
 use crate::error::Error;
 use crate::json::lexer::{Found, Lexer, Token};
 use crate::json::text::put;
-use crate::limits::{DEPTH_MAX, FRAME_KEEP_BYTES};
+use crate::limits::{DEPTH_MAX, FRAME_KEEP_BYTES, SYNC_BYTES_MAX};
 use core::ops::Range;
 
-/// What the framer found in the bytes received so far.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What the framer found in the bytes received so far; where, says [`Framer::place`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scan {
     /// Nothing whole; more bytes are needed.
     More,
-    /// A whole JSON text, at this place in the buffer.
-    Frame(Range<usize>),
+    /// A whole JSON text.
+    Frame,
     /// A malformed request.
     Bad(Fault),
+    /// What may be a whole guest-sync inside a malformed request: to be answered by [`Framer::resume`] if it
+    /// is one.
+    Sync,
 }
 
 /// Why a request was refused before it was whole.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// These bytes of the buffer are no token.
-    Stray(Range<usize>),
+    /// These bytes are no token.
+    Stray,
     /// More nesting than [`DEPTH_MAX`].
     TooDeep,
-    /// More bytes than the buffer holds.
+    /// It does not go on: a guest-sync begins in it.
+    Unfinished,
+    /// More bytes than the buffer holds, or may hold now ([`Framer::limit`]).
     TooLong,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
 enum Mode {
     /// Collecting a frame, or waiting for one.
     Collect = 0,
-    /// Following a refused request to its end, dropping it.
+    /// Behind a refused frame: closing brackets that nothing opened are still part of it.
+    Refused,
+    /// Before a guest-sync inside a request whose fault has not been said.
+    Unsaid,
+    /// Following a refused request to its end, dropping it. So do the others from here on.
     Swallow,
     /// Skipping to the end of a line.
     SkipLine,
     /// At the beginning of a line behind one that was cut short.
     LineStart,
-    /// Behind a refused frame: closing brackets that nothing opened are still part of it.
-    Refused,
 }
 
 /// The reader of the channel. All zero when new, so that a static one takes no place in a file. The buffer
@@ -70,28 +82,40 @@ pub struct Framer<const N: usize> {
     mode: Mode,
     /// Whether the frame's first token has been seen.
     in_frame: bool,
+    /// Whether what is read stands in the frame's `id`, where any object may stand.
+    in_id: bool,
+    /// Whether a frame may have no more than [`FRAME_KEEP_BYTES`].
+    tight: bool,
     braces: i32,
     brackets: i32,
     start: usize,
     scanned: usize,
     filled: usize,
+    /// Where begins what was found last; it ends at `scanned`.
+    found: usize,
     /// How much of the buffer has been written to since it was last given back.
     touched: usize,
     buffer: [u8; N],
 }
 
 impl<const N: usize> Framer<N> {
+    /// Longest guest-sync that is looked for inside a malformed request.
+    const SYNC_BYTES: usize = if SYNC_BYTES_MAX < N / 4 { SYNC_BYTES_MAX } else { N / 4 };
+
     /// A framer that has received nothing.
     pub const fn new() -> Self {
         Framer {
             lexer: Lexer::new(),
             mode: Mode::Collect,
             in_frame: false,
+            in_id: false,
+            tight: false,
             braces: 0,
             brackets: 0,
             start: 0,
             scanned: 0,
             filled: 0,
+            found: 0,
             touched: 0,
             buffer: [0; N],
         }
@@ -100,14 +124,29 @@ impl<const N: usize> Framer<N> {
     /// Where the next bytes go; never empty once [`Framer::scan`] has said [`Scan::More`].
     #[inline(never)]
     pub fn space(&mut self) -> &mut [u8] {
-        if self.start > 0 {
-            shift_down(&mut self.buffer, self.start, self.filled);
-            self.scanned = self.scanned.saturating_sub(self.start);
-            self.filled = self.filled.saturating_sub(self.start);
-            self.lexer.start = self.lexer.start.saturating_sub(self.start);
-            self.start = 0;
+        let most = self.most();
+        // What is behind is kept for `sync`, unless a long frame wants the room: that reaches no farther back then.
+        let long = self.filled.saturating_sub(self.start) > most / 2;
+        let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
+        if by > 0 {
+            shift_down(&mut self.buffer, by, self.filled);
+            for place in
+                [&mut self.start, &mut self.scanned, &mut self.filled, &mut self.lexer.start]
+            {
+                *place = place.saturating_sub(by);
+            }
         }
-        self.buffer.get_mut(self.filled..).unwrap_or(&mut [])
+        self.buffer.get_mut(self.filled..most).unwrap_or(&mut [])
+    }
+
+    /// Whether from now on a frame may have [`FRAME_KEEP_BYTES`] at most. Of the buffer no more is used then.
+    pub fn limit(&mut self, tight: bool) {
+        self.tight = tight;
+    }
+
+    /// Longest frame now.
+    fn most(&self) -> usize {
+        if self.tight { N.min(FRAME_KEEP_BYTES) } else { N }
     }
 
     /// Takes over the first `len` bytes of [`Framer::space`].
@@ -130,43 +169,73 @@ impl<const N: usize> Framer<N> {
         self.mode = Mode::Refused;
     }
 
+    /// What [`Scan::Sync`] has just shown is a guest-sync: it comes as a frame next, after the fault of the request
+    /// that it stands in, if that has not been said yet.
+    pub fn resume(&mut self) {
+        let said = self.is_dropping();
+        self.scanned = self.found;
+        self.drop_partial();
+        if !said {
+            self.mode = Mode::Unsaid;
+        }
+    }
+
+    /// Whether what comes belongs to a request that is refused already.
+    fn is_dropping(&self) -> bool {
+        self.mode >= Mode::Swallow
+    }
+
     /// Whether no byte waits to be scanned or completed.
     pub fn is_empty(&self) -> bool {
         self.start == self.filled
     }
 
-    /// A part of the buffer, for instance the frame just found. It stays in place until
-    /// [`Framer::space`] is asked for.
+    /// Where in the buffer stands what [`Framer::scan`] has just found. It stays there until [`Framer::space`]
+    /// is asked for.
+    pub fn place(&self) -> Range<usize> {
+        self.found..self.scanned
+    }
+
+    /// A part of the buffer.
     #[inline(never)]
     pub fn part(&mut self, range: Range<usize>) -> &mut [u8] {
         self.buffer.get_mut(range).unwrap_or(&mut [])
     }
 
-    /// The buffer beyond the first [`FRAME_KEEP_BYTES`], when it was written to and holds nothing any more. The
+    /// The buffer beyond the first [`FRAME_KEEP_BYTES`], when it was written to and no request is in it. The
     /// caller may give its memory back to the system; its content does not matter. All of it: a part cut at what
     /// was written to ends inside a page, which whoever gives back whole pages would keep.
     pub fn reclaim(&mut self) -> Option<&mut [u8]> {
         if !self.is_empty() || self.touched <= FRAME_KEEP_BYTES {
             return None;
         }
+        self.space();
         self.touched = FRAME_KEEP_BYTES;
-        self.start = 0;
-        self.scanned = 0;
-        self.filled = 0;
         self.buffer.get_mut(FRAME_KEEP_BYTES..)
     }
 
     /// Looks for the next whole frame in what was received.
     #[inline(never)]
     pub fn scan(&mut self) -> Scan {
+        if self.mode == Mode::Unsaid {
+            self.mode = Mode::Collect;
+            return Scan::Bad(Fault::Unfinished);
+        }
         loop {
-            if let Mode::SkipLine | Mode::LineStart = self.mode {
-                self.skip();
+            if self.mode > Mode::Swallow
+                && let Some(sync) = self.skip()
+            {
+                return sync;
             }
-            let filled = self.filled.min(N);
-            let bytes = self.buffer.get(..filled).unwrap_or(&[]);
+            // A frame that is too long is so wherever the channel cut it.
+            let end = self.filled.min(self.begin(self.scanned) + self.most());
+            let bytes = self.buffer.get(..end).unwrap_or(&[]);
             match self.lexer.next(bytes, &mut self.scanned) {
-                Found::End => return self.ran_out(),
+                Found::End => {
+                    if let Some(found) = self.ran_out(end) {
+                        return found;
+                    }
+                }
                 Found::Sentinel => self.drop_partial(),
                 Found::Stray => {
                     if let Some(bad) = self.stray() {
@@ -205,63 +274,107 @@ impl<const N: usize> Framer<N> {
                 self.mode = Mode::Swallow;
                 return Some(Scan::Bad(Fault::TooDeep));
             }
-            return None;
+            return self.inside(token);
         }
-        let frame = self.start..self.scanned;
+        self.found = self.start;
         let swallowed = self.mode == Mode::Swallow;
         self.drop_partial();
         if swallowed {
             self.refused();
             return None;
         }
-        Some(Scan::Frame(frame))
+        Some(Scan::Frame)
+    }
+
+    /// A token inside a frame: whether a guest-sync may end with it.
+    fn inside(&mut self, token: Token) -> Option<Scan> {
+        let outermost = self.braces == 1 && self.brackets == 0;
+        match token {
+            Token::Comma if outermost => self.in_id = false,
+            Token::String if outermost => {
+                // Names that only end so are spared as well.
+                let text = self.buffer.get(..self.scanned).unwrap_or(&[]);
+                self.in_id |= self.lexer.special || matches!(text, [.., b'i', b'd', _]);
+            }
+            Token::ObjectClose => return self.sync(),
+            _ => {}
+        }
+        None
+    }
+
+    /// The object that ends here, if it may be a guest-sync that begins a conversation.
+    #[inline(never)]
+    fn sync(&mut self) -> Option<Scan> {
+        let low = self.scanned.saturating_sub(Self::SYNC_BYTES);
+        let before = last_sync(self.buffer.get(low..self.scanned)?)?;
+        let last = before.trim_ascii_end().last();
+        let nested = self.in_id && matches!(last, None | Some(b':' | b',' | b'['));
+        self.found = low + before.len();
+        // The frame itself is none inside a frame.
+        let inside = self.is_dropping() || self.found > self.start;
+        (!nested && inside).then_some(Scan::Sync)
     }
 
     fn stray(&mut self) -> Option<Scan> {
-        let bad = self.lexer.start..self.scanned;
+        self.found = self.lexer.start;
         let offence = self.scanned.checked_sub(1).and_then(|last| self.buffer.get(last).copied());
         let swallowed = self.mode == Mode::Swallow;
-        self.drop_partial();
+        self.unbalance();
         self.mode = if offence.is_some_and(ends_line) { Mode::LineStart } else { Mode::SkipLine };
-        if swallowed { None } else { Some(Scan::Bad(Fault::Stray(bad))) }
+        if swallowed { None } else { Some(Scan::Bad(Fault::Stray)) }
     }
 
-    /// The bytes are used up before the frame is whole.
-    fn ran_out(&mut self) -> Scan {
-        if self.mode == Mode::Swallow || !(self.in_frame || self.lexer.inside()) {
-            self.start = self.filled;
-            self.lexer.start = self.filled;
-        } else if !self.in_frame {
-            self.start = self.lexer.start;
+    /// Where the frame begins that is being read, or `next` if none is.
+    fn begin(&self, next: usize) -> usize {
+        match (self.in_frame, self.lexer.inside()) {
+            (true, _) => self.start,
+            (false, true) => self.lexer.start,
+            (false, false) => next,
         }
-        if self.start == 0 && self.filled >= N {
-            self.mode = Mode::Swallow;
-            self.start = self.filled;
-            self.lexer.start = self.filled;
-            return Scan::Bad(Fault::TooLong);
-        }
-        Scan::More
     }
 
-    /// Skips to where a new request can begin, or to the end of what was received.
-    fn skip(&mut self) {
+    /// The bytes up to `end` are used up before the frame is whole.
+    fn ran_out(&mut self, end: usize) -> Option<Scan> {
+        if self.is_dropping() {
+            self.start = end;
+        } else {
+            self.start = self.begin(end);
+            if end - self.start.min(end) >= self.most() {
+                self.mode = Mode::Swallow;
+                return Some(Scan::Bad(Fault::TooLong));
+            }
+        }
+        (end >= self.filled).then_some(Scan::More)
+    }
+
+    /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what was received.
+    fn skip(&mut self) -> Option<Scan> {
         while let Some(&byte) = self.buffer.get(self.scanned..self.filled).and_then(<[u8]>::first) {
             match (self.mode, byte) {
                 (_, 0xFF) | (Mode::LineStart, b'{') => {
-                    self.mode = Mode::Collect;
-                    return;
+                    self.drop_partial();
+                    return None;
                 }
+                _ => self.scanned += 1,
+            }
+            match (self.mode, byte) {
                 (Mode::LineStart, b' ' | b'\t') => {}
                 (Mode::LineStart, byte) if ends_line(byte) => {}
                 (_, byte) if ends_line(byte) => {
-                    self.scanned += 1;
-                    self.mode = Mode::Collect;
-                    return;
+                    self.drop_partial();
+                    return None;
                 }
-                _ => self.mode = Mode::SkipLine,
+                (Mode::LineStart, _) => self.mode = Mode::SkipLine,
+                (_, b'}') => {
+                    let sync = self.sync();
+                    if sync.is_some() {
+                        return sync;
+                    }
+                }
+                _ => {}
             }
-            self.scanned += 1;
         }
+        None
     }
 
     fn drop_partial(&mut self) {
@@ -272,6 +385,7 @@ impl<const N: usize> Framer<N> {
 
     fn unbalance(&mut self) {
         self.in_frame = false;
+        self.in_id = false;
         self.braces = 0;
         self.brackets = 0;
     }
@@ -279,8 +393,12 @@ impl<const N: usize> Framer<N> {
     /// The error that a fault is answered with.
     pub fn error(&self, fault: Fault) -> Error<'_> {
         match fault {
-            Fault::Stray(bytes) => Error::JsonStray(self.buffer.get(bytes).unwrap_or(&[])),
+            Fault::Stray => Error::JsonStray(self.buffer.get(self.place()).unwrap_or(&[])),
             Fault::TooDeep => Error::TOO_DEEP,
+            Fault::Unfinished => Error::Json("request not finished before a guest-sync"),
+            Fault::TooLong if self.tight => {
+                Error::Limit("request size", self.most(), "bytes while filesystems are frozen")
+            }
             Fault::TooLong => Error::Limit("request size", N, "bytes"),
         }
     }
@@ -310,6 +428,26 @@ pub(crate) fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
         read += BLOCK;
         write += BLOCK;
     }
+}
+
+/// What stands before the object that `bytes` end with, if that has the name of a guest-sync in it. What stands in
+/// strings is not told from brackets, so it is a guess, and costs little: deeper than a guest-sync goes nothing is
+/// followed.
+#[inline(never)]
+fn last_sync(mut bytes: &[u8]) -> Option<&[u8]> {
+    let (mut open, mut named) = (0, false);
+    while let Some((byte, before)) = bytes.split_last() {
+        match byte {
+            b'}' if open == 2 => return None,
+            b'}' => open += 1,
+            b'{' if open == 1 => return named.then_some(before),
+            b'{' => open -= 1,
+            b'c' => named |= bytes.last_chunk() == Some(b"guest-sync"),
+            _ => {}
+        }
+        bytes = before;
+    }
+    None
 }
 
 /// Control characters end a line; a tab does not.

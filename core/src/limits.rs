@@ -47,6 +47,9 @@ const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 /// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
+/// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.
+pub const SYNC_BYTES_MAX: usize = 256;
+
 /// How long a shutdown program may run before it counts as having worked: it then is busy shutting down.
 pub const SHUTDOWN_HELPER_MS_MAX: u64 = 10_000;
 

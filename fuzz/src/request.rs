@@ -35,8 +35,8 @@ pub fn run(data: &[u8]) {
     loop {
         match framer.scan() {
             Scan::More => break,
-            Scan::Frame(range) => one_frame(framer.part(range)),
-            Scan::Bad(_) => {}
+            Scan::Frame => one_frame(framer.part(framer.place())),
+            Scan::Bad(_) | Scan::Sync => {}
         }
     }
 }

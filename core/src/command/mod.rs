@@ -50,6 +50,11 @@ pub enum Needs {
 }
 
 impl<P: Platform> Row<P> {
+    /// Whether it is guest-sync or guest-sync-delimited, with which a client begins.
+    pub fn is_sync(&self) -> bool {
+        self.needs == Needs::Nothing && self.name.as_bytes().get(6) == Some(&b's')
+    }
+
     /// Whether this guest has what it needs. Where the traits' answers are constants, so is this.
     pub fn is_offered(&self, platform: &P) -> bool {
         match self.needs {

@@ -1,6 +1,7 @@
 //! The agent on the simulated guest: every conversation byte for byte and cut everywhere, every row
 //! of the table, every platform call failing, the agent killed behind every one of them.
 
+mod abandoned;
 mod conversations;
 mod faults;
 mod files;

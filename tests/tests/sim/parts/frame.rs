@@ -1,17 +1,31 @@
 //! The framer's buffer: what is moved, what a reset drops, what may be given back.
 
 use qga_core::frame::{Fault, Framer, Scan};
-use qga_core::limits::{DEPTH_MAX, FRAME_KEEP_BYTES};
+use qga_core::limits::{DEPTH_MAX, FRAME_KEEP_BYTES, SYNC_BYTES_MAX};
+use std::ops::Range;
 
 const ROOM: usize = 4 * FRAME_KEEP_BYTES;
+const KEPT: usize = SYNC_BYTES_MAX;
+
+/// A fault, and for what is no token its place.
+type Bad = (Fault, Range<usize>);
+
+const TOO_DEEP: Bad = (Fault::TooDeep, 0..0);
+const TOO_LONG: Bad = (Fault::TooLong, 0..0);
 
 /// Puts bytes in, as many as there is room for at a time; all that was found.
-fn feed<const N: usize>(framer: &mut Framer<N>, mut bytes: &[u8]) -> Vec<Result<Vec<u8>, Fault>> {
+fn feed<const N: usize>(framer: &mut Framer<N>, mut bytes: &[u8]) -> Vec<Result<Vec<u8>, Bad>> {
     let mut found = Vec::new();
     loop {
         match framer.scan() {
-            Scan::Frame(place) => found.push(Ok(framer.part(place).to_vec())),
-            Scan::Bad(fault) => found.push(Err(fault)),
+            Scan::Frame => found.push(Ok(framer.part(framer.place()).to_vec())),
+            Scan::Bad(Fault::Stray) => found.push(Err((Fault::Stray, framer.place()))),
+            Scan::Bad(fault) => found.push(Err((fault, 0..0))),
+            Scan::Sync => {
+                if is_sync(framer.part(framer.place())) {
+                    framer.resume();
+                }
+            }
             Scan::More if bytes.is_empty() => return found,
             Scan::More => {
                 let space = framer.space();
@@ -22,6 +36,13 @@ fn feed<const N: usize>(framer: &mut Framer<N>, mut bytes: &[u8]) -> Vec<Result<
             }
         }
     }
+}
+
+/// What the agent's table decides there.
+fn is_sync(text: &[u8]) -> bool {
+    let request = serde_json::from_slice::<serde_json::Value>(text);
+    let name = request.as_ref().ok().and_then(|request| request["execute"].as_str());
+    matches!(name, Some("guest-sync" | "guest-sync-delimited"))
 }
 
 fn frames<const N: usize>(framer: &mut Framer<N>, bytes: &[u8]) -> Vec<String> {
@@ -44,13 +65,15 @@ fn a_new_one_is_empty_and_has_all_its_room() {
 #[test]
 fn what_is_left_moves_to_the_front_whatever_its_length() {
     for len in [0, 1, 62, 63, 64, 65, 127, 128, 129, 500] {
-        for before in [1, 3, 63, 64, 65, 200] {
+        for before in [1, 3, 63, 200, KEPT - 2, KEPT - 1, KEPT, KEPT + 62, KEPT + 63, 2 * KEPT] {
             let mut framer: Framer<2048> = Framer::new();
             let head = format!("[{}]", " ".repeat(before));
             let text: String = ('a'..='z').cycle().take(len).collect();
             let (half, rest) = (format!("{{\"x\": \"{text}"), "\"}");
             assert_eq!(frames(&mut framer, format!("{head}{half}").as_bytes()), [head.as_str()]);
-            assert_eq!(framer.space().len(), 2048 - half.len(), "{len} behind {before}");
+            // What is behind is kept as far as a guest-sync could reach.
+            let room = 2048 - half.len() - head.len().min(KEPT);
+            assert_eq!(framer.space().len(), room, "{len} behind {before}");
             assert_eq!(frames(&mut framer, rest.as_bytes()), [format!("{half}{rest}")]);
         }
     }
@@ -82,7 +105,7 @@ fn nesting_up_to_the_limit() {
         let mut framer: Framer<2048> = Framer::new();
         assert_eq!(frames(&mut framer, text(DEPTH_MAX).as_bytes()), [text(DEPTH_MAX)]);
         let found = feed(&mut framer, text(DEPTH_MAX + 1).as_bytes());
-        assert_eq!(found, [Err(Fault::TooDeep)]);
+        assert_eq!(found, [Err(TOO_DEEP)]);
         assert_eq!(frames(&mut framer, b"[1]"), ["[1]"]);
     }
 }
@@ -97,7 +120,7 @@ fn a_frame_that_just_fits_and_one_byte_more() {
         match more {
             0 | 1 => assert_eq!(found, [Ok(text.into_bytes())]),
             // The buffer is full before the frame is whole.
-            _ => assert_eq!(found, [Err(Fault::TooLong)]),
+            _ => assert_eq!(found, [Err(TOO_LONG)]),
         }
         assert_eq!(frames(&mut framer, b"[1]"), ["[1]"], "{more}");
     }
@@ -117,7 +140,7 @@ fn memory_of_a_large_request_is_given_back_once_it_is_empty() {
     // What they hold does not matter any more.
     free.fill(b'}');
     assert!(framer.reclaim().is_none(), "given back twice");
-    assert_eq!(framer.space().len(), ROOM);
+    assert_eq!(framer.space().len(), ROOM - KEPT);
     assert_eq!(frames(&mut framer, b"[2]"), ["[2]"]);
 }
 
@@ -179,7 +202,7 @@ fn behind_a_line_that_was_cut_short_only_a_brace_begins_anew() {
     ] {
         let mut framer: Framer<256> = Framer::new();
         let found = feed(&mut framer, format!("{{\"b\": \"cut\n{next}").as_bytes());
-        let mut expected = vec![Err(Fault::Stray(6..11))];
+        let mut expected = vec![Err((Fault::Stray, 6..11))];
         expected.extend(is_new.then(|| Ok(b"{\"a\": 1}".to_vec())));
         assert_eq!(found, expected, "{next:?}");
         assert_eq!(frames(&mut framer, b"\n[2]"), ["[2]"], "{next:?}");
@@ -197,6 +220,6 @@ fn what_is_no_token_is_skipped_to_the_end_of_its_line() {
     ] {
         let mut framer: Framer<256> = Framer::new();
         let all = feed(&mut framer, bytes);
-        assert_eq!(all, [Err(Fault::Stray(0..1)), Ok(found.as_bytes().to_vec())]);
+        assert_eq!(all, [Err((Fault::Stray, 0..1)), Ok(found.as_bytes().to_vec())]);
     }
 }
