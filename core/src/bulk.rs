@@ -35,6 +35,10 @@ fn spread(marks: u64, times: u64) -> u64 {
 
 /// How many bytes at the start of `bytes` are plain: printable ASCII, neither `quote` nor a backslash.
 pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
+    // In a text that is not ASCII one special byte follows the other.
+    if bytes.first().is_none_or(|&byte| byte >= 0x80) {
+        return 0;
+    }
     let (quotes, backslashes) = (each(quote), each(b'\\'));
     // Bytes below a space borrow into their highest bit; those above ASCII have it anyway.
     let special = |eight: u64| {

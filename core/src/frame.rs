@@ -228,7 +228,11 @@ impl<const N: usize> Framer<N> {
                 return sync;
             }
             // A frame that is too long is so wherever the channel cut it.
-            let end = self.filled.min(self.begin(self.scanned) + self.most());
+            let end = if self.tight {
+                self.filled.min(self.begin(self.scanned) + self.most())
+            } else {
+                self.filled
+            };
             let bytes = self.buffer.get(..end).unwrap_or(&[]);
             match self.lexer.next(bytes, &mut self.scanned) {
                 Found::End => {
@@ -252,6 +256,9 @@ impl<const N: usize> Framer<N> {
     }
 
     fn token(&mut self, token: Token) -> Option<Scan> {
+        if self.in_frame && token >= Token::Colon {
+            return None;
+        }
         let close = matches!(token, Token::ObjectClose | Token::ArrayClose);
         if self.mode == Mode::Refused && !self.in_frame && close {
             self.start = self.scanned;

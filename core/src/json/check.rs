@@ -5,7 +5,7 @@
 //! open bracket is one bit, the keys of open objects are positions in one fixed table.
 
 use super::lexer::{Found, Lexer, Token};
-use super::text::{BadEscape, Characters, escape, has_escape, plain_prefix, utf8};
+use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
 use crate::error::{Error, Raised, Slot};
 use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
 use core::ops::Range;
@@ -30,6 +30,8 @@ mod expect {
 pub struct Member<'f> {
     /// The key as written.
     pub key: &'f [u8],
+    /// Stands for the key as it is meant: two members that share it share their key.
+    hash: u64,
     value_start: u32,
     value_end: u32,
 }
@@ -182,10 +184,11 @@ impl<'f, 's> Grammar<'f, 's> {
 
     fn key(&mut self, key: &'f [u8]) -> Result<(), Raised> {
         let outer = self.outer.get(self.depth.saturating_sub(1)).copied().unwrap_or(0);
-        if self.members.iter().skip(usize::from(outer)).any(|other| same(other.key, key)) {
+        let hash = hash(key);
+        if self.members.iter().skip(usize::from(outer)).any(|other| other.hash == hash) {
             return self.wrong("duplicate key");
         }
-        match self.members.push(Member { key, value_start: 0, value_end: 0 }) {
+        match self.members.push(Member { key, hash, value_start: 0, value_end: 0 }) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.slot.raise(&Error::TOO_MANY_MEMBERS)),
         }
@@ -236,7 +239,9 @@ fn inside(token: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether two keys name the same member; most are written without escapes.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b || ((has_escape(a) || has_escape(b)) && Characters(a).eq(Characters(b)))
+/// A number for the characters of a key, escapes resolved (FNV-1a). Keys are read once so, however many there are
+/// and however late they differ. Who makes two keys with the same number is told that they are one.
+fn hash(key: &[u8]) -> u64 {
+    let mix = |hash: u64, character| (hash ^ u64::from(character)).wrapping_mul(0x100_0000_01B3);
+    Characters(key).fold(0xCBF2_9CE4_8422_2325, mix)
 }

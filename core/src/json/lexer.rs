@@ -8,8 +8,9 @@
 use super::text::plain_prefix;
 use core::ops::Range;
 
-/// What a token is, by its first byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a token is, by its first byte. Those from [`Token::Colon`] on mean nothing to who looks for a text's end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[repr(u8)]
 pub enum Token {
     /// `{`
     ObjectOpen,
@@ -19,12 +20,12 @@ pub enum Token {
     ArrayOpen,
     /// `]`
     ArrayClose,
-    /// `:`
-    Colon,
     /// `,`
     Comma,
     /// A quoted string, quotes included.
     String,
+    /// `:`
+    Colon,
     /// A number.
     Number,
     /// A run of small letters; only `true`, `false` and `null` mean something.
@@ -116,7 +117,27 @@ impl Lexer {
             let go = if state == State::Between {
                 self.start = *at;
                 self.special = false;
-                begin(byte)
+                // Most tokens are one byte long.
+                let token = match byte {
+                    b'{' => Token::ObjectOpen,
+                    b'}' => Token::ObjectClose,
+                    b'[' => Token::ArrayOpen,
+                    b']' => Token::ArrayClose,
+                    b':' => Token::Colon,
+                    b',' => Token::Comma,
+                    _ => {
+                        *at += 1;
+                        match begin(byte) {
+                            Some(state) => {
+                                self.state = state;
+                                continue;
+                            }
+                            None => return Found::Stray,
+                        }
+                    }
+                };
+                *at += 1;
+                return Found::Token(token);
             } else {
                 self.special |= quote.is_some_and(|quote| quote != byte);
                 on(state, byte)
@@ -178,6 +199,7 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
 }
 
 /// Where a byte inside a token leads.
+#[inline(always)]
 fn on(state: State, byte: u8) -> Go {
     use State as S;
     match (state, byte) {
@@ -204,21 +226,15 @@ fn on(state: State, byte: u8) -> Go {
 }
 
 /// Where the first byte of a token leads.
-fn begin(byte: u8) -> Go {
-    match byte {
-        b' ' | b'\t' | b'\r' | b'\n' => Go::To(State::Between),
-        b'{' => Go::With(Token::ObjectOpen),
-        b'}' => Go::With(Token::ObjectClose),
-        b'[' => Go::With(Token::ArrayOpen),
-        b']' => Go::With(Token::ArrayClose),
-        b':' => Go::With(Token::Colon),
-        b',' => Go::With(Token::Comma),
-        b'"' => Go::To(State::DoubleQuoted),
-        b'\'' => Go::To(State::SingleQuoted),
-        b'-' => Go::To(State::Minus),
-        b'0' => Go::To(State::Zero),
-        b'1'..=b'9' => Go::To(State::Integer),
-        b'a'..=b'z' => Go::To(State::Keyword),
-        _ => Go::Stray,
-    }
+fn begin(byte: u8) -> Option<State> {
+    Some(match byte {
+        b' ' | b'\t' | b'\r' | b'\n' => State::Between,
+        b'"' => State::DoubleQuoted,
+        b'\'' => State::SingleQuoted,
+        b'-' => State::Minus,
+        b'0' => State::Zero,
+        b'1'..=b'9' => State::Integer,
+        b'a'..=b'z' => State::Keyword,
+        _ => return None,
+    })
 }

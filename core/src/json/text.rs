@@ -93,11 +93,6 @@ fn hex4(bytes: Option<&[u8]>) -> Option<u32> {
     Some(code)
 }
 
-/// Whether a checked string has an escape in it.
-pub fn has_escape(text: &[u8]) -> bool {
-    first_escape(text).is_some()
-}
-
 /// Where the first backslash of a checked string is.
 fn first_escape(text: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -155,11 +150,8 @@ pub(crate) fn put(text: &mut [u8], write: &mut usize, byte: u32) {
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
-    // Escapes only make longer.
-    key == name.as_bytes()
-        || key.len() > name.len()
-            && has_escape(key)
-            && Characters(key).eq(name.bytes().map(u32::from))
+    // Ends with the first character that differs, so a long key takes no longer.
+    key == name.as_bytes() || Characters(key).eq(name.bytes().map(u32::from))
 }
 
 /// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as
