@@ -124,6 +124,7 @@ fn serve(
         match moved {
             Moved::Signal => handle(agent, linux, signals),
             Moved::ClientGone => agent.disconnected(),
+            Moved::Refused(errno) => note(agent, linux, "client of another user: ", errno),
             Moved::Lost(errno) => return Some(errno),
             Moved::Bytes(_) => {}
         }

@@ -78,28 +78,66 @@ pub fn unix_socket() -> Result<Fd, Errno> {
 
 const AF_UNIX: u16 = 1;
 
+/// `struct sockaddr_un` of unix(7).
+#[repr(C)]
+pub struct Address {
+    family: u16,
+    path: [u8; 108],
+}
+
+impl Address {
+    /// The address of a path. Errors: ENAMETOOLONG above 107 bytes.
+    pub fn new(path: &CStr) -> Result<Self, Errno> {
+        let mut address = Address { family: AF_UNIX, path: [0; 108] };
+        let bytes = path.to_bytes();
+        if bytes.len() >= address.path.len() {
+            return Err(Errno::NAMETOOLONG);
+        }
+        for (place, &byte) in address.path.iter_mut().zip(bytes) {
+            *place = byte;
+        }
+        Ok(address)
+    }
+}
+
+/// Connects a unix socket (connect(2)). Errors: ECONNREFUSED when nobody listens there, EAGAIN when others wait.
+pub fn connect(socket: &Fd, address: &Address) -> Result<(), Errno> {
+    name_socket(raw::__NR_connect, socket, address)
+}
+
 /// Gives a unix socket its path and lets clients connect, of which `backlog` may wait (bind(2), listen(2)).
-/// Errors: ENAMETOOLONG above 107 bytes, EADDRINUSE, those of open(2).
-pub fn listen_at(socket: &Fd, path: &CStr, backlog: u32) -> Result<(), Errno> {
-    // `struct sockaddr_un` of unix(7).
-    #[repr(C)]
-    struct Address {
-        family: u16,
-        path: [u8; 108],
-    }
-    let mut address = Address { family: AF_UNIX, path: [0; 108] };
-    let bytes = path.to_bytes();
-    if bytes.len() >= address.path.len() {
-        return Err(Errno::NAMETOOLONG);
-    }
-    for (place, &byte) in address.path.iter_mut().zip(bytes) {
-        *place = byte;
-    }
-    let (fd, pointer) = (socket.raw() as usize, &raw const address as usize);
-    // SAFETY: the kernel reads the address, which lives until the call returns.
-    unsafe { call(raw::__NR_bind, fd, pointer, size_of::<Address>(), 0) }?;
+/// Errors: EADDRINUSE, those of open(2).
+pub fn listen_at(socket: &Fd, address: &Address, backlog: u32) -> Result<(), Errno> {
+    name_socket(raw::__NR_bind, socket, address)?;
     // SAFETY: no memory is involved.
-    unsafe { call(raw::__NR_listen, fd, backlog as usize, 0, 0) }.map(drop)
+    unsafe { call(raw::__NR_listen, socket.raw() as usize, backlog as usize, 0, 0) }.map(drop)
+}
+
+#[inline(never)]
+fn name_socket(number: u32, socket: &Fd, address: &Address) -> Result<(), Errno> {
+    let (fd, pointer) = (socket.raw() as usize, &raw const *address as usize);
+    // SAFETY: both calls only read the address, which lives until the call returns.
+    unsafe { call(number, fd, pointer, size_of::<Address>(), 0) }.map(drop)
+}
+
+/// The user whose process is at the other end of a connection (SO_PEERCRED of unix(7)); nobody's number if that
+/// cannot be told.
+pub fn peer(connection: &Fd) -> u32 {
+    const SOL_SOCKET: usize = 1;
+    const SO_PEERCRED: usize = 17;
+    const NOBODY: u32 = u32::MAX;
+    // `struct ucred`: process, user, group.
+    let mut ids = [0, NOBODY, NOBODY];
+    let mut len = size_of_val(&ids) as u32;
+    // SAFETY: the kernel's calling convention, as in `call`; the kernel writes at most `len` bytes there.
+    unsafe {
+        asm!("syscall", inlateout("rax") raw::__NR_getsockopt as isize => _,
+            in("rdi") connection.raw() as usize, in("rsi") SOL_SOCKET, in("rdx") SO_PEERCRED,
+            in("r10") &raw mut ids, in("r8") &raw mut len, lateout("rcx") _, lateout("r11") _,
+            options(nostack));
+    }
+    let [_, user, _] = ids;
+    user
 }
 
 /// The next connection of a socket, not inherited, that never waits (accept4(2)).

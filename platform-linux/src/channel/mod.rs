@@ -26,6 +26,8 @@ pub enum Moved {
     Signal,
     /// The client has gone; another may come.
     ClientGone,
+    /// A client was turned away.
+    Refused(Errno),
     /// The channel is of no use any more.
     Lost(Errno),
 }
@@ -80,7 +82,7 @@ pub fn hint(method: Method, errno: Errno) -> &'static str {
         Errno::BUSY => "another agent has it",
         Errno::ACCES | Errno::PERM => "run as root",
         Errno::NOTTY => "this is no serial line",
-        Errno::ADDRINUSE => "something that is no socket has this name",
+        Errno::ADDRINUSE => "another agent listens there, or it is no socket",
         Errno::NAMETOOLONG => "a socket's path has at most 107 bytes",
         _ => "",
     }
@@ -173,7 +175,7 @@ impl Channel {
             (Kind::Listener(listener), None) => {
                 let ready = poll(signals, Some(listener), PollFlags::IN, None);
                 if let Ready::Channel(_) = ready {
-                    self.fd = unix::accept(listener);
+                    self.fd = unix::accept(listener).map_err(Moved::Refused)?;
                 }
                 ready
             }
