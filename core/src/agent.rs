@@ -247,7 +247,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let slot = Slot::new();
         let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
         let Ok((row, arguments)) = found else {
-            if !inside {
+            if !inside && !slot.is_empty() {
                 refuse(doing, window, &slot.get(), id, frame);
                 framer.refused();
             }

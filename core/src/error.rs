@@ -257,6 +257,11 @@ impl<'a> Slot<'a> {
         Raised
     }
 
+    /// Whether nothing was put down.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.0.get(), Error::Text(_))
+    }
+
     /// The error put down last.
     pub fn get(&self) -> Error<'a> {
         self.0.get()

@@ -24,23 +24,31 @@ pub struct Parts {
     pub arguments: Range<usize>,
 }
 
-const NAMES: [&str; 3] = ["id", "execute", "arguments"];
+/// The members of a request, and behind them what makes an object without `execute` a reply.
+const NAMES: [&str; 5] = ["id", "execute", "arguments", "return", "error"];
 
-/// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`.
+/// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`; a reply puts
+/// nothing there: where a line echoes, it is our own.
 pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) -> Envelope {
     if frame.first() != Some(&b'{') {
         return Envelope { id: 0..0, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
     let mut places = [None, None, None];
-    let mut unexpected = None;
+    let (mut unexpected, mut is_reply) = (None, false);
     for member in members {
         let known = NAMES.iter().position(|known| is_named(member.key, known));
         match known.and_then(|index| places.get_mut(index)) {
             Some(place) => *place = Some(member.value()),
-            None => unexpected = unexpected.or(Some(member.key)),
+            None => {
+                unexpected = unexpected.or(Some(member.key));
+                is_reply |= known.is_some();
+            }
         }
     }
     let [id, execute, arguments] = places;
+    if is_reply && execute.is_none() {
+        return Envelope { id: 0..0, parts: Err(Raised) };
+    }
     let parts = parts(frame, execute, arguments, unexpected);
     Envelope { id: id.unwrap_or(0..0), parts: parts.map_err(|error| slot.raise(&error)) }
 }
