@@ -384,6 +384,7 @@ impl<const N: usize> Framer<N> {
         None
     }
 
+    #[inline(never)]
     fn drop_partial(&mut self) {
         self.start = self.scanned;
         self.mode = Mode::Collect;
@@ -402,11 +403,11 @@ impl<const N: usize> Framer<N> {
         match fault {
             Fault::Stray => Error::JsonStray(self.buffer.get(self.place()).unwrap_or(&[])),
             Fault::TooDeep => Error::TOO_DEEP,
-            Fault::Unfinished => Error::Json("request not finished before a guest-sync"),
-            Fault::TooLong if self.tight => {
-                Error::Limit("request size", self.most(), "bytes while filesystems are frozen")
+            Fault::Unfinished => Error::Json("unfinished before a guest-sync"),
+            Fault::TooLong => {
+                let unit = if self.tight { "bytes while frozen" } else { "bytes" };
+                Error::Limit("request size", self.most(), unit)
             }
-            Fault::TooLong => Error::Limit("request size", N, "bytes"),
         }
     }
 }

@@ -163,6 +163,19 @@ pub fn line_settings(line: &Fd) -> Result<raw::termios, Errno> {
     Ok(settings)
 }
 
+/// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it
+/// open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not root, and then nobody loses it.
+pub fn take_line(line: &Fd) -> Result<(), Errno> {
+    line_control(line, ioctl::TIOCEXCL)?;
+    line_control(line, ioctl::TIOCVHANGUP)
+}
+
+#[inline(never)]
+fn line_control(line: &Fd, request: u32) -> Result<(), Errno> {
+    // SAFETY: neither request has an argument.
+    unsafe { call(raw::__NR_ioctl, line.raw() as usize, request as usize, 0, 0) }.map(drop)
+}
+
 /// Sets them, and drops input that has come before (TCSETS, TCFLSH).
 pub fn set_line_settings(line: &Fd, settings: &raw::termios) -> Result<(), Errno> {
     const INPUT: usize = 0;

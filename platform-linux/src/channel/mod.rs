@@ -80,6 +80,7 @@ pub fn hint(method: Method, errno: Errno) -> &'static str {
             "it lies on a filesystem that cannot be thawed"
         }
         Errno::BUSY => "another agent has it",
+        Errno::PERM if method == Method::IsaSerial => "others may use it: chown root, chmod o-w",
         Errno::ACCES | Errno::PERM => "run as root",
         Errno::NOTTY => "this is no serial line",
         Errno::ADDRINUSE => "another agent listens there, or it is no socket",

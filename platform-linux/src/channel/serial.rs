@@ -1,5 +1,6 @@
 //! A serial line, set to pass bytes as they are.
 
+use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
@@ -7,10 +8,23 @@ use linux_raw_sys::general as raw;
 use qga_core::Errno;
 use rustix::fs::OFlags;
 
-/// Opens the line, raw, and forgets what came before. Errors: ENOTTY for what is no line.
+/// How a line is opened.
+const LINE: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Opens the line, raw, and forgets what came before. Whoever else has it open could put requests into it (TIOCSTI,
+/// loopback mode), which are obeyed as root's; so nobody keeps it open, and but for root nobody opens it any more.
+/// Errors: ENOTTY for what is no line, EPERM for one that somebody else may give rights to.
 pub fn open(path: &CStr) -> Result<Fd, Errno> {
-    let line = sys::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)?;
+    let mut line = sys::open(path, LINE, 0)?;
     let mut settings = sys::line_settings(&line)?;
+    let node = rustix::fs::fstat(&line).map_err(errno)?;
+    let own = node.st_uid == 0 || node.st_uid == rustix::process::geteuid().as_raw();
+    if !own || node.st_mode & 0o002 != 0 {
+        return Err(Errno::PERM);
+    }
+    if sys::take_line(&line).is_ok() {
+        line = sys::open(path, LINE, 0)?;
+    }
     // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first one.
     settings.c_iflag &= !(raw::IGNBRK
         | raw::BRKINT
