@@ -4,10 +4,14 @@
 use qga_tests::agent::Agent;
 use qga_tests::connection::Connection;
 use qga_tests::counters;
+use qga_tests::disk::Disk;
+use qga_tests::guest::{Guest, freeze, returns, thaw};
+use qga_tests::jail::Start;
 use std::fs;
 use std::time::{Duration, Instant};
 
 const FRAME_BYTES_MAX: usize = 4_194_304;
+const FRAME_BYTES_FROZEN_MAX: usize = 16_384;
 const DEPTH_MAX: usize = 64;
 const MEMBERS_MAX: usize = 128;
 const HANDLES_MAX: usize = 128;
@@ -110,6 +114,32 @@ fn frame_bytes_of_one_string_that_never_ends() {
     assert_eq!(client.ask(r#""}"#), too_large);
     ping_works(&mut client);
     back_to_idle(&agent, idle_kb, "100 MiB in one request");
+    assert_eq!(client.finish(), b"");
+}
+
+#[test]
+fn frame_bytes_while_frozen() {
+    if Disk::impossible("limits::frame_bytes_while_frozen") {
+        return;
+    }
+    let guest = Guest::with_ext4(&["/mnt/a"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
+    assert_eq!(freeze(&mut client), returns(1));
+    assert_eq!(client.ask(padded_ping(FRAME_BYTES_FROZEN_MAX)), r#"{"return": {}}"#);
+    let before_kb = counters::rss_kb(agent.pid);
+    let too_large = error("JSON request size limit exceeded: at most 16384 bytes while frozen");
+    assert_eq!(client.ask(padded_ping(FRAME_BYTES_FROZEN_MAX + 1)), too_large);
+    let request = padded_ping(FRAME_BYTES_MAX);
+    let mut peak_kb = 0;
+    for piece in request.as_bytes().chunks(100_000) {
+        client.send_and_see_taken(piece);
+        peak_kb = peak_kb.max(counters::rss_kb(agent.pid));
+    }
+    assert_eq!(client.text(), too_large);
+    assert!(peak_kb <= before_kb + 8, "{peak_kb} kB while it swallows, {before_kb} kB before");
+    assert_eq!(thaw(&mut client), returns(1));
+    assert_eq!(client.ask(padded_ping(FRAME_BYTES_MAX)), r#"{"return": {}}"#);
     assert_eq!(client.finish(), b"");
 }
 

@@ -6,6 +6,7 @@ mod conversations;
 mod faults;
 mod files;
 mod freeze;
+mod frozen_frames;
 mod guest;
 mod held;
 mod kills;
