@@ -15,6 +15,7 @@ pub mod mountinfo;
 pub mod options;
 pub mod request;
 pub mod session;
+pub mod slow;
 pub mod state;
 pub mod strict;
 mod talk;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("framer", framer::run),
     ("request", request::run),
     ("session", session::run),
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 10] = [
     ("state", state::run),
     ("options", options::run),
     ("device_tree", device_tree::run),
+    ("slow", slow::run),
 ];
 
 /// Runs `target` on each file named on the command line, and on each file of the folders named

@@ -86,6 +86,11 @@ fn device_tree() {
     replay("device_tree");
 }
 
+#[test]
+fn slow() {
+    replay("slow");
+}
+
 /// Inputs that no corpus needs to hold: each byte on its own, and nothing.
 #[test]
 fn tiny_inputs() {
@@ -149,11 +154,48 @@ fn write_seeds_of_texts() {
     put("options", "proxmox", b"--method\nvirtio-serial\n--path\n/dev/virtio-ports/x\n-v\n-r");
     put("options", "listen", b"-munix-listen\n-p/run/x\n--freeze-timeout=60\n--stat\n/run");
     put("options", "wrong", b"--re=1\n--ver\n--=x");
+    for (name, input) in SLOW {
+        put("slow", name, input);
+    }
     for (number, phase) in [0x11, 0x51, 0x91, 0xD1].into_iter().enumerate() {
         let rows = [phase, 0x55, 0, 0, 0, 0, 0x11, 1, 0x22, 2, 0x33];
         put("mark", &format!("rows-{number}"), &rows);
     }
 }
+
+/// What once was slow, or might be: keys that differ late, with and without escapes, many members, many tokens, text that
+/// is not ASCII, guest-syncs in what is no request.
+const SLOW: [(&str, &[u8]); 26] = [
+    ("keys", b"\x03\"a\xFD\xFD\xFE\":1,"),
+    ("keys-escaped", b"\x03\"\\u0061\xFD\xFD\xFE\":1,"),
+    ("keys-short", b"\x03\"\xFE\":1,"),
+    ("keys-of-arguments", b"\x05\"a\xFD\xFD\xFE\":1,"),
+    ("keys-of-the-request", b"\x07\"a\xFD\xFD\xFE\":1,"),
+    (
+        "objects-of-members",
+        b"\x02,{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1}",
+    ),
+    ("numbers", b"\x02,1"),
+    ("objects", b"\x02,{}"),
+    ("nested", b"\x02,[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]"),
+    ("strings", b"\x02,\"\""),
+    ("not-ascii", b"\x01\xC3\xA4"),
+    ("not-ascii-4", b"\x01\xF0\x9F\x98\x80"),
+    ("escapes", b"\x01\\n"),
+    ("escapes-u", b"\x01\\u00e4"),
+    ("escapes-pairs", b"\x01\\ud83d\\ude00"),
+    ("base64-lines", b"\x04QUJD\\n"),
+    ("base64-newlines", b"\x04\\n"),
+    ("command-not-ascii", b"\x06\xC3\xA4"),
+    ("command-escaped", b"\x06\\u0067"),
+    ("blanks", b"\x00 "),
+    ("small-requests", b"\x00{}"),
+    ("strays", b"\x00#\n"),
+    ("closing", b"\x08}}{}"),
+    ("syncs-on-a-line", b"\x08{\"execute\":\"guest-sync\",}"),
+    ("syncs-nested", b"\x09,{\"execute\":\"guest-sync\",}"),
+    ("syncs-named", b"\x09,{\"guest-sync\":{}}"),
+];
 
 /// The requests of a conversation as raw acts of the target `session`.
 fn acts(conversation: &Conversation) -> Vec<u8> {
