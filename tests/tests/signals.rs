@@ -1,7 +1,7 @@
 //! Every signal there is, and what the agent's parent may have set up about signals and limits: only SIGKILL and
 //! SIGSTOP get past it, a stop thaws first, SIGHUP begins a new log, and programs get what a parent meant for them.
 
-use qga_tests::agent::{Agent, Options, usual_arguments, wait};
+use qga_tests::agent::{Agent, Held, Options, usual_arguments, wait};
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
 use qga_tests::guest::{FROZEN, Guest, THAWED, freeze, returns, status, thaw};
@@ -69,7 +69,7 @@ fn no_other_signal_ends_or_stops_an_agent_that_has_frozen() {
     assert_eq!(thaw(&mut client), returns(1));
 }
 
-/// From outside its namespace process 1 is a process like any other: a signal that it does not block ends it.
+/// Those that end another agent are among them.
 #[test]
 fn no_signal_ends_or_stops_process_1() {
     if Disk::impossible("signals::no_signal_ends_or_stops_process_1") {
@@ -94,7 +94,8 @@ fn the_first_system_call_blocks_them() {
     };
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let wrapper = [strace.to_str().unwrap(), "-f", "-o", log.to_str().unwrap()];
+    // As its grandchild, so that what ends with the test is the agent.
+    let wrapper = [strace.to_str().unwrap(), "-D", "-f", "-o", log.to_str().unwrap()];
     let wrapper = wrapper.map(String::from).to_vec();
     let agent = Agent::start(Options { wrapper, ..Options::default() });
     assert_eq!(agent.connect().ask(PING), PONG);
@@ -118,12 +119,12 @@ fn what_a_parent_ignored_ends_the_agent_all_the_same() {
                 Ok(())
             });
         }
-        let mut child = command.spawn().unwrap();
+        let mut held = Held(command.spawn().unwrap());
         let path = folder.path().join("s");
         let mut client = Connection::new(qga_tests::agent::connect(&path));
         assert_eq!(client.ask(PING), PONG);
-        sys::kill(child.id(), signal).unwrap();
-        assert_eq!(wait(&mut child).code(), Some(0), "signal {signal}");
+        sys::kill(held.0.id(), signal).unwrap();
+        assert_eq!(wait(&mut held.0).code(), Some(0), "signal {signal}");
     }
 }
 
@@ -259,10 +260,10 @@ fn a_log_that_nobody_reads_is_an_error_at_the_start() {
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut command = Command::new(binary());
     command.args(usual_arguments(folder.path())).arg("-l").arg(&fifo).stderr(Stdio::piped());
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    assert_eq!(wait(&mut child).code(), Some(1));
-    let said = child.wait_with_output().unwrap().stderr;
-    assert!(String::from_utf8_lossy(&said).contains("No such device or address"));
+    let mut held = Held(command.stdin(Stdio::null()).spawn().unwrap());
+    assert_eq!(wait(&mut held.0).code(), Some(1));
+    let said = std::io::read_to_string(held.0.stderr.take().unwrap()).unwrap();
+    assert!(said.contains("No such device or address"), "{said}");
 }
 
 /// The log lies on the frozen disk, moved away or without a name: opening the new one would wait for the thaw, and
