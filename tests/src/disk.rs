@@ -72,7 +72,7 @@ impl Disk {
         crate::jail::unavailable().or_else(|| MISSING.get_or_init(Disk::missing).as_deref())
     }
 
-    /// What is missing, tried out: a container may have the control device and none of those that it hands out.
+    /// What is missing; whether a device can be had is tried out.
     fn missing() -> Option<String> {
         if !Path::new("/dev/loop-control").exists() {
             return Some("needs loop devices, there is no /dev/loop-control".to_owned());
@@ -88,7 +88,10 @@ impl Disk {
         File::create(&image).and_then(|file| file.set_len(1 << 20)).expect("an image");
         let device = match attach(&image) {
             Ok(device) => device,
-            Err(error) => return Some(format!("needs loop devices ({error})")),
+            Err(error) => {
+                let reason = error.rsplit(": ").next().unwrap_or(&error);
+                return Some(format!("needs loop devices, and none can be set up ({reason})"));
+            }
         };
         drop(Disk { device, kind: "none", folder });
         None
@@ -146,6 +149,11 @@ fn attach(image: &Path) -> Result<PathBuf, String> {
             return Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
         }
         said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        // A container may have the control device and none of those that it hands out.
+        let lasting = ["No such file", "not permitted", "denied"];
+        if lasting.iter().any(|words| said.contains(words)) {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
     Err(said)

@@ -1,9 +1,11 @@
 //! The helper that builds a jail (see src/jail.rs) and starts processes in one.
 //!
-//! `qga-jail probe FOLDER` says on standard error which right is missing here, and its exit status is 2 then;
-//! `qga-jail init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and
-//! nothing else is in sight, and at the end how process 1 ended. `qga-jail enter PID [--without-reboot] --
-//! COMMAND...` runs a command inside, prints `pid PID` and at its end how it ended.
+//! * `probe FOLDER` tries what a jail takes. Status 2: a right is missing, which standard error names.
+//! * `apart COMMAND...` runs a command with mounts of its own.
+//! * `init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and nothing else
+//!   is in sight, and at the end how process 1 ended.
+//! * `enter PID [--without-reboot] -- COMMAND...` runs a command inside, prints `pid PID` and at its end how it
+//!   ended.
 
 use qga_tests::jail::{AGENT_FOLDER, Mount, Spec};
 use qga_tests::{program, sys};
@@ -20,12 +22,13 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["probe", folder] => probe(Path::new(folder)),
+        ["apart", command @ ..] => apart(command),
         ["init", spec] => init(spec),
         ["inside", spec] => inside(spec),
         ["enter", pid, "--without-reboot", "--", command @ ..] => enter(pid, true, command),
         ["enter", pid, "--", command @ ..] => enter(pid, false, command),
         _ => Err(
-            "usage: qga-jail probe FOLDER | init SPEC | enter PID [--without-reboot] -- COMMAND..."
+            "usage: qga-jail probe FOLDER | apart COMMAND... | init SPEC | enter PID [--without-reboot] -- COMMAND..."
                 .into(),
         ),
     };
@@ -69,11 +72,25 @@ fn init(spec: &str) -> Outcome {
 /// Namespaces of its own, in which no mount reaches the machine's.
 fn separate() -> io::Result<()> {
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)?;
+    keep_mounts_here()
+}
+
+/// No mount of this namespace reaches the one that it was copied from.
+fn keep_mounts_here() -> io::Result<()> {
     // In a chroot the root is no mount point, and the mount that it lies in is out of reach from there.
     let here = File::open("/")?;
     leave_chroot()?;
     sys::mount(Path::new("none"), Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE)?;
     sys::change_root(&here)
+}
+
+/// A command with mounts of its own.
+fn apart(command: &[&str]) -> Outcome {
+    let folder = std::env::current_dir()?;
+    sys::unshare(libc::CLONE_NEWNS)?;
+    keep_mounts_here()?;
+    let (path, arguments) = command.split_first().ok_or("no command")?;
+    Err(Command::new(path).args(arguments).current_dir(folder).exec().into())
 }
 
 /// The root becomes that of the namespace, which is a mount point whatever root this process was started with. The
