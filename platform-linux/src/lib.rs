@@ -3,6 +3,7 @@
 //!
 //! * [`platform`]: the core's traits, one file each.
 //! * [`channel`]: where requests come from: virtio port, serial line, unix socket.
+//! * [`process`]: what the agent changes about itself, and gives back to programs that it starts.
 //! * [`options`]: the command line. [`run`]: the loop between them.
 //! * [`sys`]: the few system calls that rustix does not offer, the only assembly beside `_start`.
 
@@ -16,6 +17,7 @@ pub mod options;
 pub mod path;
 pub mod platform;
 pub mod print;
+pub mod process;
 pub mod run;
 pub mod signals;
 pub mod state_dir;

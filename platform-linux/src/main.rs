@@ -68,6 +68,9 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
 
 /// Ends with the process, as all below do: the kernel closes what is open.
 fn start(options: &Options, environment: *const *const u8) -> ! {
+    if let Err(errno) = qga_linux::process::settle() {
+        fail("cannot take over the signals", None, errno);
+    }
     if let Err(errno) = qga_linux::fd::fill_standard() {
         fail("cannot fill the standard descriptors", None, errno);
     }
@@ -89,6 +92,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         path,
         state,
         log: None,
+        log_is_old: false,
         log_file: options.log_file,
         verbose: options.verbose,
         is_init: rustix::process::getpid().is_init(),

@@ -138,8 +138,8 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
             Signal::Child => {
                 linux.reap();
             }
-            // The next step sees what time it is.
-            Signal::Alarm => {}
+            Signal::Other => {}
+            Signal::Reopen => linux.renew_log(agent.is_frozen()),
             // Process 1 never ends: the kernel would panic.
             Signal::Stop if linux.is_init => {}
             Signal::Stop => agent.stop(linux),

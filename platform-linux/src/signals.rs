@@ -1,20 +1,23 @@
-//! Signals, read like a file: they are blocked from the start, so none can come at a bad moment, and a
-//! signalfd makes them one more thing to poll.
+//! Signals, read like a file: all are blocked from the start ([`crate::process`]), so none can come at a bad
+//! moment, and a signalfd makes them one more thing to poll. Also those that mean nothing here are collected, and
+//! dropped: an agent that any of them ended, or stopped, would leave frozen what is frozen.
 
 use crate::fd::Fd;
 use crate::sys;
-use linux_raw_sys::general::{SIGALRM, SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
+use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGTERM};
 use qga_core::Errno;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT: end.
+    /// SIGTERM, SIGINT, SIGQUIT or SIGPWR: end.
     Stop,
     /// SIGCHLD: a child has ended.
     Child,
-    /// SIGALRM: the agent's deadline has come.
-    Alarm,
+    /// SIGHUP: the log file was moved away, and a new one is to be begun.
+    Reopen,
+    /// SIGALRM: the agent's deadline has come, which the next step sees. Or any other, which means nothing.
+    Other,
 }
 
 /// The blocked signals.
@@ -24,12 +27,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks the signals and begins to collect them. SIGPIPE is blocked and never collected: a peer that has
-    /// gone is seen by the write that fails.
+    /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has gone is seen by
+    /// the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
-        let collected = sys::signal_set(&[SIGTERM, SIGINT, SIGCHLD, SIGALRM]);
-        sys::block_signals(collected | sys::signal_set(&[SIGPIPE]))?;
-        Ok(Signals { fd: sys::signalfd(collected)? })
+        Ok(Signals { fd: sys::signalfd(sys::ALL_SIGNALS)? })
     }
 
     /// The next signal that waits.
@@ -39,11 +40,14 @@ impl Signals {
         let mut info = [0u8; 128];
         let read = self.fd.get(&mut info);
         let number = info.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
-        match (read, number) {
-            (Ok(128), Some(SIGCHLD)) => Some(Signal::Child),
-            (Ok(128), Some(SIGALRM)) => Some(Signal::Alarm),
-            (Ok(128), _) => Some(Signal::Stop),
-            _ => None,
+        if read != Ok(128) {
+            return None;
         }
+        Some(match number? {
+            SIGCHLD => Signal::Child,
+            SIGHUP => Signal::Reopen,
+            SIGTERM | SIGINT | SIGQUIT | SIGPWR => Signal::Stop,
+            _ => Signal::Other,
+        })
     }
 }

@@ -246,18 +246,42 @@ pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
     Ok((pid != 0).then_some((pid as i32, exit)))
 }
 
-/// Raises the number of descriptors that may be open to what the administrator allows (prlimit(2)).
-pub fn raise_descriptor_limit() {
-    let mut limit = [0u64; 2];
+/// A limit of this process: the soft one, then the hard one, up to which it may be raised (prlimit(2)).
+#[inline(never)]
+pub fn limit(which: u32) -> [u64; 2] {
+    let mut limit = [u64::MAX; 2];
     let pointer = &raw mut limit as usize;
-    let which = raw::RLIMIT_NOFILE as usize;
     // SAFETY: the kernel writes `struct rlimit64`, two words, into a variable that lives until the call returns.
-    if unsafe { call(raw::__NR_prlimit64, 0, which, 0, pointer) }.is_ok() {
-        let [_, most] = limit;
-        limit = [most, most];
-        // SAFETY: the kernel reads the same.
-        let _ = unsafe { call(raw::__NR_prlimit64, 0, which, &raw const limit as usize, 0) };
-    }
+    let _ = unsafe { call(raw::__NR_prlimit64, 0, which as usize, 0, pointer) };
+    limit
+}
+
+/// Sets it.
+#[inline(never)]
+pub fn set_limit(which: u32, limit: [u64; 2]) {
+    let pointer = &raw const limit as usize;
+    // SAFETY: the kernel reads two words of a variable that lives until the call returns.
+    let _ = unsafe { call(raw::__NR_prlimit64, 0, which as usize, pointer, 0) };
+}
+
+/// Raises a limit to what the administrator allows.
+#[inline(never)]
+pub fn raise_limit(which: u32) {
+    let [_, hard] = limit(which);
+    set_limit(which, [hard, hard]);
+}
+
+/// Raises the number of descriptors that may be open to what the administrator allows.
+pub fn raise_descriptor_limit() {
+    raise_limit(raw::RLIMIT_NOFILE);
+}
+
+/// Whether this process can be looked into by others of its user, and its memory be written to a file when it dies
+/// (PR_SET_DUMPABLE of prctl(2)).
+pub fn set_dumpable(dumpable: bool) {
+    let (what, dumpable) = (linux_raw_sys::prctl::PR_SET_DUMPABLE, usize::from(dumpable));
+    // SAFETY: no memory is involved.
+    let _ = unsafe { call(raw::__NR_prctl, what as usize, dumpable, 0, 0) };
 }
 
 /// Sends a signal by number, real-time ones too (kill(2)).
@@ -266,16 +290,23 @@ pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
     unsafe { call(raw::__NR_kill, pid as usize, signal as usize, 0, 0) }.map(drop)
 }
 
-/// A set of signals as the kernel wants it.
-pub fn signal_set(signals: &[u32]) -> u64 {
-    signals.iter().fold(0, |set, &signal| set | 1u64.wrapping_shl(signal.wrapping_sub(1)))
-}
+/// The set of all signals.
+pub const ALL_SIGNALS: u64 = !0;
 
 /// Makes `set` the blocked signals (rt_sigprocmask(2)).
 pub fn block_signals(set: u64) -> Result<(), Errno> {
     let pointer = &raw const set as usize;
     // SAFETY: the kernel reads eight bytes of a variable that lives until it returns.
     unsafe { call(raw::__NR_rt_sigprocmask, raw::SIG_SETMASK as usize, pointer, 0, 8) }.map(drop)
+}
+
+/// Has a signal do what it does by default, whatever the parent of this process had it do (rt_sigaction(2)).
+pub fn default_action(signal: u32) {
+    // `struct sigaction` of the kernel: handler, flags, restorer, mask. SIG_DFL is zero.
+    let action = [0usize; 4];
+    let pointer = &raw const action as usize;
+    // SAFETY: the kernel reads four words of a variable that lives until it returns; no handler is installed.
+    let _ = unsafe { call(raw::__NR_rt_sigaction, signal as usize, pointer, 0, 8) };
 }
 
 /// A descriptor from which blocked signals of `set` are read (signalfd(2)).

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -35,11 +36,7 @@ impl Disk {
     /// Whether the test `name` must be skipped because no filesystem of this kind can be made or mounted here;
     /// counts the skip.
     pub fn lacks(kind: &str, package: &str, name: &str) -> bool {
-        // It may be a module that nothing has asked for yet.
-        let _ = Command::new("modprobe").arg(kind).output();
-        let kernel = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-        let known = kernel.lines().any(|line| line.trim() == kind);
-        let possible = known && crate::program(&format!("mkfs.{kind}")).is_some();
+        let possible = knows(kind) && crate::program(&format!("mkfs.{kind}")).is_some();
         if !possible {
             let reason = format!("needs mkfs.{kind} (package {package}) and a kernel with {kind}");
             crate::skip(name, &reason);
@@ -56,7 +53,8 @@ impl Disk {
         File::create(&image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
         let mkfs = crate::program(&format!("mkfs.{kind}")).expect("mkfs");
         run(Command::new(mkfs).args(options).arg(&image));
-        Disk { device: attach(&image), kind, folder }
+        let device = attach(&image).unwrap_or_else(|error| panic!("no loop device: {error}"));
+        Disk { device, kind, folder }
     }
 
     /// Whether the test `name` must be skipped because no disks can be made here; counts the skip.
@@ -70,20 +68,41 @@ impl Disk {
 
     /// What keeps disks from being made here.
     fn unavailable() -> Option<&'static str> {
-        if !crate::is_root() {
-            return Some("needs root, for loop devices and mounts");
-        }
-        if !Path::new("/dev/loop-control").exists() {
-            return Some("this kernel has no loop devices");
-        }
-        match ["mkfs.ext4", "losetup", "busybox"].iter().any(|name| crate::program(name).is_none())
-        {
-            true => Some(
-                "needs mkfs.ext4, losetup and busybox (packages e2fsprogs, mount, busybox-static)",
-            ),
-            false => None,
-        }
+        static MISSING: OnceLock<Option<String>> = OnceLock::new();
+        crate::jail::unavailable().or_else(|| MISSING.get_or_init(Disk::missing).as_deref())
     }
+
+    /// What is missing; whether a device can be had is tried out.
+    fn missing() -> Option<String> {
+        if !Path::new("/dev/loop-control").exists() {
+            return Some("needs loop devices, there is no /dev/loop-control".to_owned());
+        }
+        if ["mkfs.ext4", "losetup"].iter().any(|name| crate::program(name).is_none()) {
+            return Some("needs mkfs.ext4 and losetup (packages e2fsprogs, mount)".to_owned());
+        }
+        if !knows("ext4") {
+            return Some("needs a kernel with ext4".to_owned());
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let image = folder.path().join("image");
+        File::create(&image).and_then(|file| file.set_len(1 << 20)).expect("an image");
+        let device = match attach(&image) {
+            Ok(device) => device,
+            Err(error) => {
+                let reason = error.rsplit(": ").next().unwrap_or(&error);
+                return Some(format!("needs loop devices, and none can be set up ({reason})"));
+            }
+        };
+        drop(Disk { device, kind: "none", folder });
+        None
+    }
+}
+
+/// Whether the kernel knows a kind of filesystem; it may be a module that nothing has asked for yet.
+fn knows(kind: &str) -> bool {
+    let _ = Command::new("modprobe").arg(kind).output();
+    let kernel = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    kernel.lines().any(|line| line.trim() == kind)
 }
 
 impl Disk {
@@ -118,18 +137,26 @@ impl Drop for Disk {
     }
 }
 
-fn attach(image: &Path) -> PathBuf {
+/// A loop device that shows the image; else what losetup says.
+fn attach(image: &Path) -> Result<PathBuf, String> {
     let losetup = crate::program("losetup").expect("losetup");
+    let mut said = String::new();
     // Tests that run beside this one may snatch the device that was found free.
     for _ in 0..50 {
         let output = Command::new(&losetup).args(["--find", "--show"]).arg(image).output();
         let output = output.expect("losetup runs");
         if output.status.success() {
-            return PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            return Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+        }
+        said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        // A container may have the control device and none of those that it hands out.
+        let lasting = ["No such file", "not permitted", "denied"];
+        if lasting.iter().any(|words| said.contains(words)) {
+            break;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("no loop device for {}", image.display());
+    Err(said)
 }
 
 fn run(command: &mut Command) -> Output {

@@ -2,8 +2,16 @@
 //! manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
 
 /// The calls that cannot fail, or have no way to say so.
-pub const CANNOT_FAIL: [&str; 6] =
-    ["clock_gettime", "execve", "exit_group", "getpid", "madvise", "umask"];
+pub const CANNOT_FAIL: [&str; 8] = [
+    "clock_gettime",
+    "execve",
+    "exit_group",
+    "getpid",
+    "madvise",
+    "prctl",
+    "rt_sigaction",
+    "umask",
+];
 
 /// The errors of one call; nothing where the call is not known here.
 pub fn of(call: &str) -> Option<&'static [&'static str]> {

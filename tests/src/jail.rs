@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -47,6 +48,26 @@ pub struct Spec {
     /// Filled in by [`Jail::start`]: the folder that becomes the guest's root, and the agent's file.
     pub root: PathBuf,
     pub agent: PathBuf,
+}
+
+/// What keeps a guest from being built here; nothing when one can be. Looked for once.
+pub fn unavailable() -> Option<&'static str> {
+    static MISSING: OnceLock<Option<String>> = OnceLock::new();
+    let missing = || {
+        if !crate::is_root() {
+            return Some("needs root, for namespaces and mounts".to_owned());
+        }
+        if crate::program("busybox").is_none() {
+            return Some("needs busybox (package busybox-static)".to_owned());
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let probe = Command::new(helper()).arg("probe").arg(folder.path()).output();
+        let probe = probe.expect("the jail's helper starts");
+        // Whatever else went wrong is no reason to skip anything: the tests fail with it.
+        let said = || String::from_utf8_lossy(&probe.stderr).trim_end().to_owned();
+        (probe.status.code() == Some(2)).then(said)
+    };
+    MISSING.get_or_init(missing).as_deref()
 }
 
 /// A guest that runs.
@@ -292,7 +313,7 @@ impl JailedAgent {
 }
 
 /// The helper's program, built beside the tests.
-fn helper() -> PathBuf {
+pub fn helper() -> PathBuf {
     // Tests lie in target/PROFILE/deps, programs in target/PROFILE.
     let test = std::env::current_exe().expect("the test's own path");
     let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");

@@ -52,6 +52,19 @@ pub fn pivot_root(new: &Path, old: &Path) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_pivot_root, new.as_ptr(), old.as_ptr()) as i32 })
 }
 
+/// fchdir(2).
+pub fn change_folder(folder: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: takes a descriptor that is open.
+    check(unsafe { libc::fchdir(folder.as_raw_fd()) })
+}
+
+/// chroot(2) into an open folder.
+pub fn change_root(folder: &impl AsRawFd) -> io::Result<()> {
+    change_folder(folder)?;
+    // SAFETY: a C string that lives for the call.
+    check(unsafe { libc::chroot(c".".as_ptr()) })
+}
+
 /// mknod(2) for a character device.
 pub fn make_device(path: &Path, major: u32, minor: u32) -> io::Result<()> {
     let path = c(path)?;

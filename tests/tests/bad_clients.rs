@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use qga_tests::agent::{Agent, Options};
 use qga_tests::connection::Connection;
-use qga_tests::{counters, is_root, program, skip};
+use qga_tests::{counters, jail, program, skip};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -213,12 +213,13 @@ fn file_that_shrinks_during_a_read() {
 
 /// An agent in a mount namespace of its own, with a tmpfs of 64 KiB on `@D/full`.
 fn with_small_tmpfs(name: &str, more: &[&str]) -> Option<Agent> {
-    if !is_root() || program("unshare").is_none() {
-        skip(name, "needs root and unshare, to mount a tmpfs");
+    if let Some(reason) = jail::unavailable() {
+        skip(name, reason);
         return None;
     }
     let script = "mkdir full && mount -t tmpfs -o size=64k none full && exec \"$0\" \"$@\"";
-    let wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", script];
+    let helper = jail::helper();
+    let wrapper = [helper.to_str().expect("a path in UTF-8"), "apart", "sh", "-c", script];
     let wrapper = wrapper.map(String::from).to_vec();
     let arguments = more.iter().map(|word| (*word).to_owned()).collect();
     Some(Agent::start(Options { wrapper, arguments, ..Options::default() }))

@@ -1,7 +1,7 @@
 //! Every conversation that can be held outside a jail, held with the binary: whole, byte by byte, and
 //! cut in two at every place, with identical output each time.
 
-use qga_tests::agent::Agent;
+use qga_tests::agent::{Agent, Options};
 use qga_tests::conversations::{self, Before, Conversation, Needs};
 use qga_tests::play::{Cut, play};
 use std::collections::BTreeSet;
@@ -115,20 +115,27 @@ fn every_command_succeeds_and_fails() {
 
 /// The last step of the record `file-perm-new` looks with guest-exec, which comes later.
 #[test]
-fn new_files_have_mode_0666_whatever_the_umask() {
-    let agent = Agent::plain();
-    let mut client = agent.connect();
-    let path = agent.folder.join("new");
-    let request = format!(
-        r#"{{"execute":"guest-file-open","arguments":{{"path":"{}","mode":"w"}}}}"#,
-        path.display()
-    );
-    assert_eq!(client.ask(&request), r#"{"return": 1000}"#);
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o666);
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-    assert_eq!(client.ask(&request), r#"{"return": 1001}"#);
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7777, 0o640, "an existing file keeps its mode");
+fn new_files_have_mode_0644_whatever_the_umask() {
+    for umask in ["000", "022", "077"] {
+        let shell = ["sh", "-c", &format!("umask {umask}; exec \"$0\" \"$@\"")];
+        let wrapper = shell.map(String::from).to_vec();
+        let agent = Agent::start(Options { wrapper, ..Options::default() });
+        let mut client = agent.connect();
+        for (number, mode) in ["w", "a", "w+", "a+"].into_iter().enumerate() {
+            let path = agent.folder.join(format!("new-{mode}"));
+            let shown = path.display();
+            let request = format!(
+                r#"{{"execute":"guest-file-open","arguments":{{"path":"{shown}","mode":"{mode}"}}}}"#
+            );
+            let (first, second) = (1000 + 2 * number, 1001 + 2 * number);
+            assert_eq!(client.ask(&request), format!(r#"{{"return": {first}}}"#));
+            let found = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(found(), 0o644, "mode {mode} under umask {umask}");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+            assert_eq!(client.ask(&request), format!(r#"{{"return": {second}}}"#));
+            assert_eq!(found(), 0o640, "an existing file keeps its mode");
+        }
+    }
 }
 
 #[test]

@@ -225,7 +225,7 @@ fn end_signals_thaw_first() {
     if Disk::impossible("freeze::end_signals_thaw_first") {
         return;
     }
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGPWR] {
         let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
         let agent = guest.jail.agent(Start::default());
         let mut client = agent.connect();

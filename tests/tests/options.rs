@@ -274,7 +274,7 @@ fn without_verbose_nothing_is_written() {
 
 #[test]
 fn signals_end_the_agent() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGPWR] {
         let mut agent = Agent::plain();
         let mut client = agent.connect();
         assert_eq!(client.ask(PING), PONG);

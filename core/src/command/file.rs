@@ -21,7 +21,7 @@ pub struct Open<'a> {
     mode: Option<&'a [u8]>,
 }
 
-/// Opens a file and returns its handle. `mode` is fopen(3)'s, `r` when absent. A new file gets mode 0666
+/// Opens a file and returns its handle. `mode` is fopen(3)'s, `r` when absent. A new file gets mode 0644
 /// whatever the umask. Errors: unknown mode, those of open(2), all handles in use.
 pub fn open<'a, P: Files>(
     platform: &mut P,

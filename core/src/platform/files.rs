@@ -19,7 +19,7 @@ pub enum Access {
 pub struct How {
     /// Directions.
     pub access: Access,
-    /// Make the file if it is missing, with mode 0666 whatever the umask.
+    /// Make the file if it is missing, with mode 0644 whatever the umask.
     pub create: bool,
     /// Empty it.
     pub truncate: bool,

@@ -22,9 +22,9 @@ impl Files for Linux {
         flags.set(OFlags::TRUNC, how.truncate);
         flags.set(OFlags::APPEND, how.append);
         let path = self.path.path(path)?;
-        // A new file is everybody's, whatever mask the agent was started with.
+        // A new file can be read by everybody and written by its owner, whatever mask the agent was started with.
         let mask = rustix::process::umask(Mode::empty());
-        let file = sys::open(path, flags, 0o666);
+        let file = sys::open(path, flags, 0o644);
         rustix::process::umask(mask);
         file
     }

@@ -1,22 +1,42 @@
 //! The log: `SECONDS.MICROSECONDS: level: text`, a line each, as the reference writes it.
 
 use super::Linux;
-use crate::print::{STDERR, line};
+use crate::print::{STDERR, complain, line};
 use crate::sys;
+use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
 use qga_core::platform::{Level, Log};
 use rustix::fs::OFlags;
 
 impl Linux {
-    /// Opens the log file, if there is to be one and it is not open yet. Not while anything is frozen: that
-    /// could wait for ever.
+    /// Opens the log file, if there is to be one and it is not open yet, or was moved away since: then the old one
+    /// is closed when the new one is open. Not while anything is frozen: either could wait for ever, closing too,
+    /// when it is the last that a file without a name is waiting for.
+    #[inline(never)]
     pub fn open_log(&mut self) -> Result<(), Errno> {
-        if let (None, Some(path)) = (&self.log, self.log_file) {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY;
+        if let (true, Some(path)) = (self.log.is_none() || self.log_is_old, self.log_file) {
+            // A FIFO that nobody reads is an error, where open(2) would wait for somebody.
+            let how = OFlags::NOCTTY | OFlags::NONBLOCK;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | how;
             self.log = Some(sys::open(path, flags, 0o600)?);
+            self.log_is_old = false;
         }
         Ok(())
+    }
+
+    /// The log file was moved away: begins a new one, now or, if something is frozen, with the first line after the
+    /// thaw. As long as it cannot be opened lines go where they went.
+    pub fn renew_log(&mut self, frozen: bool) {
+        self.log_is_old = true;
+        if !frozen && let Err(errno) = self.open_log() {
+            complain(
+                "cannot open the log file",
+                self.log_file.map_or(b"", CStr::to_bytes),
+                errno,
+                "",
+            );
+        }
     }
 }
 
@@ -25,7 +45,7 @@ impl Log for Linux {
         if level > Level::Error && !self.verbose {
             return;
         }
-        // Not opened at the start because something was frozen; nothing is logged while it is.
+        // Not opened before because something was frozen; nothing is logged while it is.
         let _ = self.open_log();
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
         let to = self.log.as_ref().unwrap_or(&STDERR);

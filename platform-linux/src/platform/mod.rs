@@ -20,6 +20,8 @@ pub struct Linux {
     pub state: StateDir,
     /// The log file, if it is not standard error.
     pub log: Option<Fd>,
+    /// Whether the log file was moved away: the next line belongs into a new one.
+    pub log_is_old: bool,
     /// Where the log file is, if there is to be one.
     pub log_file: Option<&'static core::ffi::CStr>,
     /// Whether everything is logged, or only errors.

@@ -163,7 +163,7 @@ impl Power for Linux {
     }
 }
 
-/// In the child: a session of its own, no signal blocked, memory for input and output, then the program.
+/// In the child: a session of its own, signals as usual, memory for input and output, then the program.
 ///
 /// # Safety
 /// As [`sys::execve`].
@@ -177,7 +177,7 @@ unsafe fn become_program(
     /// What shells return for a program that could not be executed.
     const NOT_EXECUTED: i32 = 127;
     let _ = rustix::process::setsid();
-    let _ = sys::block_signals(0);
+    crate::process::unsettle();
     let _ = rustix::stdio::dup2_stdin(input);
     let _ = rustix::stdio::dup2_stdout(output);
     let _ = rustix::stdio::dup2_stderr(output);

@@ -1,8 +1,11 @@
 //! The helper that builds a jail (see src/jail.rs) and starts processes in one.
 //!
-//! `qga-jail init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and
-//! nothing else is in sight, and at the end how process 1 ended. `qga-jail enter PID [--without-reboot] --
-//! COMMAND...` runs a command inside, prints `pid PID` and at its end how it ended.
+//! * `probe FOLDER` tries what a jail takes. Status 2: a right is missing, which standard error names.
+//! * `apart COMMAND...` runs a command with mounts of its own.
+//! * `init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and nothing else
+//!   is in sight, and at the end how process 1 ended.
+//! * `enter PID [--without-reboot] -- COMMAND...` runs a command inside, prints `pid PID` and at its end how it
+//!   ended.
 
 use qga_tests::jail::{AGENT_FOLDER, Mount, Spec};
 use qga_tests::{program, sys};
@@ -18,11 +21,16 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
+        ["probe", folder] => probe(Path::new(folder)),
+        ["apart", command @ ..] => apart(command),
         ["init", spec] => init(spec),
         ["inside", spec] => inside(spec),
         ["enter", pid, "--without-reboot", "--", command @ ..] => enter(pid, true, command),
         ["enter", pid, "--", command @ ..] => enter(pid, false, command),
-        _ => Err("usage: qga-jail init SPEC | enter PID [--without-reboot] -- COMMAND...".into()),
+        _ => Err(
+            "usage: qga-jail probe FOLDER | apart COMMAND... | init SPEC | enter PID [--without-reboot] -- COMMAND..."
+                .into(),
+        ),
     };
     if let Err(error) = result {
         eprintln!("qga-jail {}: {error}", words.first().unwrap_or(&""));
@@ -52,13 +60,72 @@ fn ended(status: ExitStatus) -> String {
 /// The process outside: it only holds the namespaces' first process.
 fn init(spec: &str) -> Outcome {
     sys::die_with_parent()?;
-    sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)?;
-    let private = libc::MS_REC | libc::MS_PRIVATE;
-    sys::mount(Path::new("none"), Path::new("/"), "", private)?;
-    let mut child = Command::new(std::env::current_exe()?).args(["inside", spec]).spawn()?;
+    // Asked now: in a chroot the link leads through mounts that are not the new namespace's.
+    let helper = std::env::current_exe()?;
+    separate()?;
+    let mut child = Command::new(helper).args(["inside", spec]).spawn()?;
     say(&format!("init {}", child.id()))?;
     let status = child.wait()?;
     Ok(say(&ended(status))?)
+}
+
+/// Namespaces of its own, in which no mount reaches the machine's.
+fn separate() -> io::Result<()> {
+    sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)?;
+    keep_mounts_here()
+}
+
+/// No mount of this namespace reaches the one that it was copied from.
+fn keep_mounts_here() -> io::Result<()> {
+    // In a chroot the root is no mount point, and the mount that it lies in is out of reach from there.
+    let here = File::open("/")?;
+    leave_chroot()?;
+    sys::mount(Path::new("none"), Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE)?;
+    sys::change_root(&here)
+}
+
+/// A command with mounts of its own.
+fn apart(command: &[&str]) -> Outcome {
+    let folder = std::env::current_dir()?;
+    sys::unshare(libc::CLONE_NEWNS)?;
+    keep_mounts_here()?;
+    let (path, arguments) = command.split_first().ok_or("no command")?;
+    Err(Command::new(path).args(arguments).current_dir(folder).exec().into())
+}
+
+/// The root becomes that of the namespace, which is a mount point whatever root this process was started with. The
+/// namespace must be its own: the machine's files are in sight until it has another root.
+fn leave_chroot() -> io::Result<()> {
+    sys::enter_namespace(&File::open("/proc/self/ns/mnt")?)
+}
+
+/// Makes `root`, a mount point, the root of the namespace, and everything else go.
+fn become_root(root: &Path) -> Outcome {
+    let root = doing("open", root, File::open(root))?;
+    leave_chroot()?;
+    sys::change_folder(&root)?;
+    let old = Path::new("old");
+    doing("create", old, fs::create_dir(old))?;
+    doing("pivot_root to", old, sys::pivot_root(Path::new("."), old))?;
+    std::env::set_current_dir("/")?;
+    doing("unmount", Path::new("/old"), sys::unmount(Path::new("/old"), libc::MNT_DETACH))?;
+    Ok(fs::remove_dir("/old")?)
+}
+
+/// Whether a guest can be built here, by what it takes: namespaces, a mount, another root. Only a right that is
+/// missing is an answer; whatever else goes wrong is an error that tests are to fail with.
+fn probe(folder: &Path) -> Outcome {
+    let missing = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
+    };
+    let mount = || sys::mount(Path::new("none"), folder, "tmpfs", 0);
+    for (what, result) in [("namespaces", separate()), ("mounts", mount())] {
+        if let Err(error) = result {
+            eprintln!("needs the right to make {what} of its own ({error})");
+            std::process::exit(if missing(&error) { 2 } else { 1 });
+        }
+    }
+    become_root(folder)
 }
 
 /// The guest's first process: builds the root, drops everything else, and becomes init.
@@ -76,12 +143,7 @@ fn inside(spec: &str) -> Outcome {
     for mount in &spec.mounts {
         add_mount(root, mount)?;
     }
-    let old = root.join("old");
-    doing("create", &old, fs::create_dir(&old))?;
-    sys::pivot_root(root, &old)?;
-    std::env::set_current_dir("/")?;
-    doing("unmount", Path::new("/old"), sys::unmount(Path::new("/old"), libc::MNT_DETACH))?;
-    fs::remove_dir("/old")?;
+    become_root(root)?;
     prove_isolation(&spec)?;
     if let Some(arguments) = &spec.agent_as_init {
         say("ready 0")?;

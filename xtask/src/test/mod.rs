@@ -25,7 +25,7 @@ QGA_FUZZ_SECONDS=N in the environment: how long each fuzz target runs, instead o
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";
 
 /// What the tests run beside the virtual machine's needs: command, Debian package.
-const NEEDS: [(&str, &str); 12] = [
+const NEEDS: [(&str, &str); 13] = [
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
     ("mkfs.btrfs", "btrfs-progs"),
@@ -33,6 +33,7 @@ const NEEDS: [(&str, &str); 12] = [
     ("python3", "python3"),
     ("socat", "socat"),
     ("strace", "strace"),
+    ("shellcheck", "shellcheck"),
     ("busybox", "busybox-static"),
     ("qemu-ga", "qemu-guest-agent"),
     ("valgrind", "valgrind"),
