@@ -19,8 +19,8 @@ use qga_core::Errno;
 use qga_core::limits::MARK_PLACES_MAX;
 use rustix::fs::{FileType, OFlags};
 use trust::{
-    UNTRUSTED, create, directory, in_memory, make_directory, open_old, own_directory, rename,
-    trusted, unlink,
+    UNTRUSTED, create, directory, in_memory, keeps_what_is_in_it, make_directory, open_old,
+    own_directory, rename, trusted, unlink,
 };
 
 const STATE: &CStr = c"qga.state";
@@ -74,6 +74,7 @@ impl StateDir {
         waits: bool,
     ) -> bool {
         let Self { places, key, refused } = self;
+        refused.path = path.unwrap_or(c"");
         if let Some(path) = path {
             let dir = trust::named_directory(path, room);
             let dir = claim(refused, path, dir, key, waits);
@@ -87,12 +88,13 @@ impl StateDir {
         for (place, &(parent, path)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
             // An initramfs may not have the parent yet.
             make_directory(parent, 0o755);
-            let dir = directory(parent).and_then(|dir| trusted(&dir, FileType::Directory));
-            let dir = dir.and_then(|()| {
+            let within = directory(parent).and_then(|dir| keeps_what_is_in_it(&dir));
+            let dir = within.and_then(|()| {
                 make_directory(path, 0o700);
                 own_directory(path)
             });
-            *place = claim(refused, path, dir, key, waits);
+            let subject = if within.is_ok() { path } else { parent };
+            *place = claim(refused, subject, dir, key, waits);
             if refused.is_held() {
                 return false;
             }

@@ -36,9 +36,20 @@ pub fn in_memory(directory: &Fd) -> bool {
 
 /// Whether nobody but root or this user can have made the file, or directory, or can write to it. A file has no other
 /// name, by which somebody could.
-#[inline(never)]
 pub fn trusted(file: &Fd, kind: FileType) -> Result<(), Errno> {
+    check(file, kind, false)
+}
+
+/// Whether nobody but root or this user can take away what is theirs in the directory: others may put something there
+/// if it is sticky, as a tmpfs is that was mounted without more words.
+pub fn keeps_what_is_in_it(directory: &Fd) -> Result<(), Errno> {
+    check(directory, FileType::Directory, true)
+}
+
+#[inline(never)]
+fn check(file: &Fd, kind: FileType, sticky_does: bool) -> Result<(), Errno> {
     const WRITERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
     let stat = rustix::fs::fstat(file).map_err(errno)?;
     if FileType::from_raw_mode(stat.st_mode) != kind
         || kind == FileType::RegularFile && stat.st_nlink != 1
@@ -48,11 +59,10 @@ pub fn trusted(file: &Fd, kind: FileType) -> Result<(), Errno> {
     if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(NOT_OWNED);
     }
-    // Nobody can write to a link.
-    if stat.st_mode & WRITERS != 0 && kind != FileType::Symlink {
-        return Err(WRITABLE);
+    if stat.st_mode & WRITERS == 0 || sticky_does && stat.st_mode & STICKY != 0 {
+        return Ok(());
     }
-    Ok(())
+    Err(WRITABLE)
 }
 
 /// Opens a directory, also one that a link leads to; not another user's link, who could have it lead anywhere.
