@@ -11,9 +11,11 @@
 mod freezing;
 mod inherit;
 mod limit;
+mod marks;
 
 pub use freezing::Freezing;
 pub use limit::Limit;
+use marks::Marks;
 
 use crate::errno::Errno;
 use crate::error::Error;
@@ -153,10 +155,10 @@ impl<F> Freezer<F> {
 
     fn freeze_all<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Result<i64, Failure> {
         self.expired = false;
-        let mut mark = platform.create_mark().map_err(|errno| Failure::Plain(MARK, errno))?;
+        let mut mark = Marks::create(platform);
         let mut prepared = self.list(platform, &mut mark);
         if prepared.is_ok() && !self.entries.is_empty() {
-            prepared = platform.publish_mark().map_err(|errno| Failure::Plain(MARK, errno));
+            prepared = mark.publish(platform).map_err(|errno| Failure::Plain(MARK, errno));
         }
         if prepared.is_err() || self.entries.is_empty() {
             self.forget(platform);
@@ -170,7 +172,7 @@ impl<F> Freezer<F> {
                 Err(errno) => Err(errno),
             };
             entry.frozen = state == Ok(RowState::Frozen);
-            if let Err(errno) = state.and_then(|state| mark::set_row(&mut mark, entry.row, state)) {
+            if let Err(errno) = state.and_then(|state| mark.set_row(entry.row, state)) {
                 let row = entry.row;
                 return Err(self.roll_back(platform, &mut mark, Some(row), errno));
             }
@@ -178,7 +180,7 @@ impl<F> Freezer<F> {
         let count = self.entries.iter().filter(|entry| entry.frozen).count() as i64;
         if count == 0 {
             self.forget(platform);
-        } else if let Err(errno) = mark::set_phase(&mut mark, Phase::Frozen) {
+        } else if let Err(errno) = mark.set_phase(Phase::Frozen) {
             return Err(self.roll_back(platform, &mut mark, None, errno));
         }
         Ok(count)
@@ -188,14 +190,14 @@ impl<F> Freezer<F> {
     fn roll_back<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
-        mark: &mut P::Mark,
+        mark: &mut Marks<P::Mark>,
         row: Option<u64>,
         errno: Errno,
     ) -> Failure {
         // What cannot be thawed stays on record: the status says so.
-        let _ = self.thaw_entries(platform, Some(mark), None);
+        let _ = self.thaw_entries(platform, mark, None);
         match row {
-            Some(row) => mark::show_row(mark, row, &mut self.subject),
+            Some(row) => mark.show_row(row, &mut self.subject),
             None => mark::show(b"all filesystems", &mut self.subject),
         }
         Failure::On("failed to freeze", errno)
@@ -215,19 +217,19 @@ impl<F> Freezer<F> {
             }
             return thawed;
         }
-        let mut mark = platform.open_mark().ok();
-        self.thaw_entries(platform, mark.as_mut(), missing)
+        let (_, mut mark) = Marks::open(platform);
+        self.thaw_entries(platform, &mut mark, missing)
     }
 
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order.
     fn list<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
-        mark: &mut P::Mark,
+        mark: &mut Marks<P::Mark>,
     ) -> Result<(), Failure> {
         let marked = |errno| Failure::Plain(MARK, errno);
         let boot = boot(platform);
-        mark::write_head(mark, &boot).map_err(marked)?;
+        mark.append(&mark::new_head(&boot)).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, .. } = self;
         let mut failure = None;
@@ -246,7 +248,7 @@ impl<F> Freezer<F> {
                     let Local { superblock, path, .. } = mount;
                     let text = Row { state: RowState::Listed, superblock, path };
                     let entry = Entry { superblock, filesystem, row, frozen: false, unsure: false };
-                    match (text.append(mark), entries.push(entry)) {
+                    match (text.append(|bytes| mark.append(bytes)), entries.push(entry)) {
                         (Ok(length), Ok(())) => {
                             row += length;
                             None
@@ -271,12 +273,10 @@ impl<F> Freezer<F> {
     fn thaw_entries<P: Freeze<Filesystem = F>>(
         &mut self,
         platform: &mut P,
-        mut mark: Option<&mut P::Mark>,
+        mark: &mut Marks<P::Mark>,
         missing: Option<Errno>,
     ) -> Result<i64, Failure> {
-        if let Some(mark) = &mut mark {
-            let _ = mark::set_phase(*mark, Phase::Thawing);
-        }
+        let _ = mark.set_phase(Phase::Thawing);
         let (mut count, mut stuck) = (0, missing);
         let mut left = missing.is_some_and(|errno| errno != GONE);
         // In the order of the rows, in which they do not stand when one was found later than the others.
@@ -295,10 +295,7 @@ impl<F> Freezer<F> {
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
                     if is_no_more_than_gone(stuck) {
-                        mark::show(b"(unknown mount point)", &mut self.subject);
-                        if let Some(mark) = &mut mark {
-                            mark::show_row(*mark, entry.row, &mut self.subject);
-                        }
+                        mark.show_row(entry.row, &mut self.subject);
                         stuck = Some(errno);
                     }
                     left = true;
@@ -306,9 +303,7 @@ impl<F> Freezer<F> {
                 }
             }
             entry.frozen = false;
-            if let Some(mark) = &mut mark {
-                let _ = mark::set_row(*mark, entry.row, RowState::NotOurs);
-            }
+            let _ = mark.set_row(entry.row, RowState::NotOurs);
         }
         if left {
             self.failed = true;
@@ -356,7 +351,7 @@ impl<F> Freezer<F> {
 
     /// Nothing of ours is frozen any more.
     fn forget<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
-        let _ = platform.remove_mark();
+        Marks::remove(platform);
         self.entries.clear();
         self.frozen = false;
         self.failed = false;

@@ -23,6 +23,10 @@ pub const FROZEN_MAX: usize = 512;
 pub const MOUNT_LINE_BYTES_MAX: usize = 20 * 1024;
 const _: () = assert!(MOUNT_LINE_BYTES_MAX > 4 * PATH_BYTES_MAX + 2048);
 
+/// Most places in which frozen marks lie: the state directory, two in memory beside it, and one that only an agent
+/// of another make has used.
+pub const MARK_PLACES_MAX: usize = 4;
+
 /// Longest path, without the final NUL (`PATH_MAX` of limits.h less one).
 pub const PATH_BYTES_MAX: usize = 4095;
 

@@ -22,7 +22,8 @@ use heapless::Vec;
 
 /// What the head begins with.
 pub const MAGIC: &[u8] = b"qga-frozen 2 ";
-const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
+/// Where the phase is.
+pub(crate) const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 /// Length of the head.
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 /// The boot that a guest without boot ids is in.
@@ -91,8 +92,8 @@ impl<'l> Row<'l> {
         Some(Row { state, superblock: device(fields.next()?)?, path: fields.next()? })
     }
 
-    /// Appends the row to a mark; returns its length.
-    pub fn append<M: Write<Error = Errno>>(&self, mark: &mut M) -> Result<u64, Errno> {
+    /// Hands the row over piece by piece, to be appended to a mark; returns its length.
+    pub fn append(&self, mut put: impl FnMut(&[u8]) -> Result<(), Errno>) -> Result<u64, Errno> {
         let mut bytes = [0; ROW_HEAD_BYTES_MAX];
         let mut head = Writer::new(&mut bytes);
         head.raw(&[self.state as u8, b' ']);
@@ -100,21 +101,21 @@ impl<'l> Row<'l> {
         head.raw(b":");
         head.unsigned(u64::from(self.superblock.minor()));
         head.raw(b" ");
-        write_all(mark, head.written())?;
-        write_all(mark, self.path)?;
-        write_all(mark, &[ROW_END])?;
+        put(head.written())?;
+        put(self.path)?;
+        put(&[ROW_END])?;
         Ok((head.len() + self.path.len() + 1) as u64)
     }
 }
 
-/// Writes the head of a new mark.
-pub fn write_head<M: Write<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<(), Errno> {
+/// The head of a new mark.
+pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
     let mut bytes = [0; HEAD_BYTES];
     let mut head = Writer::new(&mut bytes);
     head.raw(MAGIC);
     head.raw(boot);
     head.raw(&[b' ', Phase::Freezing as u8, b'\n']);
-    write_all(mark, head.written())
+    bytes
 }
 
 /// Reads the head; the mark then stands at the first row. When the boot is not known, now or when the mark was
@@ -152,8 +153,13 @@ pub fn set_row<M: Write<Error = Errno> + Seek>(
     set(mark, at, state as u8)
 }
 
+/// Overwrites one byte.
 #[inline(never)]
-fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) -> Result<(), Errno> {
+pub(crate) fn set<M: Write<Error = Errno> + Seek>(
+    mark: &mut M,
+    at: u64,
+    byte: u8,
+) -> Result<(), Errno> {
     mark.seek(SeekFrom::Start(at))?;
     write_all(mark, &[byte])
 }
@@ -161,11 +167,14 @@ fn set<M: Write<Error = Errno> + Seek>(mark: &mut M, at: u64, byte: u8) -> Resul
 /// As much of a path as an error keeps.
 pub type Shown = Vec<u8, PATH_SHOWN_BYTES>;
 
-/// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
-pub fn show_row<M: Read<Error = Errno> + Seek>(mark: &mut M, at: u64, shown: &mut Shown) {
+/// Puts the beginning of the path in the row `at` there into `shown`, for an error text; without a mark, that it is
+/// not known.
+pub fn show_row<M: Read<Error = Errno> + Seek>(mark: Option<&mut M>, at: u64, shown: &mut Shown) {
     let mut bytes = [0; ROW_HEAD_BYTES_MAX + PATH_SHOWN_BYTES];
-    let read =
-        mark.seek(SeekFrom::Start(at)).ok().and_then(|_| retry(|| mark.read(&mut bytes)).ok());
+    let read = mark.and_then(|mark| {
+        mark.seek(SeekFrom::Start(at)).ok()?;
+        retry(|| mark.read(&mut bytes)).ok()
+    });
     let row = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let row = row.split(|&byte| byte == ROW_END).next().unwrap_or(&[]);
     show(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path), shown);
@@ -180,7 +189,8 @@ pub fn show(path: &[u8], shown: &mut Shown) {
     }
 }
 
-fn write_all<M: Write<Error = Errno>>(mark: &mut M, mut bytes: &[u8]) -> Result<(), Errno> {
+/// Writes all bytes, however often that takes.
+pub fn write_all<M: Write<Error = Errno>>(mark: &mut M, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match retry(|| mark.write(bytes))? {
             0 => return Err(Errno::NOSPC),

@@ -5,12 +5,14 @@
 
 use crate::errno::errno;
 use crate::sys;
+use core::num::NonZeroI32;
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// An open file. Invariant: the number is not negative.
-pub struct Fd(i32);
+/// An open file: the complement of its number, which is negative and so never 0. That there may be none then takes
+/// no memory of its own, and less code.
+pub struct Fd(NonZeroI32);
 
 impl Fd {
     /// Takes a descriptor over.
@@ -18,12 +20,13 @@ impl Fd {
     /// # Safety
     /// `number` is not negative, is open, and nobody else closes it.
     pub const unsafe fn from_raw(number: i32) -> Self {
-        Fd(number)
+        // SAFETY: the caller's promise: only -1 would give 0.
+        Fd(unsafe { NonZeroI32::new_unchecked(!number) })
     }
 
     /// The number.
     pub fn raw(&self) -> i32 {
-        self.0
+        !self.0.get()
     }
 
     /// Reads what there is (read(2)).
@@ -45,7 +48,7 @@ impl Fd {
 
     /// Closes it and says what that found (close(2)): EIO, ENOSPC, EDQUOT. It is closed all the same.
     pub fn close(self) -> Result<(), Errno> {
-        let number = self.0;
+        let number = self.raw();
         self.keep_open();
         // SAFETY: the descriptor was this value's alone, and the value is gone.
         match unsafe { rustix::io::try_close(number) } {
@@ -58,7 +61,7 @@ impl Fd {
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the descriptor is this value's alone, and the value is going.
-        unsafe { rustix::io::close(self.0) }
+        unsafe { rustix::io::close(self.raw()) }
     }
 }
 
@@ -67,8 +70,8 @@ impl AsFd for Fd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the invariant, and the descriptor stays open while `self` is borrowed.
         unsafe {
-            core::hint::assert_unchecked(self.0 >= 0);
-            BorrowedFd::borrow_raw(self.0)
+            core::hint::assert_unchecked(self.raw() >= 0);
+            BorrowedFd::borrow_raw(self.raw())
         }
     }
 }

@@ -74,20 +74,20 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     if let Err(errno) = qga_linux::fd::fill_standard() {
         fail("cannot fill the standard descriptors", None, errno);
     }
-    let state = match StateDir::open(options.state_dir) {
-        Ok(state) => state,
-        Err(errno) => {
-            let what = "cannot write to the state directory";
-            fail(what, Some(options.state_dir.unwrap_or(c"/var/run")), errno);
-        }
-    };
+    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
+    // the compiler from writing the full address into each access, which is longer.
+    let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
+    let is_init = rustix::process::getpid().is_init();
+    // Before everything else: a second agent must not touch what the first one holds.
+    let mut state = StateDir::NEW;
+    if !state.open(options.state_dir, path, is_init) {
+        state.refused.explain();
+        sys::exit(1)
+    }
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
         Err(errno) => fail("cannot take over the signals", None, errno),
     };
-    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
-    // the compiler from writing the full address into each access, which is longer.
-    let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let mut linux = Linux {
         path,
         state,
@@ -95,7 +95,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         log_is_old: false,
         log_file: options.log_file,
         verbose: options.verbose,
-        is_init: rustix::process::getpid().is_init(),
+        is_init,
         environment,
         helper: None,
     };
@@ -105,10 +105,11 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         fail("cannot read or write the state file qga.state", options.state_dir, errno);
     }
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
-    if !agent.is_frozen()
-        && let Err(errno) = linux.open_log()
-    {
-        fail("cannot open the log file", options.log_file, errno);
+    if !agent.is_frozen() {
+        linux.state.refused.explain();
+        if let Err(errno) = linux.open_log() {
+            fail("cannot open the log file", options.log_file, errno);
+        }
     }
     sys::exit(run(agent, &mut linux, options, &signals))
 }

@@ -14,6 +14,11 @@ impl PathBuffer {
         PathBuffer([0; PATH_BYTES_MAX + 1])
     }
 
+    /// All of it, for a path that the kernel gives.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
     /// `path`, ended by a NUL. Errors: ENAMETOOLONG, and ENOENT for a path with a NUL in it, as the kernel
     /// says of a name that cannot be.
     pub fn path(&mut self, path: &[u8]) -> Result<&CStr, Errno> {

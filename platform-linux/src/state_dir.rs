@@ -1,49 +1,49 @@
-//! The two files that outlive an agent: the handle number and the frozen mark. Both are replaced by renaming, so
-//! that they are whole at any moment; the mark lives on a filesystem in memory, which no freeze can stop.
+//! The files that outlive an agent: the handle number and the frozen mark, in directories that only root or this user
+//! can have made or can write to. Each is locked for life, so that two agents never share one. Files are replaced by
+//! renaming, so that they are whole at any moment.
+//!
+//! Without `-t` the directories are `/run/qga` and `/dev/.qga`; the state goes to the first, the mark to both. With
+//! `-t` the state goes there, the mark as well if that is in memory; and the mark goes to the other two under a name
+//! that comes from the directory's own.
 
-use crate::errno::errno;
+mod claim;
+mod trust;
+
+pub use claim::Refused;
+
 use crate::fd::Fd;
 use crate::path::PathBuffer;
-use crate::sys;
+use claim::{Key, claim};
 use core::ffi::CStr;
 use qga_core::Errno;
-use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use qga_core::limits::MARK_PLACES_MAX;
+use rustix::fs::{FileType, OFlags};
+use trust::{
+    UNTRUSTED, create, directory, in_memory, keeps_what_is_in_it, make_directory, open_old,
+    own_directory, rename, trusted, unlink,
+};
 
 const STATE: &CStr = c"qga.state";
 const STATE_NEW: &CStr = c"qga.state.new";
-const MARK: &CStr = c"qga.state.isfrozen";
-const MARK_NEW: &CStr = c"qga.state.isfrozen.new";
 
-/// statfs(2)'s numbers of filesystems in memory.
-const TMPFS_MAGIC: i64 = 0x0102_1994;
-const RAMFS_MAGIC: i64 = 0x8584_58F6;
+/// The place of `-t`.
+const NAMED: usize = 0;
+/// The first usual place; the second is the one after it.
+const FIRST: usize = 1;
+/// The place of the reference agent's files, as of this one's in former times: /var/run, else /run.
+const REFERENCE: usize = 3;
+const _: () = assert!(MARK_PLACES_MAX == 4);
 
-/// Where the state goes when nothing is said, the first that can be written to. The reference's place, then
-/// what an initramfs or appliance has instead.
-static PLACES: [&CStr; 4] = [c"/var/run", c"/run", c"/dev/shm", c"/tmp"];
-/// Where the mark goes when none of these is in memory: the kernel's own device files are.
-static LAST_MEMORY: &CStr = c"/dev";
+/// The usual places, each after the directory that it lies in.
+static USUAL: [(&CStr, &CStr); 2] = [(c"/run", c"/run/qga"), (c"/dev", c"/dev/.qga")];
 
 /// The directories of the state.
 pub struct StateDir {
-    state: Fd,
-    /// Where the mark goes, if `state` is on a disk.
-    memory: Option<Fd>,
-    /// Whether the mark is in memory. On a disk its first result would wait for ever for the thaw of that disk.
-    keeps_marks: bool,
-}
-
-fn directory(path: &CStr) -> Result<Fd, Errno> {
-    sys::open(path, OFlags::DIRECTORY | OFlags::RDONLY, 0)
-}
-
-fn writable(directory: &Fd) -> Result<(), Errno> {
-    let flags = AtFlags::empty();
-    rustix::fs::accessat(directory, c".", Access::WRITE_OK, flags).map_err(errno)
-}
-
-fn in_memory(directory: &Fd) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
+    places: [Option<Fd>; MARK_PLACES_MAX],
+    /// What the mark is called in the usual places.
+    key: Key,
+    /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a file on a disk.
+    pub refused: Refused,
 }
 
 /// Whether the directory of `path` is in memory, so that a file can be made there while disks are frozen.
@@ -56,85 +56,146 @@ pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
 }
 
 impl StateDir {
-    /// The directory `path`, or without one the first usual place. Errors: those of open(2), EROFS, EACCES.
-    pub fn open(path: Option<&CStr>) -> Result<Self, Errno> {
-        let state = match path {
-            Some(path) => directory(path).and_then(|dir| writable(&dir).map(|()| dir)),
-            None => default_place(),
-        }?;
-        let state_in_memory = in_memory(&state);
-        let memory = if state_in_memory {
-            None
-        } else {
-            let usable = |dir: &Fd| in_memory(dir) && writable(dir).is_ok();
-            let mut places = PLACES.iter().chain([&LAST_MEMORY]);
-            places.find_map(|place| directory(place).ok().filter(usable))
-        };
-        let keeps_marks = state_in_memory || memory.is_some();
-        Ok(StateDir { state, memory, keeps_marks })
+    /// No directory yet.
+    pub const NEW: Self = StateDir {
+        places: [const { None }; MARK_PLACES_MAX],
+        key: Key::NONE,
+        refused: Refused::NOTHING,
+    };
+
+    /// Takes the directory `path`, and the usual ones, for this process alone. `false` when `path`, or without one
+    /// each of the usual ones, cannot be trusted or written to, or an agent that lives has one of them; why stands in
+    /// `refused`. Who `waits` does so for the end of that agent.
+    #[inline(never)]
+    pub fn open(
+        &mut self,
+        path: Option<&'static CStr>,
+        room: &mut PathBuffer,
+        waits: bool,
+    ) -> bool {
+        let Self { places, key, refused } = self;
+        refused.path = path.unwrap_or(c"");
+        if let Some(path) = path {
+            let dir = trust::named_directory(path, room);
+            let dir = claim(refused, path, dir, key, waits);
+            // Without a name nobody could tell whose mark lies in a usual place.
+            let is_named = dir.as_ref().is_some_and(|dir| key.take(dir, room));
+            places[NAMED] = dir;
+            if !is_named {
+                return places[NAMED].is_some();
+            }
+        }
+        for (place, &(parent, path)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
+            // An initramfs may not have the parent yet.
+            make_directory(parent, 0o755);
+            let within = directory(parent).and_then(|dir| keeps_what_is_in_it(&dir));
+            let dir = within.and_then(|()| {
+                make_directory(path, 0o700);
+                own_directory(path)
+            });
+            let subject = if within.is_ok() { path } else { parent };
+            *place = claim(refused, subject, dir, key, waits);
+            if refused.is_held() {
+                return false;
+            }
+        }
+        if path.is_none() {
+            let dir = directory(c"/var/run").or_else(|_| directory(c"/run"));
+            places[REFERENCE] = dir.ok().filter(|dir| trusted(dir, FileType::Directory).is_ok());
+        }
+        let is_usable = self.state().is_ok();
+        if is_usable {
+            self.refused.only_untrusted();
+        }
+        is_usable
     }
 
-    /// Reads the state into `into`; ENOENT when there is none.
-    pub fn load(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        let file = sys::open_at(&self.state, STATE, OFlags::RDONLY, 0)?;
-        file.get(into)
+    /// Where the state is.
+    fn state(&self) -> Result<&Fd, Errno> {
+        self.places[..REFERENCE].iter().flatten().next().ok_or(Errno::NOENT)
+    }
+
+    /// A place, and what a mark is called there before it is in force; behind the first byte is its name.
+    fn place(&self, at: usize) -> Result<(&Fd, &CStr, &CStr), Errno> {
+        let key = if at == NAMED || at == REFERENCE { &Key::NONE } else { &self.key };
+        let (begun, name) = key.names();
+        match self.places.get(at) {
+            Some(Some(dir)) => Ok((dir, begun, name)),
+            _ => Err(Errno::NOENT),
+        }
+    }
+
+    /// Reads the state into `into`, or that of the reference agent; ENOENT when there is none. What no agent wrote is
+    /// read as a damaged one.
+    pub fn load(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        let read = |dir| open_old(dir, STATE, OFlags::RDONLY);
+        let mut file = self.state().and_then(read);
+        if let (Err(Errno::NOENT), Some(reference)) = (&file, &self.places[REFERENCE]) {
+            file = read(reference).map_err(|_| Errno::NOENT);
+        }
+        if self.open_mark(REFERENCE).is_err() {
+            // What the reference writes there from now on is its own.
+            self.places[REFERENCE] = None;
+        }
+        match file {
+            Err(UNTRUSTED) => {
+                self.refused.ignored();
+                Ok(0)
+            }
+            file => file?.get(into),
+        }
     }
 
     /// Replaces the state.
     pub fn save(&self, state: &[u8]) -> Result<(), Errno> {
-        let file = create(&self.state, STATE_NEW)?;
+        let dir = self.state()?;
+        let file = create(dir, STATE_NEW)?;
         let written = file.put(state)?;
         if written != state.len() {
             return Err(Errno::NOSPC);
         }
-        rustix::fs::renameat(&self.state, STATE_NEW, &self.state, STATE).map_err(errno)
+        rename(dir, STATE_NEW, STATE)
     }
 
-    fn mark_dir(&self) -> &Fd {
-        self.memory.as_ref().unwrap_or(&self.state)
-    }
-
-    /// Begins a new mark. Errors: EOPNOTSUPP when there is nothing in memory to keep it in.
-    pub fn create_mark(&self) -> Result<Fd, Errno> {
-        if !self.keeps_marks {
-            return Err(Errno::OPNOTSUPP);
+    /// Begins a new mark. Errors: EOPNOTSUPP in a place that is not in memory.
+    pub fn create_mark(&self, at: usize) -> Result<Fd, Errno> {
+        match self.place(at) {
+            Ok((dir, begun, _)) if at != REFERENCE && in_memory(dir) => create(dir, begun),
+            _ => Err(Errno::OPNOTSUPP),
         }
-        create(self.mark_dir(), MARK_NEW)
     }
 
     /// Puts the new mark in force.
-    pub fn publish_mark(&self) -> Result<(), Errno> {
-        let dir = self.mark_dir();
-        rustix::fs::renameat(dir, MARK_NEW, dir, MARK).map_err(errno)
+    pub fn publish_mark(&self, at: usize) -> Result<(), Errno> {
+        let (dir, begun, name) = self.place(at)?;
+        rename(dir, begun, name)
     }
 
     /// Opens the mark, for reading and for recording progress.
-    pub fn open_mark(&self) -> Result<Fd, Errno> {
-        sys::open_at(self.mark_dir(), MARK, OFlags::RDWR, 0)
+    pub fn open_mark(&mut self, at: usize) -> Result<Fd, Errno> {
+        let (dir, _, name) = self.place(at)?;
+        open_old(dir, name, OFlags::RDWR).map_err(|errno| {
+            if errno != UNTRUSTED {
+                return errno;
+            }
+            self.refused.ignored();
+            Errno::NOENT
+        })
     }
 
     /// Removes the mark, and one that was begun.
-    pub fn remove_mark(&self) -> Result<(), Errno> {
-        let dir = self.mark_dir();
-        let _ = rustix::fs::unlinkat(dir, MARK_NEW, AtFlags::empty());
-        rustix::fs::unlinkat(dir, MARK, AtFlags::empty()).map_err(errno)
-    }
-}
-
-fn create(directory: &Fd, name: &CStr) -> Result<Fd, Errno> {
-    sys::open_at(directory, name, OFlags::CREATE | OFlags::TRUNC | OFlags::RDWR, 0o600)
-}
-
-fn default_place() -> Result<Fd, Errno> {
-    let mut first_error = None;
-    for place in &PLACES {
-        match directory(place).and_then(|dir| writable(&dir).map(|()| dir)) {
-            Ok(dir) => return Ok(dir),
-            Err(errno) => first_error = first_error.or(Some(errno)),
+    pub fn remove_mark(&mut self, at: usize) -> Result<(), Errno> {
+        let (dir, begun, name) = self.place(at)?;
+        if in_memory(dir) {
+            let _ = unlink(dir, begun);
+        } else {
+            // On a disk that others have frozen removing would wait, even for what is not there.
+            open_old(dir, name, OFlags::RDONLY)?;
         }
+        let removed = unlink(dir, name);
+        if at == REFERENCE {
+            self.places[REFERENCE] = None;
+        }
+        removed
     }
-    // An initramfs may have none of them yet.
-    let mode = Mode::from_raw_mode(0o755);
-    rustix::fs::mkdir(c"/run", mode).map_err(|_| first_error.unwrap_or(Errno::NOENT))?;
-    directory(c"/run")
 }

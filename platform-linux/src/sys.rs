@@ -153,6 +153,31 @@ pub fn epoll() -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
 }
 
+/// Locks one byte of a file for this process (fcntl(2), F_SETLK, or F_SETLKW, which waits); the process that has it, if
+/// one does, 0 where that cannot be seen.
+#[inline(never)]
+pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Errno> {
+    let mut lock = raw::flock {
+        l_type: raw::F_WRLCK as i16,
+        l_whence: 0,
+        l_start: number as i64,
+        l_len: 1,
+        l_pid: 0,
+    };
+    let fd = file.raw() as usize;
+    let command = if waits { raw::F_SETLKW } else { raw::F_SETLK };
+    // SAFETY: the kernel reads the structure, which lives until the call returns.
+    match unsafe { call(raw::__NR_fcntl, fd, command as usize, &raw const lock as usize, 0) } {
+        Ok(_) => Ok(None),
+        Err(Errno::AGAIN | Errno::ACCES) => {
+            // SAFETY: the kernel writes into the same.
+            unsafe { call(raw::__NR_fcntl, fd, raw::F_GETLK as usize, &raw mut lock as usize, 0) }?;
+            Ok(Some(lock.l_pid))
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
 /// The settings of a serial line (TCGETS of ioctl_tty(2)). Errors: ENOTTY.
 pub fn line_settings(line: &Fd) -> Result<raw::termios, Errno> {
     let mut settings =

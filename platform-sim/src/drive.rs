@@ -37,7 +37,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
     /// Starts an agent in a guest. Errors: those of [`Agent::start`].
     pub fn start(sim: &Sim) -> Result<Self, Errno> {
         let mut session = Session::new(sim);
-        session.agent.0.start(&mut session.sim)?;
+        session.begin()?;
         Ok(session)
     }
 
@@ -170,6 +170,11 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
         *self.agent.0 = const { Agent::new() };
         self.agent.0.limit_freezes(self.freeze_ms_max);
         self.exited = false;
+        self.begin()
+    }
+
+    fn begin(&mut self) -> Result<(), Errno> {
+        self.sim.with(|world| world.store.look_anew());
         self.agent.0.start(&mut self.sim)
     }
 }

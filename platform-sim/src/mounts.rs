@@ -4,7 +4,7 @@
 //! what was there before. A superblock is frozen or not, whichever of its mounts it was reached by.
 
 use crate::files::Content;
-use crate::store::Mark;
+use crate::store::{Mark, PLACES};
 use crate::table::Table;
 use crate::{Canary, Kind, Sim, World};
 use qga_core::Errno;
@@ -354,26 +354,39 @@ impl Freeze for Sim {
         })
     }
 
-    fn create_mark(&mut self) -> Result<Mark, Errno> {
-        let bytes = self.call(Kind::CreateMark, |world| Ok(world.store.begin_mark()))?;
-        Ok(Mark::new(self.clone(), bytes))
+    fn create_mark(&mut self, place: usize) -> Result<Mark, Errno> {
+        if place >= PLACES {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let bytes = self.call(Kind::CreateMark, |world| world.store.begin_mark(place))?;
+        Ok(Mark::new(self.clone(), place, bytes))
     }
 
-    fn publish_mark(&mut self) -> Result<(), Errno> {
-        self.call(Kind::PublishMark, |world| world.store.publish_mark())
+    fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
+        if place >= PLACES {
+            return Err(Errno::OPNOTSUPP);
+        }
+        self.call(Kind::PublishMark, |world| world.store.publish_mark(place))
     }
 
-    fn open_mark(&mut self) -> Result<Mark, Errno> {
-        let bytes = self.call(Kind::OpenMark, |world| world.store.open_mark())?;
-        Ok(Mark::new(self.clone(), bytes))
+    fn open_mark(&mut self, place: usize) -> Result<Mark, Errno> {
+        if place >= PLACES {
+            return Err(Errno::NOENT);
+        }
+        let bytes = self.call(Kind::OpenMark, |world| world.store.open_mark(place))?;
+        Ok(Mark::new(self.clone(), place, bytes))
     }
 
-    fn remove_mark(&mut self) -> Result<(), Errno> {
+    fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
+        if place >= PLACES {
+            return Err(Errno::NOENT);
+        }
         self.call(Kind::RemoveMark, |world| {
-            if world.store.marks_begun == 2 && world.canary == Some(Canary::LastingMark) {
+            // More than one freeze has begun a mark in each place.
+            if world.store.marks_begun == 2 * PLACES && world.canary == Some(Canary::LastingMark) {
                 return Ok(());
             }
-            world.store.remove_mark()
+            world.store.remove_mark(place)
         })
     }
 

@@ -1,13 +1,49 @@
-//! What outlives an agent: the saved state, the frozen mark, and the identity of the boot.
+//! What outlives an agent: the saved state, the frozen mark in two places in memory, and the identity of the boot.
+//!
+//! A place can be full, be covered by another mount, or hold something that an agent must not trust.
 
 use crate::{Kind, Random, Sim};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
+use qga_core::mark::MAGIC;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The bytes of a mark, which stay for those that have it open when it is replaced or removed.
 type MarkBytes = Rc<RefCell<Vec<u8>>>;
+
+/// In how many places marks can lie.
+pub const PLACES: usize = 2;
+
+/// A place for marks.
+#[derive(Debug)]
+pub struct Place {
+    /// How large a mark may become before the place is full.
+    pub bytes_max: usize,
+    /// Why no mark can be begun in it: no more files (ENOSPC), a folder of that name (EEXIST), no such place
+    /// (EOPNOTSUPP).
+    pub create_error: Option<Errno>,
+    /// What has the mark's name is nothing that an agent may trust: a link, a FIFO, somebody else's file. It is as
+    /// if it were not there until a mark takes its name.
+    pub planted: bool,
+    mark: Option<MarkBytes>,
+    begun: Option<MarkBytes>,
+    /// Another mount is over it: the agent that holds it open goes on, the next one finds an empty place.
+    covered: bool,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place {
+            bytes_max: usize::MAX,
+            create_error: None,
+            planted: false,
+            mark: None,
+            begun: None,
+            covered: false,
+        }
+    }
+}
 
 /// What outlives an agent.
 #[derive(Debug)]
@@ -16,10 +52,8 @@ pub struct Store {
     pub state: Option<Vec<u8>>,
     /// Which boot this is; the guest reboots by changing it.
     pub boot_id: [u8; 36],
-    /// How large a mark may become before the disk is full.
-    pub mark_bytes_max: usize,
-    mark: Option<MarkBytes>,
-    begun: Option<MarkBytes>,
+    /// Where marks lie; what is written first is in the first.
+    pub places: [Place; PLACES],
     /// How many marks were begun in this guest.
     pub marks_begun: usize,
 }
@@ -32,48 +66,76 @@ impl Store {
                 *digit = b"0123456789abcdef"[random.below(16) as usize];
             }
         }
-        Store {
-            state: None,
-            boot_id,
-            mark_bytes_max: usize::MAX,
-            mark: None,
-            begun: None,
-            marks_begun: 0,
-        }
+        let places = std::array::from_fn(|_| Place::new());
+        Store { state: None, boot_id, places, marks_begun: 0 }
     }
 
-    /// The frozen mark in force.
+    /// The frozen mark that speaks: the first that an agent like this one wrote, else the first.
     pub fn mark(&self) -> Option<Vec<u8>> {
-        self.mark.as_ref().map(|bytes| bytes.borrow().clone())
+        let marks: Vec<_> = (0..PLACES).filter_map(|place| self.mark_in(place)).collect();
+        let ours = marks.iter().find(|mark| mark.starts_with(MAGIC));
+        ours.or(marks.first()).cloned()
+    }
+
+    /// The frozen mark in one place.
+    pub fn mark_in(&self, place: usize) -> Option<Vec<u8>> {
+        self.places[place].mark.as_ref().map(|bytes| bytes.borrow().clone())
     }
 
     /// Whether there is a frozen mark in force.
     pub fn is_marked(&self) -> bool {
-        self.mark.is_some()
+        self.places.iter().any(|place| place.mark.is_some())
     }
 
-    /// Puts a mark in force, or removes it, as somebody who is not this agent.
+    /// Puts a mark in force as the only one, or removes all, as somebody who is not this agent.
     pub fn set_mark(&mut self, bytes: Option<&[u8]>) {
-        self.mark = bytes.map(|bytes| Rc::new(RefCell::new(bytes.to_vec())));
+        self.places.iter_mut().for_each(|place| place.mark = None);
+        self.set_mark_in(0, bytes);
     }
 
-    pub(crate) fn begin_mark(&mut self) -> MarkBytes {
+    /// Puts a mark in force in one place, or removes it from there, as somebody who is not this agent.
+    pub fn set_mark_in(&mut self, place: usize, bytes: Option<&[u8]>) {
+        self.places[place].mark = bytes.map(|bytes| Rc::new(RefCell::new(bytes.to_vec())));
+    }
+
+    /// Mounts something over a place. The agent that runs holds the place open and goes on.
+    pub fn cover(&mut self, place: usize) {
+        self.places[place].covered = true;
+    }
+
+    /// An agent starts: it sees what is mounted over the places by now.
+    pub(crate) fn look_anew(&mut self) {
+        for place in self.places.iter_mut().filter(|place| place.covered) {
+            *place = Place::new();
+        }
+    }
+
+    pub(crate) fn begin_mark(&mut self, place: usize) -> Result<MarkBytes, Errno> {
+        let place = &mut self.places[place];
+        if let Some(errno) = place.create_error {
+            return Err(errno);
+        }
         self.marks_begun += 1;
-        Rc::clone(self.begun.insert(MarkBytes::default()))
+        Ok(Rc::clone(place.begun.insert(MarkBytes::default())))
     }
 
-    pub(crate) fn publish_mark(&mut self) -> Result<(), Errno> {
-        self.mark = Some(self.begun.take().ok_or(Errno::NOENT)?);
+    pub(crate) fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
+        let place = &mut self.places[place];
+        place.mark = Some(place.begun.take().ok_or(Errno::NOENT)?);
+        place.planted = false;
         Ok(())
     }
 
-    pub(crate) fn open_mark(&self) -> Result<MarkBytes, Errno> {
-        self.mark.as_ref().map(Rc::clone).ok_or(Errno::NOENT)
+    pub(crate) fn open_mark(&self, place: usize) -> Result<MarkBytes, Errno> {
+        let trusted = self.places[place].mark.as_ref().filter(|_| !self.places[place].planted);
+        trusted.map(Rc::clone).ok_or(Errno::NOENT)
     }
 
-    pub(crate) fn remove_mark(&mut self) -> Result<(), Errno> {
-        self.begun = None;
-        self.mark.take().map(drop).ok_or(Errno::NOENT)
+    pub(crate) fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
+        let place = &mut self.places[place];
+        place.begun = None;
+        place.planted = false;
+        place.mark.take().map(drop).ok_or(Errno::NOENT)
     }
 
     pub(crate) fn load(&self, into: &mut [u8]) -> Result<usize, Errno> {
@@ -89,14 +151,15 @@ impl Store {
 #[derive(Debug)]
 pub struct Mark {
     sim: Sim,
+    place: usize,
     bytes: MarkBytes,
     position: usize,
 }
 
 impl Mark {
-    pub(crate) fn new(sim: Sim, bytes: MarkBytes) -> Self {
+    pub(crate) fn new(sim: Sim, place: usize, bytes: MarkBytes) -> Self {
         sim.with(|world| world.open.marks += 1);
-        Mark { sim, bytes, position: 0 }
+        Mark { sim, place, bytes, position: 0 }
     }
 }
 
@@ -124,7 +187,9 @@ impl Read for Mark {
 
 impl Write for Mark {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let most = self.sim.call(Kind::WriteMark, |world| Ok(world.store.mark_bytes_max))?;
+        let place = self.place;
+        let most =
+            self.sim.call(Kind::WriteMark, |world| Ok(world.store.places[place].bytes_max))?;
         let len = bytes.len().min(most.saturating_sub(self.position));
         if len == 0 && !bytes.is_empty() {
             return Err(Errno::NOSPC);

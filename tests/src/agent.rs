@@ -4,6 +4,7 @@
 use crate::connection::{ANSWER_DEADLINE, Connection, shown};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -35,7 +36,9 @@ impl Agent {
         let temporary =
             tempfile::Builder::new().prefix("qga-").tempdir().expect("a temporary folder");
         let folder = temporary.path().join("d");
-        fs::create_dir(&folder).expect("a folder for the agent");
+        // Whatever the mask: an agent takes no directory that others can write to.
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.expect("a folder for the agent");
         let child = spawn(&options, &folder, temporary.path());
         let mut agent = Agent { folder, options, child, temporary };
         agent.wait_for_socket();

@@ -140,6 +140,13 @@ fn on_one_disk(places: &[&str]) -> Guest {
     guest
 }
 
+/// What marks lie in a place of a jail.
+fn marks(guest: &Guest, place: &str) -> usize {
+    let Ok(folder) = fs::read_dir(guest.jail.path(place)) else { return 0 };
+    let names = folder.map(|entry| entry.expect("an entry").file_name());
+    names.filter(|name| name.to_string_lossy().contains("isfrozen")).count()
+}
+
 /// Neither /run nor /tmp is in memory: the mark goes to /dev.
 #[test]
 fn the_usual_places_are_on_the_disk() {
@@ -152,9 +159,10 @@ fn the_usual_places_are_on_the_disk() {
     client.send(r#"{"execute":"guest-fsfreeze-freeze"}"#);
     settles(&guest, &agent);
     assert_eq!(client.text(), returns(1));
-    assert!(guest.jail.path("/dev/qga.state.isfrozen").exists());
+    let on_disk = ["/run/a", "/run/qga"].map(|place| marks(&guest, place));
+    assert_eq!((on_disk, marks(&guest, "/dev/.qga")), ([0, 0], 1));
     assert_eq!(thaw(&mut client), returns(1));
-    assert!(!guest.jail.path("/dev/qga.state.isfrozen").exists());
+    assert_eq!(marks(&guest, "/dev/.qga"), 0);
 }
 
 /// Without any filesystem in memory a freeze is refused: its own record would stop the agent.

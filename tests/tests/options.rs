@@ -185,10 +185,11 @@ fn missing_rights() {
     let copied = Command::new("cp").arg(binary()).arg(&copy).status();
     assert!(copied.is_ok_and(|status| status.success()), "cp");
     let (open, closed) = (d.join("open"), d.join("closed"));
-    for (path, mode) in [(&open, 0o777), (&closed, 0o755)] {
+    for path in [&open, &closed] {
         fs::create_dir(path).unwrap();
-        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
+    std::os::unix::fs::chown(&open, Some(65534), Some(65534)).unwrap();
     let secret = d.join("secret");
     fs::write(&secret, "").unwrap();
     fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();

@@ -1,7 +1,7 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, GONE, NO_LIST, boot, is_no_more_than_gone};
+use super::{Entry, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
 use crate::mark::{self, Head, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
@@ -10,16 +10,11 @@ use crate::platform::{Device, Freeze};
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
     pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
-        let head = match platform.open_mark() {
+        let (head, _) = Marks::open(platform);
+        match head {
             Err(Errno::NOENT) => return,
-            Err(errno) => Err(errno),
-            Ok(mut mark) => {
-                let boot = boot(platform);
-                mark::read_head(&mut mark, &boot)
-            }
-        };
-        if head == Ok(Head::Stale) {
-            return self.forget(platform);
+            Ok(Head::Stale) => return self.forget(platform),
+            _ => {}
         }
         self.frozen = true;
         self.inherited = true;
@@ -45,18 +40,13 @@ impl<F> Freezer<F> {
     }
 
     fn inherit_rows<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
-        let boot = boot(platform);
         mark::show(b"what the frozen mark lists", &mut self.subject);
-        let mut mark = match platform.open_mark() {
-            Err(Errno::NOENT) => return Some(NO_LIST),
-            Err(errno) => return Some(errno),
-            Ok(mark) => mark,
+        let mark = match Marks::open(platform) {
+            (Ok(Head::Ours(_)), marks) => marks.into_ahead(),
+            (Ok(_) | Err(Errno::NOENT), _) => None,
+            (Err(errno), _) => return Some(errno),
         };
-        match mark::read_head(&mut mark, &boot) {
-            Ok(Head::Ours(_)) => {}
-            Ok(_) => return Some(NO_LIST),
-            Err(errno) => return Some(errno),
-        }
+        let Some(mark) = mark else { return Some(NO_LIST) };
         let mut missing = None;
         // Why the last row without a result could not be found, and where it is.
         let mut unsure_missing: Option<(Errno, u64)> = None;
@@ -91,9 +81,8 @@ impl<F> Freezer<F> {
                 // last such row, after another kill, one would be taken for frozen. Those that are held get it
                 // from the thaw.
                 if let Some((_, at)) = unsure_missing.take() {
-                    let _ = platform
-                        .open_mark()
-                        .and_then(|mut mark| mark::set_row(&mut mark, at, RowState::NotOurs));
+                    let (_, mut mark) = Marks::open(platform);
+                    let _ = mark.set_row(at, RowState::NotOurs);
                 }
                 for entry in self.entries.iter_mut().filter(|entry| entry.unsure) {
                     entry.frozen &= entry.row >= row_at;

@@ -88,24 +88,30 @@ pub trait Freeze {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Begins a new mark, empty and not yet in force.
-    fn create_mark(&mut self) -> Result<Self::Mark, Errno> {
+    /// Begins a new mark, empty and not yet in force. Marks lie in several places, numbered from 0 to below
+    /// [`crate::limits::MARK_PLACES_MAX`]: each in memory, and as far from the others as can be, so that what fills one
+    /// or covers it leaves another. Errors: EOPNOTSUPP where this guest has no such place.
+    fn create_mark(&mut self, place: usize) -> Result<Self::Mark, Errno> {
+        let _ = place;
         Err(Errno::OPNOTSUPP)
     }
 
     /// Puts the mark begun last in force, at once (rename(2)): from now on [`Freeze::open_mark`] finds it.
-    fn publish_mark(&mut self) -> Result<(), Errno> {
+    fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
+        let _ = place;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Opens the mark; ENOENT when there is none.
-    fn open_mark(&mut self) -> Result<Self::Mark, Errno> {
+    /// Opens the mark; ENOENT when there is none, or one that somebody could have put there who must not.
+    fn open_mark(&mut self, place: usize) -> Result<Self::Mark, Errno> {
+        let _ = place;
         Err(Errno::NOENT)
     }
 
-    /// Removes the mark; ENOENT when there is none.
-    fn remove_mark(&mut self) -> Result<(), Errno> {
-        Err(Errno::OPNOTSUPP)
+    /// Removes the mark, and one that was begun; ENOENT when there is none.
+    fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
+        let _ = place;
+        Err(Errno::NOENT)
     }
 
     /// The identity of this boot (`/proc/sys/kernel/random/boot_id`), 36 characters; a mark of another boot

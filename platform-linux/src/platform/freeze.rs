@@ -65,25 +65,25 @@ impl Freeze for Linux {
         unsafe { rustix::ioctl::ioctl(filesystem, NoArg::<FITHAW>::new()) }.map_err(errno)
     }
 
-    fn create_mark(&mut self) -> Result<Fd, Errno> {
+    fn create_mark(&mut self, place: usize) -> Result<Fd, Errno> {
         // Each frozen filesystem takes a descriptor, and the usual soft limit is below what the table holds.
         sys::raise_descriptor_limit();
-        self.state.create_mark()
+        self.state.create_mark(place)
     }
 
-    fn publish_mark(&mut self) -> Result<(), Errno> {
-        self.state.publish_mark()
+    fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
+        self.state.publish_mark(place)
     }
 
-    fn open_mark(&mut self) -> Result<Fd, Errno> {
-        let mark = self.state.open_mark()?;
+    fn open_mark(&mut self, place: usize) -> Result<Fd, Errno> {
+        let mark = self.state.open_mark(place)?;
         // What it lists is held open, too.
         sys::raise_descriptor_limit();
         Ok(mark)
     }
 
-    fn remove_mark(&mut self) -> Result<(), Errno> {
-        self.state.remove_mark()
+    fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
+        self.state.remove_mark(place)
     }
 
     fn boot_id(&mut self) -> Result<[u8; 36], Errno> {

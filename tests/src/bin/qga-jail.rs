@@ -177,6 +177,8 @@ fn build_root(spec: &Spec) -> Outcome {
     symlink("/run", root.join("var/run"))?;
     doing("mount", &root.join("proc"), sys::mount(none, &root.join("proc"), "proc", 0))?;
     doing("mount", &root.join("run"), sys::mount(none, &root.join("run"), "tmpfs", 0))?;
+    // As init systems mount it: not everybody's, as tmpfs would be by itself.
+    fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o755))?;
     fs::create_dir(root.join(AGENT_FOLDER.trim_start_matches('/')))?;
     for (name, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
         sys::make_device(&root.join("dev").join(name), 1, minor)?;

@@ -2,6 +2,7 @@
 //! pinned to a core of its own and ended when the value is dropped.
 
 use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -146,7 +147,8 @@ impl Drop for Agent {
 fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command, String> {
     let failed = |error| format!("cannot prepare {}: {error}", folder.display());
     let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).map_err(failed)?;
+    // Whatever the mask: an agent takes no directory that others can write to.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let said = File::create(folder.join("stderr")).map_err(failed)?;
     let mut line = tool.to_vec();
     line.push(program.path.display().to_string());

@@ -103,10 +103,10 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.mounts().map(drop), Err(NOT));
     assert_eq!(guest.inspect(b"/"), Err(NOT));
     assert_eq!(guest.open_mount(b"/").map(drop), Err(NOT));
-    assert_eq!(guest.create_mark().map(drop), Err(NOT));
-    assert_eq!(guest.publish_mark(), Err(NOT));
-    assert_eq!(guest.open_mark().map(drop), Err(Errno::NOENT));
-    assert_eq!(guest.remove_mark(), Err(NOT));
+    assert_eq!(guest.create_mark(0).map(drop), Err(NOT));
+    assert_eq!(guest.publish_mark(0), Err(NOT));
+    assert_eq!(guest.open_mark(0).map(drop), Err(Errno::NOENT));
+    assert_eq!(guest.remove_mark(0), Err(Errno::NOENT));
     assert_eq!(guest.boot_id(), Err(NOT));
     assert_eq!(guest.start_program(&[c"/bin/x"]), Err(Errno::NOENT));
     assert_eq!(guest.program_exit().map(|exit| exit == Exit::Status(0)), None);

@@ -4,8 +4,8 @@ use super::stream::{Stream, Trouble};
 use qga_core::Errno;
 use qga_core::limits::PATH_SHOWN_BYTES;
 use qga_core::mark::{
-    HEAD_BYTES, Head, NO_BOOT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, read_head,
-    set_phase, set_row, show_row, write_head,
+    HEAD_BYTES, Head, NO_BOOT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, new_head,
+    read_head, set_phase, set_row, show_row, write_all,
 };
 use qga_core::platform::Device;
 
@@ -27,8 +27,9 @@ const ROWS: &[u8] = b". 8:1 /\0F 8:17 /mnt/a b\0- 8:4000000 /mnt/\xFF\0F 0:40 /m
 
 fn mark(troubles: &[Trouble], piece_bytes: usize) -> Result<(Stream, Vec<u64>), Errno> {
     let mut mark = Stream::in_pieces(b"", piece_bytes).with(troubles);
-    write_head(&mut mark, &BOOT)?;
-    let lengths: Result<_, _> = rows().iter().map(|row| row.append(&mut mark)).collect();
+    write_all(&mut mark, &new_head(&BOOT))?;
+    let append = |row: &Row| row.append(|bytes| write_all(&mut mark, bytes));
+    let lengths: Result<_, _> = rows().iter().map(append).collect();
     Ok((mark, lengths?))
 }
 
@@ -123,20 +124,20 @@ fn a_row_reads_as_it_was_written() {
 fn a_path_is_shown_as_far_as_there_is_room() {
     let (mut mark, _) = mark(&[], 0).expect("a mark");
     let mut shown = Shown::new();
-    show_row(&mut mark, HEAD_BYTES as u64 + 8, &mut shown);
+    show_row(Some(&mut mark), HEAD_BYTES as u64 + 8, &mut shown);
     assert_eq!(&*shown, b"/mnt/a b");
-    show_row(&mut mark, 3, &mut shown);
+    show_row(Some(&mut mark), 3, &mut shown);
     assert_eq!(&*shown, b"(unknown mount point)");
-    show_row(&mut Stream::default(), 0, &mut shown);
+    show_row(Some(&mut Stream::default()), 0, &mut shown);
     assert_eq!(&*shown, b"(unknown mount point)");
     let mut long = Stream::default();
     let path = [b'/'; 2 * PATH_SHOWN_BYTES];
     let widest = Device::new(u32::MAX, u32::MAX);
     Row { state: RowState::Frozen, superblock: widest, path: &path }
-        .append(&mut long)
+        .append(|bytes| write_all(&mut long, bytes))
         .expect("a row");
     assert_eq!(long.bytes.len(), ROW_HEAD_BYTES_MAX + path.len() + 1);
-    show_row(&mut long, 0, &mut shown);
+    show_row(Some(&mut long), 0, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);
     qga_core::mark::show(&path, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);

@@ -1,0 +1,158 @@
+//! The frozen mark in several places in memory: one place may be full when a freeze begins, or covered by another
+//! mount when the next agent looks. What is written goes to each place, the first of them first; what is read
+//! comes from the mark that is ahead.
+
+use super::boot;
+use crate::errno::Errno;
+use crate::limits::MARK_PLACES_MAX;
+use crate::mark::{self, Head, Phase, RowState, Shown};
+use crate::platform::Freeze;
+use embedded_io::{Read, Seek, Write};
+
+/// The marks of one freeze, open.
+pub(super) struct Marks<M> {
+    open: [Option<M>; MARK_PLACES_MAX],
+    /// The one that is read.
+    read: usize,
+    /// Why the last place that might have taken a mark did not.
+    failed: Errno,
+}
+
+impl<M> Marks<M>
+where
+    M: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>,
+{
+    const NONE: Self =
+        Marks { open: [const { None }; MARK_PLACES_MAX], read: 0, failed: Errno::OPNOTSUPP };
+
+    /// Begins new marks, wherever that can be done. If it is nowhere, writing to them says why.
+    #[inline(never)]
+    pub fn create<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
+        let mut marks = Self::NONE;
+        for place in 0..MARK_PLACES_MAX {
+            match platform.create_mark(place) {
+                Ok(mark) => marks.open[place] = Some(mark),
+                Err(Errno::OPNOTSUPP) => {}
+                Err(errno) => marks.failed = errno,
+            }
+        }
+        marks
+    }
+
+    /// Appends to each mark that is begun. A place that cannot take it is left out. Errors: there is no other.
+    #[inline(never)]
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        let mut result = Err(self.failed);
+        for open in &mut self.open {
+            let Some(mark) = open else { continue };
+            match mark::write_all(mark, bytes) {
+                Ok(()) => result = Ok(()),
+                Err(errno) => {
+                    self.failed = errno;
+                    result = result.or(Err(errno));
+                    *open = None;
+                }
+            }
+        }
+        result
+    }
+
+    /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from a place that
+    /// could not: it would speak for this freeze.
+    #[inline(never)]
+    pub fn publish<P: Freeze<Mark = M>>(&mut self, platform: &mut P) -> Result<(), Errno> {
+        let mut in_force = false;
+        for place in 0..MARK_PLACES_MAX {
+            if self.open[place].is_some() {
+                match platform.publish_mark(place) {
+                    Ok(()) => {
+                        in_force = true;
+                        continue;
+                    }
+                    Err(errno) => self.failed = errno,
+                }
+                self.open[place] = None;
+            }
+            match platform.remove_mark(place) {
+                // A directory of that name is no mark.
+                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        if in_force { Ok(()) } else { Err(self.failed) }
+    }
+
+    /// Opens the marks of this boot that were written by an agent like this one. What is found: of several that which
+    /// is ahead, else why one cannot be read, else what no such agent wrote. Errors: ENOENT when there is none.
+    #[inline(never)]
+    pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> (Result<Head, Errno>, Self) {
+        let (mut marks, mut found) = (Self::NONE, Err(Errno::NOENT));
+        for place in 0..MARK_PLACES_MAX {
+            let head = match platform.open_mark(place) {
+                Err(errno) => Err(errno),
+                Ok(mut mark) => {
+                    let boot = boot(platform);
+                    let head = mark::read_head(&mut mark, &boot);
+                    if let Ok(Head::Ours(_)) = head {
+                        marks.open[place] = Some(mark);
+                    }
+                    head
+                }
+            };
+            // Of two the first is ahead, if any: it is written first.
+            if weight(head) > weight(found) {
+                (found, marks.read) = (head, place);
+            }
+        }
+        (found, marks)
+    }
+
+    /// Removes all marks, the last first: the one that is ahead is the last that is left.
+    #[inline(never)]
+    pub fn remove<P: Freeze<Mark = M>>(platform: &mut P) {
+        for place in (0..MARK_PLACES_MAX).rev() {
+            let _ = platform.remove_mark(place);
+        }
+    }
+
+    /// The one that is ahead; after [`Marks::open`] it stands at its first row.
+    pub fn into_ahead(mut self) -> Option<M> {
+        self.open.get_mut(self.read)?.take()
+    }
+
+    /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind the others.
+    pub fn set_phase(&mut self, phase: Phase) -> Result<(), Errno> {
+        self.set(mark::PHASE_AT, phase as u8)
+    }
+
+    /// Records what became of the filesystem whose row begins `at` there. Errors: as [`Marks::set_phase`].
+    pub fn set_row(&mut self, at: u64, state: RowState) -> Result<(), Errno> {
+        self.set(at, state as u8)
+    }
+
+    #[inline(never)]
+    fn set(&mut self, at: u64, byte: u8) -> Result<(), Errno> {
+        let mut result = Ok(());
+        for mark in self.open.iter_mut().flatten() {
+            result = result.and(mark::set(mark, at, byte));
+        }
+        result
+    }
+
+    /// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
+    pub fn show_row(&mut self, at: u64, shown: &mut Shown) {
+        mark::show_row(self.open.iter_mut().flatten().next(), at, shown);
+    }
+}
+
+/// How much what was found in one place counts against what was found in another. A mark that cannot be read may
+/// be anything, so it counts more than one without a list.
+fn weight(head: Result<Head, Errno>) -> u8 {
+    match head {
+        Err(Errno::NOENT) => 0,
+        Ok(Head::Stale) => 1,
+        Ok(Head::Foreign) => 2,
+        Err(_) => 3,
+        Ok(Head::Ours(_)) => 4,
+    }
+}

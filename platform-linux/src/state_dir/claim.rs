@@ -1,0 +1,159 @@
+//! One directory for one agent: it is looked at, then locked for life. The lock is a record lock (fcntl(2)) on a file that
+//! only its owner can open: nobody else can take it, no child inherits it, and it says which process has it.
+
+use super::trust::{HELD, UNTRUSTED, open_lock, trusted};
+use crate::fd::Fd;
+use crate::path::PathBuffer;
+use crate::print::{STDERR, line};
+use crate::sys;
+use core::ffi::CStr;
+use qga_core::Errno;
+use qga_core::error::reason;
+use qga_core::json::write::Writer;
+use rustix::fs::FileType;
+
+/// What is said of [`HELD`] and what follows it.
+static WHY: [&str; 6] = [
+    "in use by the agent with pid ",
+    "qga.lock is no plain file: remove it",
+    "belongs to another user: chown it or use -t",
+    "others can write to it: chmod go-w or use -t",
+    "is another user's link",
+    "ignored a state file or mark that is not the agent's own",
+];
+
+/// Why a directory is not used, or a file in it.
+pub struct Refused {
+    pub path: &'static CStr,
+    /// 0 while there is nothing to say.
+    errno: Errno,
+    /// The process that has the directory; 0 where it cannot be seen.
+    pid: i32,
+}
+
+impl Refused {
+    /// Nothing to say.
+    pub const NOTHING: Self = Refused { path: c"", errno: Errno(0), pid: 0 };
+
+    /// Whether an agent that lives has a directory.
+    pub fn is_held(&self) -> bool {
+        self.errno == HELD
+    }
+
+    /// Forgets what was only not there, or not permitted.
+    pub fn only_untrusted(&mut self) {
+        if self.errno.0 < HELD.0 {
+            self.errno = Errno(0);
+        }
+    }
+
+    /// A file in a directory is none that an agent has written.
+    pub fn ignored(&mut self) {
+        if self.errno == Errno(0) {
+            self.errno = UNTRUSTED;
+        }
+    }
+
+    /// Says it on standard error.
+    #[inline(never)]
+    pub fn explain(&self) {
+        if self.errno == Errno(0) {
+            return;
+        }
+        line(&STDERR, |out| {
+            out.ascii("qga: state directory ");
+            out.raw(self.path.to_bytes());
+            out.ascii(": ");
+            match WHY.get(self.errno.0.wrapping_sub(HELD.0) as usize) {
+                Some(why) => out.ascii(why),
+                None => reason(out, self.errno),
+            }
+            if self.errno == HELD {
+                out.unsigned(self.pid.unsigned_abs().into());
+            }
+        });
+    }
+}
+
+/// What tells the agents apart that share a usual place: those with different `-t`.
+pub struct Key {
+    /// Which byte of the lock file is locked.
+    number: u64,
+    /// The name of a mark that is begun: a point, then that of one in force. Ends with zeros.
+    name: [u8; 48],
+}
+
+impl Key {
+    /// That of an agent without `-t`.
+    pub const NONE: Self = Key {
+        number: 0,
+        name: *b".qga.state.isfrozen\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    };
+
+    /// The name of a mark that is begun, and that of one in force.
+    pub fn names(&self) -> (&CStr, &CStr) {
+        let name = &raw const self.name;
+        // SAFETY: the last byte is a NUL, whatever the others are, and the first is none.
+        unsafe { (CStr::from_ptr(name.cast()), CStr::from_ptr(name.cast::<i8>().wrapping_add(1))) }
+    }
+
+    /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that can be found out.
+    pub fn take(&mut self, dir: &Fd, room: &mut PathBuffer) -> bool {
+        let mut link = [0; 32];
+        let mut out = Writer::new(&mut link);
+        out.ascii("/proc/self/fd/");
+        out.unsigned(dir.raw().unsigned_abs().into());
+        // SAFETY: a number is shorter than the zeros behind it.
+        let link = unsafe { CStr::from_ptr(link.as_ptr().cast()) };
+        let Ok(len) = rustix::fs::readlinkat_raw(rustix::fs::CWD, link, room.bytes()) else {
+            return false;
+        };
+        // FNV-1a. A place in a file is not negative, and 0 is taken.
+        let mut hash = 0xCBF2_9CE4_8422_2325u64;
+        for &byte in room.bytes().iter().take(len) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
+        }
+        self.number = hash >> 1 | 1;
+        let last = self.name.len() - 1;
+        let mut out = Writer::new(&mut self.name[..last]);
+        out.ascii(".qga.state.isfrozen.");
+        out.unsigned(self.number);
+        true
+    }
+}
+
+/// Takes a directory, if it can be trusted, for this process alone.
+#[inline(never)]
+pub fn claim(
+    refused: &mut Refused,
+    path: &'static CStr,
+    dir: Result<Fd, Errno>,
+    key: &Key,
+    waits: bool,
+) -> Option<Fd> {
+    let take = || {
+        let dir = dir?;
+        trusted(&dir, FileType::Directory)?;
+        let lock = open_lock(&dir)?;
+        trusted(&lock, FileType::RegularFile)?;
+        if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {
+            *refused = Refused { path, errno: HELD, pid };
+            if !waits {
+                return Err(HELD);
+            }
+            refused.explain();
+            sys::lock_byte(&lock, key.number, true)?;
+            *refused = Refused::NOTHING;
+        }
+        // Closed, it would give the directory up.
+        lock.keep_open();
+        Ok(dir)
+    };
+    let taken = take();
+    if let Err(errno) = taken
+        && refused.errno == Errno(0)
+    {
+        *refused = Refused { path, errno, pid: 0 };
+    }
+    taken.ok()
+}

@@ -1,0 +1,126 @@
+//! What a hostile user could have made is not trusted: a descriptor or a name in, whether it is root's or this user's
+//! own work out. Nothing here follows a link, waits for a FIFO's other end or opens a terminal.
+
+use crate::errno::errno;
+use crate::fd::Fd;
+use crate::path::PathBuffer;
+use crate::sys;
+use core::ffi::CStr;
+use qga_core::Errno;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+/// Why a directory or a file is not used, above what the kernel gives: an agent that lives has it.
+pub const HELD: Errno = Errno(5000);
+const NOT_PLAIN: Errno = Errno(5001);
+const NOT_OWNED: Errno = Errno(5002);
+const WRITABLE: Errno = Errno(5003);
+const FOREIGN_LINK: Errno = Errno(5004);
+/// What is at a name is no file that an agent has written.
+pub const UNTRUSTED: Errno = Errno(5005);
+
+/// How a file is opened that may be anything.
+const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// statfs(2)'s numbers of filesystems in memory.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+const RAMFS_MAGIC: i64 = 0x8584_58F6;
+
+pub fn directory(path: &CStr) -> Result<Fd, Errno> {
+    sys::open(path, OFlags::DIRECTORY, 0)
+}
+
+#[inline(never)]
+pub fn in_memory(directory: &Fd) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
+}
+
+/// Whether nobody but root or this user can have made the file, or directory, or can write to it. A file has no other
+/// name, by which somebody could.
+pub fn trusted(file: &Fd, kind: FileType) -> Result<(), Errno> {
+    check(file, kind, false)
+}
+
+/// Whether nobody but root or this user can take away what is theirs in the directory: others may put something there
+/// if it is sticky, as a tmpfs is that was mounted without more words.
+pub fn keeps_what_is_in_it(directory: &Fd) -> Result<(), Errno> {
+    check(directory, FileType::Directory, true)
+}
+
+#[inline(never)]
+fn check(file: &Fd, kind: FileType, sticky_does: bool) -> Result<(), Errno> {
+    const WRITERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    let stat = rustix::fs::fstat(file).map_err(errno)?;
+    if FileType::from_raw_mode(stat.st_mode) != kind
+        || kind == FileType::RegularFile && stat.st_nlink != 1
+    {
+        return Err(NOT_PLAIN);
+    }
+    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(NOT_OWNED);
+    }
+    if stat.st_mode & WRITERS == 0 || sticky_does && stat.st_mode & STICKY != 0 {
+        return Ok(());
+    }
+    Err(WRITABLE)
+}
+
+/// Opens a directory, also one that a link leads to; not another user's link, who could have it lead anywhere.
+pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> {
+    let mut name = path.to_bytes();
+    // What ends so would be looked at behind its link.
+    while let [shorter @ .., b'/'] = name
+        && !shorter.is_empty()
+    {
+        name = shorter;
+    }
+    let name = room.path(name)?;
+    let link = sys::open(name, OFlags::PATH | OFlags::NOFOLLOW, 0)?;
+    if trusted(&link, FileType::Symlink) == Err(NOT_OWNED) {
+        return Err(FOREIGN_LINK);
+    }
+    directory(name)
+}
+
+/// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written.
+#[inline(never)]
+pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
+    match sys::open_at(directory, name, flags | CAREFUL, 0) {
+        Ok(file) if trusted(&file, FileType::RegularFile).is_ok() => Ok(file),
+        Ok(_) | Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
+        other => other,
+    }
+}
+
+/// Opens the file that is locked, and makes it if need be.
+pub fn open_lock(directory: &Fd) -> Result<Fd, Errno> {
+    sys::open_at(directory, c"qga.lock", OFlags::RDWR | OFlags::CREATE | CAREFUL, 0o600)
+}
+
+/// Makes a file that nobody has open or linked elsewhere.
+#[inline(never)]
+pub fn create(directory: &Fd, name: &CStr) -> Result<Fd, Errno> {
+    let _ = unlink(directory, name);
+    sys::open_at(directory, name, OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, 0o600)
+}
+
+#[inline(never)]
+pub fn unlink(directory: &Fd, name: &CStr) -> Result<(), Errno> {
+    rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(errno)
+}
+
+#[inline(never)]
+pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
+    rustix::fs::renameat(directory, from, directory, to).map_err(errno)
+}
+
+/// Makes a directory. Why it could not be made is what opening it says.
+#[inline(never)]
+pub fn make_directory(path: &CStr, mode: u32) {
+    let _ = rustix::fs::mkdir(path, Mode::from_raw_mode(mode));
+}
+
+/// Opens a directory that was made under this name, not one that a link leads to.
+pub fn own_directory(path: &CStr) -> Result<Fd, Errno> {
+    sys::open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)
+}
