@@ -164,6 +164,7 @@ impl<S: Source> Play<S> {
                 | Thaw
                 | ShutDown
                 | BreakOff
+                | Abandon
                 | KilledAmid
         ) {
             // What these do depends on what a shutdown that is under way may still do.
@@ -206,6 +207,7 @@ impl<S: Source> Play<S> {
             Act::Mount => self.mount(),
             Act::Damage => self.damage(),
             Act::Reclaim => self.reclaim(),
+            Act::Abandon => self.abandon(),
             Act::Limit => self.limit(),
         }
     }

@@ -8,6 +8,7 @@ mod cores;
 mod floor;
 mod footprint;
 pub mod process;
+mod slow;
 mod speed;
 mod table;
 mod trace;
@@ -147,6 +148,7 @@ fn measure(bench: &Bench) -> Result<Vec<Row>> {
     rows.push(trace::instructions(bench));
     rows.extend(speed::cpu(bench)?);
     rows.extend(speed::throughput(bench)?);
+    rows.push(slow::row(bench)?);
     rows.push(footprint::wake_ups(bench)?);
     Ok(rows)
 }

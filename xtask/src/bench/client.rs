@@ -72,9 +72,26 @@ impl Client {
         self.ask_watching(request, &mut |_| Ok(()))
     }
 
-    /// The same, calling `watch` with the length so far after each part of the reply: the agent
+    /// The same, whatever the reply is.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<Reply, String> {
+        self.exchange_watching(request, &mut |_| Ok(()))
+    }
+
+    /// As [`Client::ask`], calling `watch` with the length so far after each part of the reply: the agent
     /// stands still in the middle of its work when `watch` takes its time.
     pub fn ask_watching(
+        &mut self,
+        request: &[u8],
+        watch: &mut dyn FnMut(usize) -> Result<(), String>,
+    ) -> Result<Reply, String> {
+        let reply = self.exchange_watching(request, watch)?;
+        if reply.is_error() {
+            return Err(failed(request, &format!("the agent answered {}", reply.text())));
+        }
+        Ok(reply)
+    }
+
+    fn exchange_watching(
         &mut self,
         request: &[u8],
         watch: &mut dyn FnMut(usize) -> Result<(), String>,
@@ -115,9 +132,6 @@ impl Client {
                 self.room.resize(READ_BYTES, 0);
             }
             watch(reply.bytes)?;
-        }
-        if reply.is_error() {
-            return Err(failed(request, &format!("the agent answered {}", reply.text())));
         }
         Ok(reply)
     }
