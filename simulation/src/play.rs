@@ -206,6 +206,7 @@ impl<S: Source> Play<S> {
             Act::Mount => self.mount(),
             Act::Damage => self.damage(),
             Act::Reclaim => self.reclaim(),
+            Act::Store => self.store(),
             Act::Limit => self.limit(),
         }
     }

@@ -44,6 +44,7 @@ acts! {
     Mount: 2, "A filesystem is mounted, or one is taken away.";
     Damage: 1, "What outlives the agent is damaged, foreign, or of another boot.";
     Reclaim: 1, "The memory of large requests is given back.";
+    Store: 2, "A place for marks is full, covered, or holds what no agent wrote; a second agent starts.";
     Limit: 2, "The agent is killed, and another one started with another longest time of a freeze.";
 }
 
@@ -115,7 +116,7 @@ impl Source for Bytes<'_> {
             ShutDown, Odd, Disconnect, Restart, KilledAmid, Break, Break, Meddle, Pieces,
             TimePasses, Stop,
         ];
-        const NEW: [Act; 8] = [Burst, Stall, BreakOff, Mount, Damage, Reclaim, BreakOff, Limit];
+        const NEW: [Act; 8] = [Burst, Stall, BreakOff, Mount, Damage, Reclaim, Store, Limit];
         if self.0.is_empty() {
             return None;
         }
