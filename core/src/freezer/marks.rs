@@ -40,21 +40,30 @@ where
     }
 
     /// Appends to each mark that is begun. A place that cannot take it is left out. Errors: there is no other.
-    #[inline(never)]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Errno> {
-        let mut result = Err(self.failed);
+        self.put(None, bytes)
+    }
+
+    /// Writes to each mark: appends to those that are begun, or overwrites `at` there in those in force.
+    #[inline(never)]
+    fn put(&mut self, at: Option<u64>, bytes: &[u8]) -> Result<(), Errno> {
+        let (mut result, mut failed) = (Err(self.failed), Ok(()));
         for open in &mut self.open {
             let Some(mark) = open else { continue };
-            match mark::write_all(mark, bytes) {
+            match mark::put(mark, at, bytes) {
                 Ok(()) => result = Ok(()),
                 Err(errno) => {
-                    self.failed = errno;
-                    result = result.or(Err(errno));
-                    *open = None;
+                    failed = Err(errno);
+                    if at.is_none() {
+                        *open = None;
+                    }
                 }
             }
         }
-        result
+        match at {
+            Some(_) => failed,
+            None => result.or(failed),
+        }
     }
 
     /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from a place that
@@ -122,21 +131,12 @@ where
 
     /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind the others.
     pub fn set_phase(&mut self, phase: Phase) -> Result<(), Errno> {
-        self.set(mark::PHASE_AT, phase as u8)
+        self.put(Some(mark::PHASE_AT), &[phase as u8])
     }
 
     /// Records what became of the filesystem whose row begins `at` there. Errors: as [`Marks::set_phase`].
     pub fn set_row(&mut self, at: u64, state: RowState) -> Result<(), Errno> {
-        self.set(at, state as u8)
-    }
-
-    #[inline(never)]
-    fn set(&mut self, at: u64, byte: u8) -> Result<(), Errno> {
-        let mut result = Ok(());
-        for mark in self.open.iter_mut().flatten() {
-            result = result.and(mark::set(mark, at, byte));
-        }
-        result
+        self.put(Some(at), &[state as u8])
     }
 
     /// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
