@@ -15,7 +15,7 @@ mod marks;
 
 pub use freezing::Freezing;
 pub use limit::Limit;
-use marks::Marks;
+use marks::{Found, Marks};
 
 use crate::errno::Errno;
 use crate::error::Error;
@@ -217,7 +217,7 @@ impl<F> Freezer<F> {
             }
             return thawed;
         }
-        let (_, mut mark) = Marks::open(platform);
+        let mut mark = Marks::open(platform);
         self.thaw_entries(platform, &mut mark, missing)
     }
 

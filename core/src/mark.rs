@@ -23,7 +23,7 @@ use heapless::Vec;
 /// What the head begins with.
 pub const MAGIC: &[u8] = b"qga-frozen 2 ";
 /// Where the phase is.
-pub(crate) const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
+pub const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 /// Length of the head.
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 /// The boot that a guest without boot ids is in.
@@ -139,29 +139,24 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
     })
 }
 
-/// Records the phase. Errors: a freeze must not go on without its record; a thaw must not stop for it.
-pub fn set_phase<M: Write<Error = Errno> + Seek>(mark: &mut M, phase: Phase) -> Result<(), Errno> {
-    set(mark, PHASE_AT, phase as u8)
-}
-
-/// Records what became of the filesystem whose row begins `at` there. Errors: as [`set_phase`].
-pub fn set_row<M: Write<Error = Errno> + Seek>(
-    mark: &mut M,
-    at: u64,
-    state: RowState,
-) -> Result<(), Errno> {
-    set(mark, at, state as u8)
-}
-
-/// Overwrites one byte.
+/// Writes all bytes where the mark stands, or over those that are `at` there: a phase at [`PHASE_AT`], a state where its
+/// row begins. Errors: a freeze must not go on without its record; a thaw must not stop for it.
 #[inline(never)]
-pub(crate) fn set<M: Write<Error = Errno> + Seek>(
+pub fn put<M: Write<Error = Errno> + Seek>(
     mark: &mut M,
-    at: u64,
-    byte: u8,
+    at: Option<u64>,
+    mut bytes: &[u8],
 ) -> Result<(), Errno> {
-    mark.seek(SeekFrom::Start(at))?;
-    write_all(mark, &[byte])
+    if let Some(at) = at {
+        mark.seek(SeekFrom::Start(at))?;
+    }
+    while !bytes.is_empty() {
+        match retry(|| mark.write(bytes))? {
+            0 => return Err(Errno::NOSPC),
+            len => bytes = bytes.get(len..).unwrap_or(&[]),
+        }
+    }
+    Ok(())
 }
 
 /// As much of a path as an error keeps.
@@ -187,15 +182,4 @@ pub fn show(path: &[u8], shown: &mut Shown) {
     for &byte in path.iter().take(PATH_SHOWN_BYTES) {
         let _ = shown.push(byte);
     }
-}
-
-/// Writes all bytes, however often that takes.
-pub fn write_all<M: Write<Error = Errno>>(mark: &mut M, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match retry(|| mark.write(bytes))? {
-            0 => return Err(Errno::NOSPC),
-            len => bytes = bytes.get(len..).unwrap_or(&[]),
-        }
-    }
-    Ok(())
 }

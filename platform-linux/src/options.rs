@@ -98,7 +98,7 @@ usage: qga [options]
  -p, --path PATH      device or socket (default: the virtio port named
                       org.qemu.guest_agent.0; /dev/ttyS0; a socket needs one)
  -t, --statedir DIR   where the state is kept
-                      (default: /var/run, else /run, /dev/shm, /tmp)
+                      (default: /run/qga, else /dev/.qga)
  -l, --logfile FILE   append the log to FILE (default: standard error)
  -v, --verbose        log every command
  -r, --retry-path     wait for a device that is missing or goes away

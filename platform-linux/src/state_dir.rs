@@ -30,7 +30,7 @@ const STATE_NEW: &CStr = c"qga.state.new";
 const NAMED: usize = 0;
 /// The first usual place; the second is the one after it.
 const FIRST: usize = 1;
-/// The place of the reference agent's files, as of this one's in former times: /var/run, else /run.
+/// The place of the reference agent's files, as of this one's in former times.
 const REFERENCE: usize = 3;
 const _: () = assert!(MARK_PLACES_MAX == 4);
 
@@ -115,7 +115,7 @@ impl StateDir {
         self.places[..REFERENCE].iter().flatten().next().ok_or(Errno::NOENT)
     }
 
-    /// A place, and what a mark is called there before it is in force; behind the first byte is its name.
+    /// A place, and what a mark is called there before it is in force, and when it is.
     fn place(&self, at: usize) -> Result<(&Fd, &CStr, &CStr), Errno> {
         let key = if at == NAMED || at == REFERENCE { &Key::NONE } else { &self.key };
         let (begun, name) = key.names();
@@ -125,25 +125,30 @@ impl StateDir {
         }
     }
 
-    /// Reads the state into `into`, or that of the reference agent; ENOENT when there is none. What no agent wrote is
-    /// read as a damaged one.
+    /// Opens a file that is there already; what no agent has written is as if it were not there, and is said.
+    fn old(&self, dir: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
+        open_old(dir, name, flags).map_err(|errno| {
+            if errno != UNTRUSTED {
+                return errno;
+            }
+            self.refused.ignored();
+            Errno::NOENT
+        })
+    }
+
+    /// Reads the state into `into`, or that of the reference agent; ENOENT when there is none.
     pub fn load(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
-        let read = |dir| open_old(dir, STATE, OFlags::RDONLY);
+        let read = |dir| self.old(dir, STATE, OFlags::RDONLY);
         let mut file = self.state().and_then(read);
         if let (Err(Errno::NOENT), Some(reference)) = (&file, &self.places[REFERENCE]) {
+            // Whatever keeps this one from reading it: it is another agent's.
             file = read(reference).map_err(|_| Errno::NOENT);
         }
         if self.open_mark(REFERENCE).is_err() {
             // What the reference writes there from now on is its own.
             self.places[REFERENCE] = None;
         }
-        match file {
-            Err(UNTRUSTED) => {
-                self.refused.ignored();
-                Ok(0)
-            }
-            file => file?.get(into),
-        }
+        file?.get(into)
     }
 
     /// Replaces the state.
@@ -172,15 +177,9 @@ impl StateDir {
     }
 
     /// Opens the mark, for reading and for recording progress.
-    pub fn open_mark(&mut self, at: usize) -> Result<Fd, Errno> {
+    pub fn open_mark(&self, at: usize) -> Result<Fd, Errno> {
         let (dir, _, name) = self.place(at)?;
-        open_old(dir, name, OFlags::RDWR).map_err(|errno| {
-            if errno != UNTRUSTED {
-                return errno;
-            }
-            self.refused.ignored();
-            Errno::NOENT
-        })
+        self.old(dir, name, OFlags::RDWR)
     }
 
     /// Removes the mark, and one that was begun.

@@ -7,6 +7,7 @@
 use crate::Sim;
 use qga_core::platform::Clock;
 use qga_core::{Agent, Errno, Step};
+use std::rc::Rc;
 
 /// Most steps between two wishes for input: far above what the largest reply takes.
 const STEPS_MAX: usize = 10_000_000;
@@ -21,6 +22,8 @@ pub struct Session<const FRAME: usize, const WINDOW: usize> {
     /// How long a freeze of the agents that [`Session::restart`] starts may last.
     pub freeze_ms_max: Option<u64>,
     agent: AgentBox<FRAME, WINDOW>,
+    /// Keeps the state directory for this agent.
+    lock: Option<Rc<()>>,
     exited: bool,
 }
 
@@ -34,8 +37,14 @@ impl<const FRAME: usize, const WINDOW: usize> std::fmt::Debug for AgentBox<FRAME
 }
 
 impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
-    /// Starts an agent in a guest. Errors: those of [`Agent::start`].
+    /// Starts an agent in a guest, where one that still lived is killed by it. Errors: those of [`Agent::start`].
     pub fn start(sim: &Sim) -> Result<Self, Errno> {
+        sim.with(|world| world.store.release());
+        Session::start_beside(sim)
+    }
+
+    /// Starts an agent in a guest where another one may live. Errors: those of [`Agent::start`]; EBUSY when one does.
+    pub fn start_beside(sim: &Sim) -> Result<Self, Errno> {
         let mut session = Session::new(sim);
         session.begin()?;
         Ok(session)
@@ -53,6 +62,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
             take_bytes_max: usize::MAX,
             freeze_ms_max: None,
             agent: AgentBox(Box::new(Agent::new())),
+            lock: None,
             exited: false,
         }
     }
@@ -173,8 +183,10 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
         self.begin()
     }
 
+    /// What a start does: the lock before everything else.
     fn begin(&mut self) -> Result<(), Errno> {
-        self.sim.with(|world| world.store.look_anew());
+        self.lock = None;
+        self.lock = Some(self.sim.with(|world| world.store.claim())?);
         self.agent.0.start(&mut self.sim)
     }
 }

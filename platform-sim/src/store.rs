@@ -7,7 +7,7 @@ use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use qga_core::mark::MAGIC;
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// The bytes of a mark, which stay for those that have it open when it is replaced or removed.
 type MarkBytes = Rc<RefCell<Vec<u8>>>;
@@ -56,6 +56,8 @@ pub struct Store {
     pub places: [Place; PLACES],
     /// How many marks were begun in this guest.
     pub marks_begun: usize,
+    /// The lock of the agent that lives, if one does.
+    lock: Weak<()>,
 }
 
 impl Store {
@@ -67,7 +69,7 @@ impl Store {
             }
         }
         let places = std::array::from_fn(|_| Place::new());
-        Store { state: None, boot_id, places, marks_begun: 0 }
+        Store { state: None, boot_id, places, marks_begun: 0, lock: Weak::new() }
     }
 
     /// The frozen mark that speaks: the first that an agent like this one wrote, else the first.
@@ -79,12 +81,12 @@ impl Store {
 
     /// The frozen mark in one place.
     pub fn mark_in(&self, place: usize) -> Option<Vec<u8>> {
-        self.places[place].mark.as_ref().map(|bytes| bytes.borrow().clone())
+        self.open_mark(place).ok().map(|bytes| bytes.borrow().clone())
     }
 
     /// Whether there is a frozen mark in force.
     pub fn is_marked(&self) -> bool {
-        self.places.iter().any(|place| place.mark.is_some())
+        (0..PLACES).any(|place| self.open_mark(place).is_ok())
     }
 
     /// Puts a mark in force as the only one, or removes all, as somebody who is not this agent.
@@ -96,6 +98,7 @@ impl Store {
     /// Puts a mark in force in one place, or removes it from there, as somebody who is not this agent.
     pub fn set_mark_in(&mut self, place: usize, bytes: Option<&[u8]>) {
         self.places[place].mark = bytes.map(|bytes| Rc::new(RefCell::new(bytes.to_vec())));
+        self.places[place].planted = false;
     }
 
     /// Mounts something over a place. The agent that runs holds the place open and goes on.
@@ -103,8 +106,25 @@ impl Store {
         self.places[place].covered = true;
     }
 
+    /// Whoever has the state directory is killed.
+    pub(crate) fn release(&mut self) {
+        self.lock = Weak::new();
+    }
+
+    /// An agent takes the state directory for itself; what it gets is the lock, which ends with it. Errors: EBUSY, an
+    /// agent that lives has it.
+    pub(crate) fn claim(&mut self) -> Result<Rc<()>, Errno> {
+        if self.lock.strong_count() > 0 {
+            return Err(Errno::BUSY);
+        }
+        let lock = Rc::new(());
+        self.lock = Rc::downgrade(&lock);
+        self.look_anew();
+        Ok(lock)
+    }
+
     /// An agent starts: it sees what is mounted over the places by now.
-    pub(crate) fn look_anew(&mut self) {
+    fn look_anew(&mut self) {
         for place in self.places.iter_mut().filter(|place| place.covered) {
             *place = Place::new();
         }

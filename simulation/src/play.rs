@@ -208,6 +208,7 @@ impl<S: Source> Play<S> {
             Act::Damage => self.damage(),
             Act::Reclaim => self.reclaim(),
             Act::Abandon => self.abandon(),
+            Act::Store => self.store(),
             Act::Limit => self.limit(),
         }
     }

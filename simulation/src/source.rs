@@ -45,6 +45,7 @@ acts! {
     Damage: 1, "What outlives the agent is damaged, foreign, or of another boot.";
     Reclaim: 1, "The memory of large requests is given back.";
     Abandon: 2, "A client leaves half a request, and nobody tells the agent that it has gone.";
+    Store: 2, "A place for marks is full, covered, or holds what no agent wrote; a second agent starts.";
     Limit: 2, "The agent is killed, and another one started with another longest time of a freeze.";
 }
 
@@ -116,14 +117,17 @@ impl Source for Bytes<'_> {
             ShutDown, Odd, Disconnect, Restart, KilledAmid, Break, Break, Meddle, Pieces,
             TimePasses, Stop,
         ];
-        const NEW: [Act; 8] = [Burst, Stall, BreakOff, Mount, Damage, Reclaim, Abandon, Limit];
+        const NEW: [Act; 16] = [
+            Burst, Stall, BreakOff, Mount, Damage, Reclaim, Abandon, Limit, Burst, Stall, BreakOff,
+            Mount, Damage, Reclaim, Store, Limit,
+        ];
         if self.0.is_empty() {
             return None;
         }
         let byte = self.byte();
         Some(match byte.checked_sub(240) {
             None => OLD[usize::from(byte % 24)],
-            Some(new) => NEW[usize::from(new % 8)],
+            Some(new) => NEW[usize::from(new % 16)],
         })
     }
 

@@ -2,12 +2,14 @@
 //! what outlives the agent.
 
 use crate::guest::{MORE_POINTS, POINTS, SUBVOLUMES};
-use crate::play::Play;
+use crate::play::{Agent, Play};
 use crate::source::{Source, Trouble};
 use crate::stops::bits;
 use qga_core::Errno;
+use qga_core::mark::MAGIC;
 use qga_core::platform::Device;
 use qga_sim::mounts::{By, Mount};
+use qga_sim::store::PLACES;
 use qga_sim::{Fault, Kind, World};
 
 /// How far time goes on when the saved state is damaged: handle numbers then begin at the time of day, and
@@ -154,6 +156,50 @@ impl<S: Source> Play<S> {
         // The agent that runs knows nothing of it.
         self.sure = false;
         self.restart();
+    }
+
+    /// The places for marks: full, gone, with something planted, covered; and a second agent, which is turned away.
+    pub(crate) fn store(&mut self) {
+        let (what, which) = (self.source.byte(), usize::from(self.source.byte()) % PLACES);
+        let sim = self.session.sim.clone();
+        let is_covered = sim.with(|world| {
+            let store = &mut world.store;
+            let other_speaks =
+                store.mark_in(PLACES - 1 - which).is_some_and(|mark| mark.starts_with(MAGIC));
+            let marked = store.is_marked();
+            let place = &mut store.places[which];
+            match what % 8 {
+                0 => place.create_error = Some(Errno::NOSPC),
+                1 => {
+                    place.create_error =
+                        Some([Errno::EXIST, Errno::OPNOTSUPP][usize::from(what >> 7)])
+                }
+                2 | 3 => place.bytes_max = usize::from(what),
+                4 => {
+                    (place.create_error, place.bytes_max) = (None, usize::MAX);
+                }
+                5 if !marked => {
+                    store.set_mark_in(which, Some(b"qga-frozen 2 what anybody can have put there"));
+                    store.places[which].planted = true;
+                }
+                6 if other_speaks || !marked => {
+                    store.cover(which);
+                    return true;
+                }
+                _ => {}
+            }
+            false
+        });
+        if is_covered {
+            // What it says comes from the other place now.
+            return self.restart();
+        }
+        if what % 8 == 7 {
+            let calls = self.calls();
+            let second = Agent::start_beside(&sim).err();
+            assert_eq!(second, Some(Errno::BUSY), "a second agent");
+            assert_eq!(self.calls(), calls, "a second agent touched something");
+        }
     }
 
     /// The memory of large requests is given back: it is zero then.

@@ -148,9 +148,9 @@ fn an_agent_that_cannot_serve_thaws_before_it_ends() {
         agent.kill();
         let arguments = ["-m", "isa-serial", "-p", "/dev/none"];
         if spoilt_state {
-            // A folder can neither be read nor be replaced.
-            let _ = std::fs::remove_file(&state);
-            std::fs::create_dir(&state).expect("a folder");
+            // What it says is no number, and a folder keeps a new one from being written.
+            std::fs::write(&state, "nonsense").expect("a state");
+            std::fs::create_dir(state.with_extension("state.new")).expect("a folder");
         }
         let agent = guest.jail.spawn(Start { arguments: &arguments, ..Start::default() });
         assert_eq!(agent.wait(), "exited 1");

@@ -1,29 +1,33 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
-use super::{Entry, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
+use super::{Entry, Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
-use crate::mark::{self, Head, Phase, Row, RowState};
+use crate::mark::{self, Phase, Row, RowState};
 use crate::mountinfo::{Lines, each_local};
 use crate::platform::{Device, Freeze};
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
     pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
-        let (head, _) = Marks::open(platform);
-        match head {
-            Err(Errno::NOENT) => return,
-            Ok(Head::Stale) => return self.forget(platform),
+        let (found, phase) = {
+            let marks = Marks::open(platform);
+            (marks.found, marks.phase)
+        };
+        match found {
+            Found::Nothing => return,
+            Found::Stale => return self.forget(platform),
             _ => {}
         }
         self.frozen = true;
         self.inherited = true;
-        self.listless = head == Ok(Head::Foreign);
-        match head {
+        self.listless = found == Found::Foreign;
+        if found == Found::Ours && phase != Phase::Frozen {
             // A failure stays on record: the status says so.
-            Ok(Head::Ours(Phase::Freezing | Phase::Thawing)) => drop(self.thaw_recorded(platform)),
+            let _ = self.thaw_recorded(platform);
+        } else {
             // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
-            _ => self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST),
+            self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST);
         }
     }
 
@@ -41,12 +45,11 @@ impl<F> Freezer<F> {
 
     fn inherit_rows<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
         mark::show(b"what the frozen mark lists", &mut self.subject);
-        let mark = match Marks::open(platform) {
-            (Ok(Head::Ours(_)), marks) => marks.into_ahead(),
-            (Ok(_) | Err(Errno::NOENT), _) => None,
-            (Err(errno), _) => return Some(errno),
-        };
-        let Some(mark) = mark else { return Some(NO_LIST) };
+        let marks = Marks::open(platform);
+        if marks.found == Found::Unread {
+            return Some(marks.failed);
+        }
+        let Some(mark) = marks.into_ahead() else { return Some(NO_LIST) };
         let mut missing = None;
         // Why the last row without a result could not be found, and where it is.
         let mut unsure_missing: Option<(Errno, u64)> = None;
@@ -81,8 +84,7 @@ impl<F> Freezer<F> {
                 // last such row, after another kill, one would be taken for frozen. Those that are held get it
                 // from the thaw.
                 if let Some((_, at)) = unsure_missing.take() {
-                    let (_, mut mark) = Marks::open(platform);
-                    let _ = mark.set_row(at, RowState::NotOurs);
+                    let _ = Marks::open(platform).set_row(at, RowState::NotOurs);
                 }
                 for entry in self.entries.iter_mut().filter(|entry| entry.unsure) {
                     entry.frozen &= entry.row >= row_at;

@@ -9,21 +9,47 @@ use crate::mark::{self, Head, Phase, RowState, Shown};
 use crate::platform::Freeze;
 use embedded_io::{Read, Seek, Write};
 
+/// What was found in the places of the mark, the least telling first: where there are several, the last counts. One that
+/// cannot be read may be anything, so it counts more than one without a list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Found {
+    /// No mark.
+    Nothing,
+    /// One of an earlier boot.
+    Stale,
+    /// One that no agent like this one wrote.
+    Foreign,
+    /// One that cannot be read: why stands in [`Marks::failed`].
+    Unread,
+    /// One of this boot, by an agent like this one.
+    Ours,
+}
+
 /// The marks of one freeze, open.
 pub(super) struct Marks<M> {
     open: [Option<M>; MARK_PLACES_MAX],
-    /// The one that is read.
+    /// What there is.
+    pub found: Found,
+    /// What the agent was doing, as the one says that is ahead.
+    pub phase: Phase,
+    /// Which that is.
     read: usize,
-    /// Why the last place that might have taken a mark did not.
-    failed: Errno,
+    /// Why a place that might have taken a mark, or one that might have one, did not do.
+    pub failed: Errno,
 }
 
 impl<M> Marks<M>
 where
     M: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>,
 {
-    const NONE: Self =
-        Marks { open: [const { None }; MARK_PLACES_MAX], read: 0, failed: Errno::OPNOTSUPP };
+    const NONE: Self = Marks {
+        open: [const { None }; MARK_PLACES_MAX],
+        found: Found::Nothing,
+        phase: Phase::Freezing,
+        read: 0,
+        failed: Errno::OPNOTSUPP,
+    };
 
     /// Begins new marks, wherever that can be done. If it is nowhere, writing to them says why.
     #[inline(never)]
@@ -40,21 +66,30 @@ where
     }
 
     /// Appends to each mark that is begun. A place that cannot take it is left out. Errors: there is no other.
-    #[inline(never)]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Errno> {
-        let mut result = Err(self.failed);
+        self.put(None, bytes)
+    }
+
+    /// Writes to each mark: appends to those that are begun, or overwrites `at` there in those in force.
+    #[inline(never)]
+    fn put(&mut self, at: Option<u64>, bytes: &[u8]) -> Result<(), Errno> {
+        let (mut result, mut failed) = (Err(self.failed), Ok(()));
         for open in &mut self.open {
             let Some(mark) = open else { continue };
-            match mark::write_all(mark, bytes) {
+            match mark::put(mark, at, bytes) {
                 Ok(()) => result = Ok(()),
                 Err(errno) => {
-                    self.failed = errno;
-                    result = result.or(Err(errno));
-                    *open = None;
+                    failed = Err(errno);
+                    if at.is_none() {
+                        *open = None;
+                    }
                 }
             }
         }
-        result
+        match at {
+            Some(_) => failed,
+            None => result.or(failed),
+        }
     }
 
     /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from a place that
@@ -82,29 +117,36 @@ where
         if in_force { Ok(()) } else { Err(self.failed) }
     }
 
-    /// Opens the marks of this boot that were written by an agent like this one. What is found: of several that which
-    /// is ahead, else why one cannot be read, else what no such agent wrote. Errors: ENOENT when there is none.
+    /// Opens the marks of this boot that were written by an agent like this one, and says what else was found.
     #[inline(never)]
-    pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> (Result<Head, Errno>, Self) {
-        let (mut marks, mut found) = (Self::NONE, Err(Errno::NOENT));
+    pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
+        let mut marks = Self::NONE;
         for place in 0..MARK_PLACES_MAX {
-            let head = match platform.open_mark(place) {
-                Err(errno) => Err(errno),
-                Ok(mut mark) => {
-                    let boot = boot(platform);
-                    let head = mark::read_head(&mut mark, &boot);
-                    if let Ok(Head::Ours(_)) = head {
-                        marks.open[place] = Some(mark);
+            let head = platform.open_mark(place).and_then(|mut mark| {
+                let boot = boot(platform);
+                let head = mark::read_head(&mut mark, &boot)?;
+                Ok((head, mark))
+            });
+            let found = match head {
+                Ok((Head::Ours(phase), mark)) => {
+                    // Of two the first is ahead, if any: it is written first.
+                    if marks.found != Found::Ours {
+                        (marks.read, marks.phase) = (place, phase);
                     }
-                    head
+                    marks.open[place] = Some(mark);
+                    Found::Ours
+                }
+                Ok((Head::Foreign, _)) => Found::Foreign,
+                Ok((Head::Stale, _)) => Found::Stale,
+                Err(Errno::NOENT) => Found::Nothing,
+                Err(errno) => {
+                    marks.failed = errno;
+                    Found::Unread
                 }
             };
-            // Of two the first is ahead, if any: it is written first.
-            if weight(head) > weight(found) {
-                (found, marks.read) = (head, place);
-            }
+            marks.found = marks.found.max(found);
         }
-        (found, marks)
+        marks
     }
 
     /// Removes all marks, the last first: the one that is ahead is the last that is left.
@@ -122,37 +164,16 @@ where
 
     /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind the others.
     pub fn set_phase(&mut self, phase: Phase) -> Result<(), Errno> {
-        self.set(mark::PHASE_AT, phase as u8)
+        self.put(Some(mark::PHASE_AT), &[phase as u8])
     }
 
     /// Records what became of the filesystem whose row begins `at` there. Errors: as [`Marks::set_phase`].
     pub fn set_row(&mut self, at: u64, state: RowState) -> Result<(), Errno> {
-        self.set(at, state as u8)
-    }
-
-    #[inline(never)]
-    fn set(&mut self, at: u64, byte: u8) -> Result<(), Errno> {
-        let mut result = Ok(());
-        for mark in self.open.iter_mut().flatten() {
-            result = result.and(mark::set(mark, at, byte));
-        }
-        result
+        self.put(Some(at), &[state as u8])
     }
 
     /// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
     pub fn show_row(&mut self, at: u64, shown: &mut Shown) {
         mark::show_row(self.open.iter_mut().flatten().next(), at, shown);
-    }
-}
-
-/// How much what was found in one place counts against what was found in another. A mark that cannot be read may
-/// be anything, so it counts more than one without a list.
-fn weight(head: Result<Head, Errno>) -> u8 {
-    match head {
-        Err(Errno::NOENT) => 0,
-        Ok(Head::Stale) => 1,
-        Ok(Head::Foreign) => 2,
-        Err(_) => 3,
-        Ok(Head::Ours(_)) => 4,
     }
 }

@@ -6,6 +6,7 @@ use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::print::{STDERR, line};
 use crate::sys;
+use core::cell::Cell;
 use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::error::reason;
@@ -26,49 +27,49 @@ static WHY: [&str; 6] = [
 pub struct Refused {
     pub path: &'static CStr,
     /// 0 while there is nothing to say.
-    errno: Errno,
+    errno: Cell<Errno>,
     /// The process that has the directory; 0 where it cannot be seen.
     pid: i32,
 }
 
 impl Refused {
     /// Nothing to say.
-    pub const NOTHING: Self = Refused { path: c"", errno: Errno(0), pid: 0 };
+    pub const NOTHING: Self = Refused { path: c"", errno: Cell::new(Errno(0)), pid: 0 };
 
     /// Whether an agent that lives has a directory.
     pub fn is_held(&self) -> bool {
-        self.errno == HELD
+        self.errno.get() == HELD
     }
 
     /// Forgets what was only not there, or not permitted.
     pub fn only_untrusted(&mut self) {
-        if self.errno.0 < HELD.0 {
-            self.errno = Errno(0);
+        if self.errno.get().0 < HELD.0 {
+            self.errno.set(Errno(0));
         }
     }
 
     /// A file in a directory is none that an agent has written.
-    pub fn ignored(&mut self) {
-        if self.errno == Errno(0) {
-            self.errno = UNTRUSTED;
+    pub fn ignored(&self) {
+        if self.errno.get() == Errno(0) {
+            self.errno.set(UNTRUSTED);
         }
     }
 
     /// Says it on standard error.
     #[inline(never)]
     pub fn explain(&self) {
-        if self.errno == Errno(0) {
+        if self.errno.get() == Errno(0) {
             return;
         }
         line(&STDERR, |out| {
             out.ascii("qga: state directory ");
             out.raw(self.path.to_bytes());
             out.ascii(": ");
-            match WHY.get(self.errno.0.wrapping_sub(HELD.0) as usize) {
+            match WHY.get(self.errno.get().0.wrapping_sub(HELD.0) as usize) {
                 Some(why) => out.ascii(why),
-                None => reason(out, self.errno),
+                None => reason(out, self.errno.get()),
             }
-            if self.errno == HELD {
+            if self.errno.get() == HELD {
                 out.unsigned(self.pid.unsigned_abs().into());
             }
         });
@@ -137,7 +138,7 @@ pub fn claim(
         let lock = open_lock(&dir)?;
         trusted(&lock, FileType::RegularFile)?;
         if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {
-            *refused = Refused { path, errno: HELD, pid };
+            *refused = Refused { path, errno: Cell::new(HELD), pid };
             if !waits {
                 return Err(HELD);
             }
@@ -151,9 +152,9 @@ pub fn claim(
     };
     let taken = take();
     if let Err(errno) = taken
-        && refused.errno == Errno(0)
+        && refused.errno.get() == Errno(0)
     {
-        *refused = Refused { path, errno, pid: 0 };
+        *refused = Refused { path, errno: Cell::new(errno), pid: 0 };
     }
     taken.ok()
 }

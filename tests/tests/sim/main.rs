@@ -15,4 +15,5 @@ mod moved;
 mod parts;
 mod requests;
 mod shutdown;
+mod store;
 mod table;

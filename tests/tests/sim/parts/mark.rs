@@ -4,8 +4,8 @@ use super::stream::{Stream, Trouble};
 use qga_core::Errno;
 use qga_core::limits::PATH_SHOWN_BYTES;
 use qga_core::mark::{
-    HEAD_BYTES, Head, NO_BOOT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, new_head,
-    read_head, set_phase, set_row, show_row, write_all,
+    HEAD_BYTES, Head, NO_BOOT, PHASE_AT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, new_head,
+    put, read_head, show_row,
 };
 use qga_core::platform::Device;
 
@@ -27,8 +27,8 @@ const ROWS: &[u8] = b". 8:1 /\0F 8:17 /mnt/a b\0- 8:4000000 /mnt/\xFF\0F 0:40 /m
 
 fn mark(troubles: &[Trouble], piece_bytes: usize) -> Result<(Stream, Vec<u64>), Errno> {
     let mut mark = Stream::in_pieces(b"", piece_bytes).with(troubles);
-    write_all(&mut mark, &new_head(&BOOT))?;
-    let append = |row: &Row| row.append(|bytes| write_all(&mut mark, bytes));
+    put(&mut mark, None, &new_head(&BOOT))?;
+    let append = |row: &Row| row.append(|bytes| put(&mut mark, None, bytes));
     let lengths: Result<_, _> = rows().iter().map(append).collect();
     Ok((mark, lengths?))
 }
@@ -63,7 +63,7 @@ fn a_step_overwrites_one_byte() {
         (Phase::Thawing, b't', Head::Ours(Phase::Thawing)),
     ] {
         let (mut mark, _) = mark(&[], 0).expect("a mark");
-        set_phase(&mut mark, phase).expect("a phase");
+        put(&mut mark, Some(PHASE_AT), &[phase as u8]).expect("a phase");
         let mut expected = [HEAD, ROWS].concat();
         expected[HEAD_BYTES - 2] = letter;
         assert_eq!(mark.bytes, expected);
@@ -72,7 +72,7 @@ fn a_step_overwrites_one_byte() {
         assert_eq!(mark.at, HEAD_BYTES);
     }
     let (mut mark, _) = mark(&[], 0).expect("a mark");
-    set_row(&mut mark, HEAD_BYTES as u64 + 8, RowState::NotOurs).expect("a state");
+    put(&mut mark, Some(HEAD_BYTES as u64 + 8), &[RowState::NotOurs as u8]).expect("a state");
     assert_eq!(mark.bytes[HEAD_BYTES + 8], b'-');
 }
 
@@ -134,7 +134,7 @@ fn a_path_is_shown_as_far_as_there_is_room() {
     let path = [b'/'; 2 * PATH_SHOWN_BYTES];
     let widest = Device::new(u32::MAX, u32::MAX);
     Row { state: RowState::Frozen, superblock: widest, path: &path }
-        .append(|bytes| write_all(&mut long, bytes))
+        .append(|bytes| put(&mut long, None, bytes))
         .expect("a row");
     assert_eq!(long.bytes.len(), ROW_HEAD_BYTES_MAX + path.len() + 1);
     show_row(Some(&mut long), 0, &mut shown);
