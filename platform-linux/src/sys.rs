@@ -215,6 +215,18 @@ pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
     unsafe { call(raw::__NR_kill, pid as usize, signal as usize, 0, 0) }.map(drop)
 }
 
+/// Stops a process without its knowing, or lets it go on (ptrace(2)). It goes on at the latest when this one ends.
+pub fn hold(pid: i32, hold: bool) {
+    const SEIZE: usize = 0x4206;
+    const INTERRUPT: usize = 0x4207;
+    const DETACH: usize = 17;
+    let requests: &[usize] = if hold { &[SEIZE, INTERRUPT] } else { &[DETACH] };
+    for &request in requests {
+        // SAFETY: no memory is involved.
+        let _ = unsafe { call(raw::__NR_ptrace, request, pid as usize, 0, 0) };
+    }
+}
+
 /// A set of signals as the kernel wants it.
 pub fn signal_set(signals: &[u32]) -> u64 {
     signals.iter().fold(0, |set, &signal| set | 1u64.wrapping_shl(signal.wrapping_sub(1)))
