@@ -12,7 +12,7 @@ use xtask::vm::{self, Builder, RunAs, Vm};
 const PATIENCE: Duration = Duration::from_secs(20);
 const MODES: [&str; 3] = ["powerdown", "halt", "reboot"];
 /// A shell script that is process 1 and does nothing.
-const SHELL: &str = "sh -c 'while :; do sleep 1000; done'";
+const SHELL: &str = "sh -c 'touch /run/up; while :; do sleep 1000; done'";
 
 /// A machine with the agent under test, or a counted skip.
 fn machine(test: &str) -> Option<Builder> {
@@ -56,11 +56,14 @@ fn shut_down(vm: &mut Vm, mode: &str) -> End {
     }
 }
 
-/// In each mode the machine ends; with `says` on its console, if there is something that init says then.
+/// In each mode the machine ends; with `says` on its console, if there is something that init says then. The file
+/// /run/up says that init is up.
 fn each_mode_ends(test: &str, says: &str, build: impl Fn(Builder) -> Builder) {
     for mode in MODES {
         let Some(builder) = machine(test) else { return };
         let mut vm = build(builder).boot().unwrap();
+        // An init that is asked while it comes up may not hear it, and is overridden.
+        vm.shell("until [ -e /run/up ]; do sleep 0.1; done").unwrap();
         assert_eq!(shut_down(&mut vm, mode), End::Ended, "{}", vm.console());
         assert!(vm.console().contains(says), "{mode}: {}", vm.console());
     }
@@ -91,7 +94,7 @@ fn a_shell_script_with_busybox_programs() {
 
 #[test]
 fn a_shell_script_with_traps_for_something_else() {
-    let script = "sh -c 'trap : USR1 USR2 TERM INT; while :; do sleep 1000; done'";
+    let script = "sh -c 'trap : USR1 USR2 TERM INT; touch /run/up; while :; do sleep 1000; done'";
     let test = "a_shell_script_with_traps_for_something_else";
     each_mode_ends(test, "", |builder| builder.init(script));
 }
@@ -99,7 +102,7 @@ fn a_shell_script_with_traps_for_something_else() {
 /// What busybox init is told to do at the end takes longer than the agent waits for a sign.
 #[test]
 fn busybox_init() {
-    let inittab = "::shutdown:/bin/sleep 6\n::shutdown:/bin/echo orderly, by init\n";
+    let inittab = "::once:/bin/touch /run/up\n::shutdown:/bin/sleep 6\n::shutdown:/bin/echo orderly, by init\n";
     each_mode_ends("busybox_init", "orderly, by init", |builder| {
         builder.file("/etc/inittab", inittab.as_bytes(), 0o644).init("/bin/busybox init")
     });
@@ -127,14 +130,16 @@ fn catatonit() {
 #[test]
 fn s6() {
     each_mode_ends_long("s6", "", |builder| {
-        let builder = builder.package("s6").script("mkdir /run/services");
+        let builder = builder.package("s6").script("mkdir -p /run/services/up");
+        let service = "printf '#!/bin/sh\ntouch /run/up; exec sleep 1000\n' >/run/services/up/run";
+        let builder = builder.script(&format!("{service}; chmod +x /run/services/up/run"));
         builder.init("/usr/bin/s6-svscan /run/services")
     });
 }
 
 #[test]
 fn sysvinit() {
-    let inittab = "id:2:initdefault:\nl0:0:wait:/etc/rc 0\nl6:6:wait:/etc/rc 6\n";
+    let inittab = "id:2:initdefault:\nup:2:once:/bin/touch /run/up\nl0:0:wait:/etc/rc 0\nl6:6:wait:/etc/rc 6\n";
     let rc = "#!/bin/sh\nsleep 6\necho orderly, by init >/dev/console\ncase $1$INIT_HALT in\n\
         6*) busybox reboot -f;; 0HALT) busybox halt -f;; *) busybox poweroff -f;; esac\n";
     each_mode_ends_long("sysvinit", "orderly, by init", |builder| {
@@ -151,7 +156,7 @@ fn sysvinit() {
 fn runit() {
     let stages = [
         ("1", "exit 0"),
-        ("2", "while :; do sleep 1000; done"),
+        ("2", "touch /run/up; while :; do sleep 1000; done"),
         ("3", "echo orderly, by init >/dev/console"),
     ];
     each_mode_ends_long("runit", "", |builder| {
@@ -167,14 +172,16 @@ fn runit() {
 fn finit() {
     each_mode_ends_long("finit", "", |builder| {
         let builder = builder.package("finit").package("finit-sysv").init("/sbin/init");
-        builder.file("/etc/finit.conf", b"runlevel 2\n", 0o644)
+        builder.file("/etc/finit.conf", b"runlevel 2\ntask [2] /bin/touch /run/up\n", 0o644)
     });
 }
 
 #[test]
 fn openrc_init() {
     each_mode_ends_long("openrc_init", "", |builder| {
-        builder.package("openrc").init("/sbin/openrc-init")
+        let up = b"#!/sbin/openrc-run\nstart() {\n    touch /run/up\n}\n";
+        let builder = builder.package("openrc").file("/etc/init.d/up", up, 0o755);
+        builder.link("/etc/runlevels/default/up", "/etc/init.d/up").init("/sbin/openrc-init")
     });
 }
 
@@ -182,7 +189,7 @@ fn openrc_init() {
 fn systemd(builder: Builder) -> Builder {
     let target = "[Unit]\nRequires=slow.service\n";
     let slow = "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\n\
-        [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/echo ready\n\
+        [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/touch /run/up\n\
         ExecStop=/bin/sh -c 'sleep 6; echo orderly, by init >/dev/console'\n";
     builder
         .package("systemd")

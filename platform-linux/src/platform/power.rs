@@ -87,13 +87,14 @@ impl Power for Linux {
 
     fn is_script(&mut self, path: &CStr) -> bool {
         let mut start = [0; 2];
-        matches!(read_file(path, &mut start), Ok(_) if start == *b"#!")
+        read_file(path, &mut start).is_ok() && start == *b"#!"
     }
 
     fn is_init(&mut self) -> bool {
         self.is_init
     }
 
+    #[inline(never)]
     fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
         let link = match about {
             About::Program => c"/proc/1/exe",
