@@ -10,7 +10,7 @@ use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use qga_core::json::write::Writer;
 use qga_core::platform::{
-    Access, Clock, Files, How, InitSystem, Level, Log, Mode, Power, WallClock,
+    Access, Clock, Files, How, Level, Log, Mode, Power, WallClock,
 };
 
 qga_core::absent!(Guest: Freeze);
@@ -202,8 +202,8 @@ impl Power for Guest {
     }
 
     /// The kernel itself: there is nobody else to ask.
-    fn init_system(&mut self) -> InitSystem {
-        InitSystem::Agent
+    fn is_init(&mut self) -> bool {
+        true
     }
 
     fn sync(&mut self) {

@@ -142,13 +142,13 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
     }
 
-    /// Thaws and then stops. While something cannot be thawed the agent stays.
+    /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine.
     pub fn stop(&mut self, platform: &mut P) {
         if self.state.freezer.is_frozen() {
             // What fails stays on record, and the agent with it.
             let _ = self.state.freezer.thaw(platform);
         }
-        self.stopping = !self.state.freezer.is_frozen();
+        self.stopping = !self.state.freezer.is_frozen() && !self.state.shutdown.ends_all();
     }
 
     /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;

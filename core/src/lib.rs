@@ -21,6 +21,7 @@ pub mod error;
 pub mod frame;
 pub mod freezer;
 pub mod handle;
+pub mod init;
 pub mod json;
 pub mod limits;
 pub mod mark;

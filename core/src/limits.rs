@@ -54,8 +54,20 @@ pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 /// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.
 pub const SYNC_BYTES_MAX: usize = 256;
 
-/// How long a shutdown program may run before it counts as having worked: it then is busy shutting down.
-pub const SHUTDOWN_HELPER_MS_MAX: u64 = 10_000;
+/// How long all programs of a shutdown may take together, before the agent goes on without them. With what
+/// follows it is answered, or the machine ends, within 20 s: the last program may be watched for
+/// [`SHUTDOWN_SIGN_MS`], and so may init, then come [`SHUTDOWN_TERM_MS`] and [`SHUTDOWN_KILL_MS`].
+pub const SHUTDOWN_PROGRAMS_MS_MAX: u64 = 7_000;
+const _: () = assert!(
+    SHUTDOWN_PROGRAMS_MS_MAX + 2 * SHUTDOWN_SIGN_MS + SHUTDOWN_TERM_MS + SHUTDOWN_KILL_MS < 20_000
+);
+
+/// How long the machine may take to be seen going down, after a program or init was asked and said yes. Inits
+/// show it at once; this is for slow machines.
+pub const SHUTDOWN_SIGN_MS: u64 = 4_000;
+
+/// For how much of that time systemd is asked for its state, when nothing else was seen before.
+pub const SHUTDOWN_STATE_MS: u64 = 2_500;
 
 /// How long processes get between SIGTERM and SIGKILL when the agent itself shuts the guest down.
 pub const SHUTDOWN_TERM_MS: u64 = 3_000;

@@ -2,18 +2,27 @@
 //!
 //! In this order, until one works: the guest's own programs (as the reference calls them), its init by
 //! signal, and last the agent itself: end the processes, unmount or make read-only, reboot(2). As process 1
-//! only the last makes sense. Each step that fails leaves a line in the account that the error reply shows.
+//! only the last makes sense. One has worked only when the machine is seen going down: process 1 shows it
+//! ([`Init::is_going_down`]), systemd says that it stops, or the agent itself is told to stop. What says yes
+//! and is without effect for some seconds is followed by the next. Each step that fails leaves a line in the
+//! account that the error reply shows.
+//!
+//! A script that was run and refused is somebody's decision, and final; a program that failed only could not.
+//! In a container (a process namespace of its own) nothing is ended, signalled or unmounted: only programs that
+//! may reach the machine are run, and none where they would reach no more than the container's own init.
+//!
 //! Nothing here waits: [`Shutdown::poll`] says when to ask again.
 
 use crate::errno::Errno;
 use crate::error::{Error, reason};
+use crate::init::{Init, read};
 use crate::json::write::Writer;
 use crate::limits::{
-    SHUTDOWN_HELPER_MS_MAX, SHUTDOWN_KILL_MS, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_TERM_MS,
-    SHUTDOWN_TERM_POLL_MS,
+    SHUTDOWN_KILL_MS, SHUTDOWN_PROGRAMS_MS_MAX, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_SIGN_MS,
+    SHUTDOWN_STATE_MS, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
 };
 use crate::mountinfo::each_local;
-use crate::platform::{Clock, Exit, Freeze, InitSystem, Mode, Power, Signal};
+use crate::platform::{About, Clock, Exit, FIRST_PROCESSES, Freeze, Mode, Power, Signal};
 use core::ffi::CStr;
 
 /// How work that takes longer is getting on.
@@ -27,11 +36,15 @@ pub enum Progress<'s> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Look where the agent is, and what process 1 is.
+    Look,
     /// Start the next of the programs.
     Program,
-    /// It runs, until the time is over.
+    /// It runs, until the time for all of them is over.
     Running,
     Init,
+    /// What was asked has said yes: wait for the machine to be seen going down.
+    Watch,
     Terminate,
     /// Processes have time to end by themselves.
     Ending,
@@ -46,6 +59,17 @@ pub struct Shutdown {
     mode: Mode,
     /// Which of the programs it is at.
     number: u8,
+    /// Whether the agent is in the machine's first process namespace.
+    outside: bool,
+    /// Whether it is in another one. Without /proc neither is known.
+    contained: bool,
+    /// Whether init was signalled, and not only programs started.
+    signalled: bool,
+    /// Whether the program started last is the one that tells systemd's state.
+    asks_state: bool,
+    init: Init,
+    /// When the time of the programs is over.
+    programs_until_ms: u64,
     /// When the time of the stage is over.
     until_ms: u64,
     account_len: usize,
@@ -56,9 +80,15 @@ impl Shutdown {
     /// None under way.
     pub const fn new() -> Self {
         Shutdown {
-            stage: Stage::Program,
+            stage: Stage::Look,
             mode: Mode::Powerdown,
             number: 0,
+            outside: false,
+            contained: false,
+            signalled: false,
+            asks_state: false,
+            init: Init::new(),
+            programs_until_ms: 0,
             until_ms: 0,
             account_len: 0,
             account: [0; SHUTDOWN_REPORT_BYTES_MAX],
@@ -67,10 +97,17 @@ impl Shutdown {
 
     /// Begins one.
     pub fn begin(&mut self, mode: Mode) {
-        self.stage = Stage::Program;
+        self.stage = Stage::Look;
         self.mode = mode;
         self.number = 0;
+        self.signalled = false;
         self.account_len = 0;
+    }
+
+    /// Whether the agent is ending the machine by itself. Others may then tell it to stop, because they were told
+    /// so by the agent; without it nobody would go on.
+    pub fn ends_all(&self) -> bool {
+        matches!(self.stage, Stage::Ending | Stage::Killed)
     }
 
     /// Goes on with it; `line` is room for a line of the mount table.
@@ -80,16 +117,27 @@ impl Shutdown {
         line: &mut [u8],
     ) -> Progress<'_> {
         loop {
+            let now_ms = platform.now_ms();
             let next = match self.stage {
-                Stage::Program => self.start(platform),
-                Stage::Running => self.follow(platform),
-                Stage::Init => self.signal_init(platform),
-                Stage::Terminate => self.terminate(platform),
-                Stage::Ending | Stage::Killed => self.await_end(platform),
+                Stage::Look => self.look(platform, line, now_ms),
+                Stage::Program => self.start(platform, now_ms),
+                Stage::Running => self.follow(platform, line, now_ms),
+                Stage::Init => self.signal_init(platform, now_ms),
+                Stage::Watch => self.watch(platform, line, now_ms),
+                Stage::Terminate => self.terminate(platform, now_ms),
+                Stage::Ending | Stage::Killed => self.await_end(platform, now_ms),
                 Stage::Kernel => {
-                    unmount_all(platform, line);
+                    // In a mount namespace of its own the agent would unmount no more than its view, or what it
+                    // shares by chance.
+                    let (mut own, mut of_init) = ([0; 24], [0; 24]);
+                    let _ = platform.about(About::OwnMounts, &mut own);
+                    let _ = platform.about(About::InitMounts, &mut of_init);
+                    if platform.is_init() || own == of_init && own[0] != 0 {
+                        unmount_all(platform, line);
+                    }
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
+                    platform.hold_init(false);
                     self.note(b"reboot(2)", Because::Errno(failed));
                     Next::Refused
                 }
@@ -98,88 +146,165 @@ impl Shutdown {
                 Next::Stage => {}
                 Next::Wait => return Progress::Wait(self.until_ms),
                 Next::WaitLess => {
-                    let soon = platform.now_ms().saturating_add(SHUTDOWN_TERM_POLL_MS);
+                    let soon = now_ms.saturating_add(SHUTDOWN_TERM_POLL_MS);
                     return Progress::Wait(self.until_ms.min(soon));
                 }
-                Next::Works => return Progress::Done(Ok(())),
+                Next::Works => {
+                    self.stage = Stage::Look;
+                    return Progress::Done(Ok(()));
+                }
                 Next::Refused => return self.failed(),
             }
         }
     }
 
-    /// Goes over to a stage that has `time_ms`.
-    fn enter<P: Clock>(&mut self, platform: &mut P, stage: Stage, time_ms: u64) -> Next {
+    /// Goes over to a stage that has time until then.
+    fn enter(&mut self, stage: Stage, until_ms: u64) -> Next {
         self.stage = stage;
-        self.until_ms = platform.now_ms().saturating_add(time_ms);
+        self.until_ms = until_ms;
         Next::Stage
     }
 
-    fn start<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
-        self.stage = Stage::Terminate;
-        if platform.init_system() == InitSystem::Agent {
-            return Next::Stage;
-        }
+    fn look<P: Power>(&mut self, platform: &mut P, line: &mut [u8], now_ms: u64) -> Next {
+        self.init = Init::look(platform, self.mode, line);
+        let processes = read(platform, About::OwnProcesses, line);
+        self.outside = processes == FIRST_PROCESSES;
+        self.contained = !self.outside && !processes.is_empty();
+        self.programs_until_ms = now_ms.saturating_add(SHUTDOWN_PROGRAMS_MS_MAX);
+        // Programs would ask the container's own init; or there is nobody whom they could ask.
+        let none_to_ask = if self.contained { self.init.is_known } else { platform.is_init() };
+        self.stage = if none_to_ask { Stage::Terminate } else { Stage::Program };
+        Next::Stage
+    }
+
+    fn start<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Init;
         let Some(command) = program(self.mode, self.number) else { return Next::Stage };
+        if now_ms >= self.programs_until_ms {
+            return Next::Stage;
+        }
         match platform.start_program(command) {
-            Ok(()) => self.enter(platform, Stage::Running, SHUTDOWN_HELPER_MS_MAX),
+            Ok(()) => self.enter(Stage::Running, self.programs_until_ms),
             Err(errno) => self.next_program(Because::Errno(errno)),
         }
     }
 
-    fn follow<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
+    fn follow<P: Power>(&mut self, platform: &mut P, line: &mut [u8], now_ms: u64) -> Next {
+        let path = self.path();
         match platform.program_exit() {
-            Some(Exit::Status(0)) => Next::Works,
+            Some(Exit::Status(0)) => self.enter_watch(now_ms),
             Some(exit) => {
                 let mut output = [0; 128];
                 let len = platform.program_output(&mut output);
-                self.next_program(Because::Exit(exit, output.get(..len).unwrap_or(&[])))
+                let next = self.next_program(Because::Exit(exit, output.get(..len).unwrap_or(&[])));
+                // Above 125 a shell says that something could not be run.
+                let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
+                if refused { Next::Refused } else { next }
             }
-            None if platform.now_ms() >= self.until_ms => Next::Works,
-            None => Next::Wait,
+            None if now_ms < self.until_ms => Next::Wait,
+            None if self.init.is_going_down(platform, line) => Next::Works,
+            // The next one is not started then: the time of all of them is over.
+            None => self.next_program(Because::Text("does not end")),
         }
     }
 
+    /// The program that it is at.
+    fn path(&self) -> &'static CStr {
+        program(self.mode, self.number).and_then(|command| command.first()).unwrap_or(&c"")
+    }
+
     /// The present program did not work.
+    #[inline(never)]
     fn next_program(&mut self, because: Because<'_>) -> Next {
-        let command = program(self.mode, self.number).and_then(|command| command.first());
-        self.note(command.map_or(b"", |path| path.to_bytes()), because);
+        self.note(self.path().to_bytes(), because);
         self.number += 1;
         self.stage = Stage::Program;
         Next::Stage
     }
 
-    fn signal_init<P: Power>(&mut self, platform: &mut P) -> Next {
+    fn signal_init<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Terminate;
-        let init = platform.init_system();
-        let because = match platform.signal_init(init, self.mode) {
-            Ok(()) => return Next::Works,
-            Err(Errno::OPNOTSUPP) => Because::Text("its signals are not known"),
-            Err(errno) => Because::Errno(errno),
+        let because = match self.init.signal {
+            _ if !self.outside => Because::Text("not known to be the machine's"),
+            0 => Because::Text("has no known signal for this"),
+            signal => match platform.signal_init(signal) {
+                Ok(()) => {
+                    self.signalled = true;
+                    return self.enter_watch(now_ms);
+                }
+                Err(errno) => Because::Errno(errno),
+            },
         };
         self.note(b"init", because);
         Next::Stage
     }
 
-    /// From here on nothing is spared, so the right to end the guest is asked for first.
-    fn terminate<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
-        if let Err(errno) = platform.may_reboot() {
-            self.note(b"reboot(2)", Because::Errno(errno));
-            return Next::Refused;
+    fn enter_watch(&mut self, now_ms: u64) -> Next {
+        self.asks_state = false;
+        self.enter(Stage::Watch, now_ms.saturating_add(SHUTDOWN_SIGN_MS))
+    }
+
+    /// Waits for the machine to be seen going down.
+    fn watch<P: Power>(&mut self, platform: &mut P, line: &mut [u8], now_ms: u64) -> Next {
+        if self.init.is_going_down(platform, line) || self.is_stopping(platform, now_ms) {
+            return Next::Works;
         }
-        platform.signal_all(Signal::Terminate);
-        self.enter(platform, Stage::Ending, SHUTDOWN_TERM_MS)
+        if now_ms < self.until_ms {
+            return Next::WaitLess;
+        }
+        let because = Because::Text("said yes, and nothing happens");
+        if !self.signalled {
+            return self.next_program(because);
+        }
+        self.note(b"init", because);
+        self.stage = Stage::Terminate;
+        Next::Stage
+    }
+
+    /// Whether systemd says that it stops: its services may take minutes for that, and nothing else shows it.
+    fn is_stopping<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> bool {
+        let early = now_ms.saturating_add(SHUTDOWN_STATE_MS) < self.until_ms;
+        if !self.init.is_systemd || early {
+            return false;
+        }
+        let mut said = [0; 8];
+        if self.asks_state {
+            if platform.program_exit().is_none() {
+                return false;
+            }
+            platform.program_output(&mut said);
+        }
+        let command = &[c"/bin/systemctl", c"is-system-running"];
+        self.asks_state = said != *b"stopping" && platform.start_program(command).is_ok();
+        said == *b"stopping"
+    }
+
+    /// From here on nothing is spared, so the right to end the guest is asked for first.
+    fn terminate<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
+        let because = match platform.may_reboot() {
+            // Only in a namespace is the call not known.
+            Err(Errno::INVAL) => CONTAINED,
+            _ if self.contained => CONTAINED,
+            Err(errno) => Because::Errno(errno),
+            Ok(()) => {
+                platform.hold_init(true);
+                platform.signal_all(Signal::Terminate);
+                return self.enter(Stage::Ending, now_ms.saturating_add(SHUTDOWN_TERM_MS));
+            }
+        };
+        self.note(b"reboot(2)", because);
+        Next::Refused
     }
 
     /// Waits for processes to end; kills those that have not in time.
-    fn await_end<P: Power + Clock>(&mut self, platform: &mut P) -> Next {
+    fn await_end<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         if platform.processes_remain() {
-            if platform.now_ms() < self.until_ms {
+            if now_ms < self.until_ms {
                 return Next::WaitLess;
             }
             if self.stage == Stage::Ending {
                 platform.signal_all(Signal::Kill);
-                return self.enter(platform, Stage::Killed, SHUTDOWN_KILL_MS);
+                return self.enter(Stage::Killed, now_ms.saturating_add(SHUTDOWN_KILL_MS));
             }
         }
         self.stage = Stage::Kernel;
@@ -187,6 +312,7 @@ impl Shutdown {
     }
 
     /// Adds a line to the account; what does not fit is left out.
+    #[inline(never)]
     fn note(&mut self, who: &[u8], because: Because<'_>) {
         let mut out = Writer::after(&mut self.account, self.account_len);
         if !out.is_empty() {
@@ -214,7 +340,8 @@ impl Shutdown {
     }
 
     /// The reply when nothing worked.
-    fn failed(&self) -> Progress<'_> {
+    fn failed(&mut self) -> Progress<'_> {
+        self.stage = Stage::Look;
         let account = self.account.get(..self.account_len).unwrap_or(&[]);
         Progress::Done(Err(Error::Tried("failed to shutdown", account)))
     }
@@ -243,6 +370,9 @@ enum Because<'a> {
     Text(&'a str),
     Exit(Exit, &'a [u8]),
 }
+
+const CONTAINED: Because<'static> =
+    Because::Text("the agent is in a container, run it outside to end the machine");
 
 /// The programs that shut a guest down, as the reference calls them.
 #[inline(never)]

@@ -5,7 +5,7 @@ use crate::arch::{Machine, Uart};
 use crate::files::{self, File};
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::platform::{Clock, Files, How, InitSystem, Level, Log, Mode, Power, WallClock};
+use qga_core::platform::{Clock, Files, How, Level, Log, Mode, Power, WallClock};
 
 /// The guest: its machine, and where its log goes.
 pub struct Guest {
@@ -62,9 +62,9 @@ impl Power for Guest {
         Err(Errno::NOENT)
     }
 
-    fn init_system(&mut self) -> InitSystem {
+    fn is_init(&mut self) -> bool {
         // There is nobody else.
-        InitSystem::Agent
+        true
     }
 
     fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {

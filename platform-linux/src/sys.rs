@@ -318,6 +318,18 @@ pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
 /// The set of all signals.
 pub const ALL_SIGNALS: u64 = !0;
 
+/// Stops a process without its knowing, or lets it go on (ptrace(2)). It goes on at the latest when this one ends.
+pub fn hold(pid: i32, hold: bool) {
+    const SEIZE: usize = 0x4206;
+    const INTERRUPT: usize = 0x4207;
+    const DETACH: usize = 17;
+    let requests: &[usize] = if hold { &[SEIZE, INTERRUPT] } else { &[DETACH] };
+    for &request in requests {
+        // SAFETY: no memory is involved.
+        let _ = unsafe { call(raw::__NR_ptrace, request, pid as usize, 0, 0) };
+    }
+}
+
 /// Makes `set` the blocked signals (rt_sigprocmask(2)).
 pub fn block_signals(set: u64) -> Result<(), Errno> {
     let pointer = &raw const set as usize;

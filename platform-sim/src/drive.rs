@@ -156,11 +156,15 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
         taken
     }
 
-    /// Lets the time pass until the agent's deadline.
+    /// Lets the time pass until the agent's deadline, or until a program ends.
     fn wait(&mut self) {
         let deadline_ms = self.agent.0.deadline().expect("who waits has a deadline");
         let now_ms = self.sim.now_ms();
-        self.sim.with(|world| world.time.advance(deadline_ms.saturating_sub(now_ms).max(1)));
+        self.sim.with(|world| {
+            let wakes_ms = world.machine.wakes_at_ms(now_ms).unwrap_or(deadline_ms);
+            let until_ms = deadline_ms.min(wakes_ms);
+            world.time.advance(until_ms.saturating_sub(now_ms).max(1));
+        });
     }
 
     /// The client hangs up.

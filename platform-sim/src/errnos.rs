@@ -15,8 +15,8 @@ impl Kind {
     pub const fn errnos(self) -> &'static [Errno] {
         use Errno as E;
         match self {
-            Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::InitSystem
-            | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync => &[],
+            Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
+            | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync => &[],
             // clock_gettime(2)
             Kind::Wall => &[E::INVAL, E::NODEV, E::PERM, E::NOSYS, E::OPNOTSUPP],
             // open(2)
@@ -86,6 +86,8 @@ impl Kind {
                 E::ACCES, E::AGAIN, E::CHILD, E::FAULT, E::INVAL, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE,
                 E::NOENT, E::NOEXEC, E::NOMEM, E::NOSYS, E::NOTDIR, E::PERM, E::TOOBIG, E::TXTBSY,
             ],
+            // open(2), readlink(2) in /proc
+            Kind::About => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
             // kill(2)
             Kind::SignalInit => &[E::INVAL, E::PERM, E::SRCH, E::OPNOTSUPP],
             // capget(2)

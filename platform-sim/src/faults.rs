@@ -56,9 +56,12 @@ kinds! {
     StartProgram, true, "`Power::start_program`.";
     ProgramExit, false, "`Power::program_exit`.";
     ProgramOutput, false, "`Power::program_output`.";
-    InitSystem, false, "`Power::init_system`.";
+    IsScript, false, "`Power::is_script`.";
+    IsInit, false, "`Power::is_init`.";
+    About, true, "`Power::about`.";
     SignalInit, true, "`Power::signal_init`.";
     MayReboot, true, "`Power::may_reboot`.";
+    HoldInit, false, "`Power::hold_init`.";
     SignalAll, false, "`Power::signal_all`.";
     ProcessesRemain, false, "`Power::processes_remain`.";
     Unmount, true, "`Power::unmount`.";

@@ -2,7 +2,7 @@
 
 use crate::{Kind, Sim};
 use qga_core::Errno;
-use qga_core::platform::{Exit, InitSystem, Mode, Power, Signal};
+use qga_core::platform::{About, Exit, FIRST_PROCESSES, Mode, Power, Signal};
 use std::ffi::CStr;
 
 /// A program that can be started.
@@ -18,21 +18,132 @@ pub struct Program {
     pub output: Vec<u8>,
     /// Why it cannot be executed, although it is there.
     pub error: Option<Errno>,
+    /// Whether it is a script.
+    pub script: bool,
+    /// Whether init goes down when it ends with status 0.
+    pub obeyed: bool,
 }
 
 impl Program {
-    /// A program that ends at once with a status and prints nothing.
+    /// A program that ends at once with a status and prints nothing. With status 0 it is obeyed.
     pub fn ending(path: &str, status: u8) -> Self {
-        let exit = Exit::Status(status);
-        Program { path: path.to_owned(), runs_ms: Some(0), exit, output: Vec::new(), error: None }
+        let (path, exit) = (path.to_owned(), Exit::Status(status));
+        let (runs_ms, output, error) = (Some(0), Vec::new(), None);
+        Program { path, runs_ms, exit, output, error, script: false, obeyed: true }
     }
+}
+
+/// How an init that goes down is seen to do so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sign {
+    /// Its command line is another.
+    CommandLine,
+    /// It catches no signals any more.
+    Deaf,
+    /// /bin/systemctl says `stopping`.
+    State,
+    /// Not at all.
+    Nothing,
+}
+
+/// Process 1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Init {
+    /// The path of the program that it runs; nothing when that is not shown.
+    pub program: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The signals that it catches.
+    pub caught: u64,
+    /// The signals that it blocks, and reads.
+    pub blocked: u64,
+    /// The signals that make it go down, which need not be among those.
+    pub obeys: u64,
+    /// How long it takes until that shows, and how it does.
+    pub shows: (u64, Sign),
+    /// Why it cannot be signalled.
+    pub error: Option<Errno>,
+    /// The signals that it got.
+    pub signals: Vec<u8>,
+    /// Since when it goes down.
+    pub down_at_ms: Option<u64>,
+    /// Whether it ends when the processes do, and the kernel panics.
+    pub ends_with_others: bool,
+    /// Whether it is stopped.
+    pub is_held: bool,
+}
+
+impl Init {
+    /// An init that catches these signals, blocks those, and obeys all of them: one that is seen going down at
+    /// once, by its command line.
+    pub fn new(program: &str, caught: &[u8], blocked: &[u8]) -> Self {
+        let set = |signals: &[u8]| signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
+        let (caught, blocked) = (set(caught), set(blocked));
+        Init {
+            program: Some(program.to_owned()),
+            name: program.rsplit('/').next().unwrap_or_default().to_owned(),
+            caught,
+            blocked,
+            obeys: caught | blocked,
+            shows: (0, Sign::CommandLine),
+            error: None,
+            signals: Vec::new(),
+            down_at_ms: None,
+            ends_with_others: false,
+            is_held: false,
+        }
+    }
+
+    fn shows(&self, sign: Sign, now_ms: u64) -> bool {
+        let (after_ms, own) = self.shows;
+        own == sign && self.down_at_ms.is_some_and(|at_ms| now_ms >= at_ms + after_ms)
+    }
+
+    fn obey(&mut self, now_ms: u64) {
+        self.down_at_ms = self.down_at_ms.or(Some(now_ms));
+    }
+
+    fn signal(&mut self, signal: u8, now_ms: u64) -> Result<(), Errno> {
+        none_or(self.error)?;
+        self.signals.push(signal);
+        let bit = 1 << (signal - 1);
+        if self.obeys & bit != 0 {
+            self.obey(now_ms);
+        }
+        Ok(())
+    }
+
+    fn text(&self, about: About, now_ms: u64) -> Result<String, Errno> {
+        let heard = if self.shows(Sign::Deaf, now_ms) { 0 } else { u64::MAX };
+        let (blocked, caught) = (self.blocked & heard, self.caught & heard);
+        let name = &self.name;
+        Ok(match about {
+            About::Program => self.program.clone().ok_or(Errno::ACCES)?,
+            About::Status => format!(
+                "Name:\t{name}\nState:\tS (sleeping)\nSigPnd:\t{:016x}\nSigBlk:\t{blocked:016x}\n\
+                 SigIgn:\t{:016x}\nSigCgt:\t{caught:016x}\nCapInh:\t{:016x}\n",
+                0, 0x1000, 0
+            ),
+            About::CommandLine if self.shows(Sign::CommandLine, now_ms) => "init [6]  \0".into(),
+            _ => format!("/sbin/{name}\0"),
+        })
+    }
+}
+
+/// In which namespaces the agent is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// A process namespace that is not the machine's first: a container.
+    pub contained: bool,
+    /// A mount namespace of its own.
+    pub own_mounts: bool,
+    /// Why there is nothing to be seen in /proc.
+    pub no_proc: Option<Errno>,
 }
 
 /// What ended the guest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// This signal-like request to init.
-    Init(InitSystem, Mode),
     /// reboot(2).
     Kernel(Mode),
 }
@@ -58,10 +169,10 @@ impl Process {
 pub struct Machine {
     /// The programs that there are.
     pub programs: Vec<Program>,
-    /// Which init runs the guest.
-    pub init: InitSystem,
-    /// Why init cannot be signalled.
-    pub init_error: Option<Errno>,
+    /// Process 1; nothing when that is the agent.
+    pub init: Option<Init>,
+    /// Where the agent is.
+    pub place: Place,
     /// Why reboot(2) is not allowed.
     pub reboot_error: Option<Errno>,
     /// Why reboot(2) fails although it is allowed.
@@ -82,8 +193,8 @@ impl Machine {
     pub(crate) fn new() -> Self {
         Machine {
             programs: Vec::new(),
-            init: InitSystem::Other,
-            init_error: None,
+            init: Some(Init::new("/bin/some-init", &[], &[])),
+            place: Place::default(),
             reboot_error: None,
             kernel_error: None,
             processes: Vec::new(),
@@ -106,9 +217,50 @@ impl Machine {
         Ok(())
     }
 
-    fn exit(&self, now_ms: u64) -> Option<Exit> {
+    fn exit(&mut self, now_ms: u64) -> Option<Exit> {
         let (program, since_ms) = self.running.as_ref()?;
-        (now_ms >= since_ms.saturating_add(program.runs_ms?)).then_some(program.exit)
+        let ended = now_ms >= since_ms.saturating_add(program.runs_ms?);
+        let obeyed = program.obeyed && program.exit == Exit::Status(0);
+        if let (true, true, Some(init)) = (ended, obeyed, &mut self.init) {
+            init.obey(now_ms);
+        }
+        ended.then_some(program.exit)
+    }
+
+    /// When the program that was started last ends, if that is to come: who waits is woken then.
+    pub fn wakes_at_ms(&self, now_ms: u64) -> Option<u64> {
+        let (program, since_ms) = self.running.as_ref()?;
+        let ends_ms = since_ms.saturating_add(program.runs_ms?);
+        (ends_ms > now_ms).then_some(ends_ms)
+    }
+
+    /// What the program that was started last has printed.
+    fn output(&self, now_ms: u64) -> Vec<u8> {
+        let Some((program, _)) = &self.running else { return Vec::new() };
+        let stopping = self.init.as_ref().is_some_and(|init| init.shows(Sign::State, now_ms));
+        match program.path.as_str() {
+            "/bin/systemctl" if stopping => b"stopping\n".to_vec(),
+            _ => program.output.clone(),
+        }
+    }
+
+    fn about(&self, about: About, now_ms: u64) -> Result<Vec<u8>, Errno> {
+        let Place { contained, own_mounts, no_proc } = self.place;
+        none_or(no_proc)?;
+        let text = match (about, &self.init) {
+            (About::OwnProcesses, _) if contained => "pid:[4026532001]".into(),
+            (About::OwnProcesses, _) => return Ok(FIRST_PROCESSES.to_vec()),
+            (About::OwnMounts, _) if own_mounts => "mnt:[4026532000]".into(),
+            (About::OwnMounts | About::InitMounts, _) => "mnt:[4026531841]".into(),
+            (_, Some(init)) => init.text(about, now_ms)?,
+            (_, None) => "/bin/qga".into(),
+        };
+        Ok(text.into_bytes())
+    }
+
+    /// Whether init has been asked in a way that it obeys.
+    pub fn is_going_down(&self) -> bool {
+        self.init.as_ref().is_some_and(|init| init.down_at_ms.is_some())
     }
 
     fn signal(&mut self, signal: Signal, now_ms: u64) {
@@ -152,33 +304,67 @@ impl Power for Sim {
 
     fn program_output(&mut self, into: &mut [u8]) -> usize {
         self.sure(Kind::ProgramOutput, 0, |world| {
-            let Some((program, _)) = &world.machine.running else { return 0 };
-            let len = program.output.len().min(into.len());
-            into[..len].copy_from_slice(&program.output[..len]);
+            let output = world.machine.output(world.time.now_ms);
+            let len = output.len().min(into.len());
+            into[..len].copy_from_slice(&output[..len]);
             len
         })
     }
 
-    fn init_system(&mut self) -> InitSystem {
-        self.sure(Kind::InitSystem, InitSystem::Other, |world| world.machine.init)
+    fn is_script(&mut self, path: &CStr) -> bool {
+        self.sure(Kind::IsScript, false, |world| {
+            let programs = &world.machine.programs;
+            programs
+                .iter()
+                .any(|program| program.path.as_bytes() == path.to_bytes() && program.script)
+        })
     }
 
-    fn signal_init(&mut self, init: InitSystem, mode: Mode) -> Result<(), Errno> {
+    fn is_init(&mut self) -> bool {
+        self.sure(Kind::IsInit, false, |world| world.machine.init.is_none())
+    }
+
+    fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
+        self.call(Kind::About, |world| {
+            let text = world.machine.about(about, world.time.now_ms)?;
+            let len = text.len().min(into.len());
+            into[..len].copy_from_slice(&text[..len]);
+            Ok(len)
+        })
+    }
+
+    fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
+        self.outside("signals init");
         self.call(Kind::SignalInit, |world| {
-            if matches!(init, InitSystem::Agent | InitSystem::Other) {
-                return Err(Errno::OPNOTSUPP);
-            }
-            none_or(world.machine.init_error)?;
-            world.machine.ending = Some(Ending::Init(init, mode));
-            Ok(())
+            let now_ms = world.time.now_ms;
+            world.machine.init.as_mut().ok_or(Errno::SRCH)?.signal(signal, now_ms)
         })
     }
 
     fn may_reboot(&mut self) -> Result<(), Errno> {
-        self.call(Kind::MayReboot, |world| none_or(world.machine.reboot_error))
+        self.call(Kind::MayReboot, |world| {
+            none_or(world.machine.reboot_error)?;
+            if world.machine.place.contained { Err(Errno::INVAL) } else { Ok(()) }
+        })
+    }
+
+    fn hold_init(&mut self, hold: bool) {
+        self.outside("stops init");
+        self.sure(Kind::HoldInit, (), |world| {
+            if let Some(init) = &mut world.machine.init {
+                init.is_held = hold;
+            }
+        });
     }
 
     fn signal_all(&mut self, signal: Signal) {
+        self.outside("ends processes");
+        self.with(|world| {
+            let falls = |init: &Init| init.ends_with_others && !init.is_held;
+            if world.machine.init.as_ref().is_some_and(falls) {
+                world.violations.push("process 1 ended, and the kernel panicked".into());
+            }
+        });
         self.sure(Kind::SignalAll, (), |world| {
             world.machine.signal(signal, world.time.now_ms);
         });
@@ -191,10 +377,12 @@ impl Power for Sim {
     }
 
     fn unmount(&mut self, path: &[u8]) -> Result<(), Errno> {
+        self.outside("unmounts");
         self.call(Kind::Unmount, |world| world.mounts.unmount(path))
     }
 
     fn remount_read_only(&mut self, path: &[u8]) -> Result<(), Errno> {
+        self.outside("makes read-only");
         self.call(Kind::RemountReadOnly, |world| world.mounts.remount_read_only(path))
     }
 
@@ -204,6 +392,7 @@ impl Power for Sim {
 
     /// A real one does not return when it works; this one cuts the power, and the driver stops.
     fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {
+        self.outside("calls reboot(2)");
         self.call(Kind::Reboot, |world| {
             none_or(world.machine.reboot_error)?;
             none_or(world.machine.kernel_error)?;
@@ -212,5 +401,19 @@ impl Power for Sim {
             world.faults.cut_after(calls);
             Ok(())
         })
+    }
+}
+
+impl Sim {
+    /// Something that only an agent outside of containers may do, and with mounts only in the mount namespace of
+    /// process 1.
+    fn outside(&mut self, does: &str) {
+        self.with(|world| {
+            let mounts = does == "unmounts" || does == "makes read-only";
+            let place = world.machine.place;
+            if place.contained || mounts && place.own_mounts {
+                world.violations.push(format!("{does} in {place:?}"));
+            }
+        });
     }
 }

@@ -9,7 +9,7 @@ use qga_core::{Step, limits};
 /// Most steps of one request: far above what any takes.
 const STEPS_MAX: usize = 1_000_000;
 /// How long a wait may be: no stage of a shutdown takes longer.
-const WAIT_MS_MAX: u64 = limits::SHUTDOWN_HELPER_MS_MAX;
+const WAIT_MS_MAX: u64 = limits::SHUTDOWN_PROGRAMS_MS_MAX;
 
 /// Why the channel rests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

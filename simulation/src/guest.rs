@@ -2,9 +2,9 @@
 //! shape.
 
 use qga_core::Errno;
-use qga_core::platform::{Device, InitSystem};
+use qga_core::platform::Device;
 use qga_sim::files::{Content, Permit};
-use qga_sim::power::{Process, Program};
+use qga_sim::power::{Init, Place, Process, Program, Sign};
 use qga_sim::{Sim, World};
 
 /// The files that clients open.
@@ -61,14 +61,18 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
             }
             world.mount_from("nfs4", Device::new(0, 41), "server:/export", "/mnt/network");
         }
-        power(shape, world);
+        power(shape, seed, world);
     });
     sim
 }
 
-fn power(shape: u8, world: &mut World) {
+fn power(shape: u8, seed: u64, world: &mut World) {
     let output = b"it \"cannot\"\n\xFF".to_vec();
-    let program = |path, status| Program { output, ..Program::ending(path, status) };
+    let (script, obeyed) = (seed & 1 == 0, seed & 2 == 0);
+    let program = |path, status| {
+        let output = output.clone();
+        Program { output, script, obeyed, ..Program::ending(path, status) }
+    };
     match shape >> 1 & 3 {
         0 => {}
         1 => world.machine.programs.push(program("/sbin/poweroff", 1)),
@@ -78,12 +82,47 @@ fn power(shape: u8, world: &mut World) {
             world.machine.programs.push(slow);
         }
     }
-    let inits = [InitSystem::Other, InitSystem::Systemd, InitSystem::Agent];
-    world.machine.init = inits[usize::from(shape >> 3 & 3) % 3];
+    world.machine.init = match shape >> 3 & 3 {
+        2 => None,
+        kind => Some(init(kind, seed >> 2)),
+    };
+    if seed >> 9 & 1 == 0 {
+        let obeyed = false;
+        let state = Program { obeyed, ..program("/bin/systemctl", 0) };
+        world.machine.programs.push(state);
+    }
+    let place = &mut world.machine.place;
+    match seed >> 10 & 15 {
+        0 | 1 => place.contained = true,
+        2 => *place = Place { contained: true, no_proc: Some(Errno::NOENT), ..*place },
+        // Process 1 is in its own by definition.
+        3 | 4 if world.machine.init.is_some() => place.own_mounts = true,
+        5 => place.no_proc = Some(Errno::ACCES),
+        _ => {}
+    }
     world.machine.reboot_error = (shape & 32 != 0).then_some(Errno::PERM);
     world.machine.kernel_error = (shape & 64 != 0).then_some(Errno::INVAL);
     if shape & 128 != 0 {
         world.machine.processes.push(Process::ending(Some(700)));
         world.machine.processes.push(Process::ending(None));
     }
+}
+
+/// A process 1 of this kind: what it hears, obeys, shows and hides is the seed's.
+fn init(kind: u8, seed: u64) -> Init {
+    let mut init = match kind {
+        0 => Init::new("/bin/some-init", &[10, 12, 15, 20], &[]),
+        1 => Init::new("/lib/systemd/systemd", &[11, 20], &[15, 37, 38, 39]),
+        _ => Init::new("/bin/busybox", &[10, 12, 15, 20], &[2]),
+    };
+    match seed & 7 {
+        0 => init.blocked = 1 << 16,
+        1 => init.obeys = 0,
+        2 => init.program = None,
+        3 => init.error = Some(Errno::PERM),
+        _ => {}
+    }
+    let sign = [Sign::CommandLine, Sign::Deaf, Sign::State, Sign::Nothing];
+    init.shows = ((seed >> 3 & 3) * 700, sign[(seed >> 5 & 3) as usize]);
+    init
 }

@@ -4,6 +4,7 @@
 //! the machine beyond a tool (a kernel, the reference agent with its service) is only downloaded
 //! and unpacked into a directory of ours.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -144,6 +145,27 @@ pub fn dependencies(package: &str) -> Result<Vec<String>> {
         .filter_map(|line| line.trim().strip_prefix("Depends: "))
         .map(str::to_owned)
         .collect())
+}
+
+/// What `package` and everything behind it directly depends on, by package, as apt knows it.
+pub fn all_dependencies(package: &str) -> Result<BTreeMap<String, Vec<String>>> {
+    apt_lists(&[package])?;
+    let output = Command::new("apt-cache")
+        .args(["depends", "--recurse", "--important", package])
+        .output()
+        .map_err(|error| format!("cannot run apt-cache: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut of = String::new();
+    // A package's name begins its line; what it depends on stands below, after `Depends:` or `PreDepends:`.
+    for line in text.lines() {
+        match line.trim().trim_start_matches('|').split_once("Depends: ") {
+            Some(("" | "Pre", name)) => all.entry(of.clone()).or_default().push(name.to_owned()),
+            _ if !line.starts_with(' ') => line.clone_into(&mut of),
+            _ => {}
+        }
+    }
+    Ok(all)
 }
 
 /// Whether this process may install packages and mount filesystems.

@@ -15,7 +15,7 @@ pub use clock::{Clock, WallClock};
 pub use files::{Access, Files, How};
 pub use freeze::{Device, Freeze, Inode};
 pub use log::{Level, Log};
-pub use power::{Exit, InitSystem, Mode, PROGRAM_WORDS_MAX, Power, Signal};
+pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 
 use crate::errno::Errno;
 

@@ -8,6 +8,7 @@ pub const PROGRAM_WORDS_MAX: usize = 7;
 
 /// How the guest ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Mode {
     /// Power off.
     Powerdown,
@@ -26,18 +27,26 @@ pub enum Exit {
     Signal(u8),
 }
 
-/// The init of the guest, as far as its shutdown signals are known.
+/// What the kernel says of process 1 and of where the agent is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum InitSystem {
-    /// The agent is process 1.
-    Agent,
-    /// systemd: SIGRTMIN+3, +4, +5.
-    Systemd,
-    /// busybox init (and finit): SIGUSR1, SIGUSR2, SIGTERM.
-    Busybox,
-    /// One whose signals are not known.
-    Other,
+pub enum About {
+    /// The path of process 1's program, the link /proc/1/exe.
+    Program,
+    /// The name of its mount namespace, the link /proc/1/ns/mnt.
+    InitMounts,
+    /// The name of the agent's mount namespace, the link /proc/self/ns/mnt.
+    OwnMounts,
+    /// The name of the agent's process namespace, the link /proc/self/ns/pid: [`FIRST_PROCESSES`], or it is a
+    /// container's.
+    OwnProcesses,
+    /// Process 1's sets of signals, among others: the file /proc/1/status.
+    Status,
+    /// The words of its command line: the file /proc/1/cmdline.
+    CommandLine,
 }
+
+/// The name of the machine's first process namespace: the number is `PROC_PID_INIT_INO` of the kernel.
+pub const FIRST_PROCESSES: &[u8] = b"pid:[4026531836]";
 
 /// Signals sent to every process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,20 +88,40 @@ pub trait Power {
         0
     }
 
-    /// Which init runs this guest.
-    fn init_system(&mut self) -> InitSystem {
-        InitSystem::Other
+    /// Whether the file at `path` is a script: it begins with `#!`. Where it cannot be read it is none.
+    fn is_script(&mut self, path: &CStr) -> bool {
+        let _ = path;
+        false
     }
 
-    /// Asks that init, by its signal, to shut down. Errors: EPERM.
-    fn signal_init(&mut self, init: InitSystem, mode: Mode) -> Result<(), Errno> {
-        let _ = (init, mode);
+    /// Whether the agent is process 1, or the guest has no processes: nobody else can be asked then.
+    fn is_init(&mut self) -> bool {
+        false
+    }
+
+    /// Puts the beginning of a text about process 1 into `into`; how many bytes (readlink(2), read(2)). Errors: ENOENT
+    /// without /proc, EACCES and the like where it is hidden.
+    fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
+        let _ = (about, into);
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Whether [`Power::reboot`] would be allowed, without doing anything. Errors: EPERM.
+    /// Sends process 1 a signal, by its number (kill(2)). Errors: EPERM.
+    fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
+        let _ = signal;
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// Whether [`Power::reboot`] would be allowed, without doing anything. Errors: EPERM, and EINVAL in a
+    /// process namespace that is not the machine's first, where it would end that and no more.
     fn may_reboot(&mut self) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// Stops process 1, or lets it go on (ptrace(2)): one that ends when its children have ended would take the
+    /// kernel with it, and others start anew what was ended. Where that is not allowed nothing happens.
+    fn hold_init(&mut self, hold: bool) {
+        let _ = hold;
     }
 
     /// Signals every process but the agent and process 1 (kill(2) of -1).

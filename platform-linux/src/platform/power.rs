@@ -5,15 +5,12 @@ use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys::{self, Fork};
 use core::ffi::{CStr, c_char};
-use linux_raw_sys::general::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
+use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use qga_core::Errno;
-use qga_core::platform::{Exit, InitSystem, Mode, PROGRAM_WORDS_MAX, Power, Signal};
-use rustix::fs::SeekFrom;
+use qga_core::platform::{About, Exit, Mode, PROGRAM_WORDS_MAX, Power, Signal};
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::system::RebootCommand;
-
-/// First real-time signal, as every init counts them (glibc keeps two of the kernel's for itself).
-const SIGRTMIN: i32 = 34;
 
 /// A program that was started.
 pub struct Helper {
@@ -88,42 +85,40 @@ impl Power for Linux {
         helper.output.get(into).unwrap_or(0)
     }
 
-    fn init_system(&mut self) -> InitSystem {
-        if self.is_init {
-            return InitSystem::Agent;
-        }
-        let mut exe = [0u8; 64];
-        let len = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/1/exe", &mut exe[..]);
-        let path = exe.get(..len.unwrap_or(0)).unwrap_or(&[]);
-        if path.ends_with(b"/systemd") {
-            InitSystem::Systemd
-        } else if path.ends_with(b"/busybox") || path.ends_with(b"/finit") {
-            InitSystem::Busybox
-        } else {
-            InitSystem::Other
-        }
+    fn is_script(&mut self, path: &CStr) -> bool {
+        let mut start = [0; 2];
+        read_file(path, &mut start).is_ok() && start == *b"#!"
     }
 
-    fn signal_init(&mut self, init: InitSystem, mode: Mode) -> Result<(), Errno> {
-        let signal = match (init, mode) {
-            (InitSystem::Systemd, Mode::Halt) => SIGRTMIN + 3,
-            (InitSystem::Systemd, Mode::Powerdown) => SIGRTMIN + 4,
-            (InitSystem::Systemd, Mode::Reboot) => SIGRTMIN + 5,
-            (InitSystem::Busybox, Mode::Halt) => SIGUSR1 as i32,
-            (InitSystem::Busybox, Mode::Powerdown) => SIGUSR2 as i32,
-            (InitSystem::Busybox, Mode::Reboot) => SIGTERM as i32,
-            (InitSystem::Agent | InitSystem::Other, _) => return Err(Errno::OPNOTSUPP),
+    fn is_init(&mut self) -> bool {
+        self.is_init
+    }
+
+    #[inline(never)]
+    fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
+        let link = match about {
+            About::Program => c"/proc/1/exe",
+            About::InitMounts => c"/proc/1/ns/mnt",
+            About::OwnMounts => c"/proc/self/ns/mnt",
+            About::OwnProcesses => c"/proc/self/ns/pid",
+            About::Status => return read_file(c"/proc/1/status", into),
+            About::CommandLine => return read_file(c"/proc/1/cmdline", into),
         };
-        sys::kill(1, signal)
+        rustix::fs::readlinkat_raw(rustix::fs::CWD, link, into).map_err(errno)
+    }
+
+    fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
+        sys::kill(1, i32::from(signal))
     }
 
     fn may_reboot(&mut self) -> Result<(), Errno> {
         // Ctrl-Alt-Del is of no use from here on, and switching it off takes the same right. Inside a process
-        // namespace the call is not known (EINVAL) although reboot(2) works there.
-        match rustix::system::reboot(RebootCommand::CadOff) {
-            Err(rustix::io::Errno::PERM) => Err(Errno::PERM),
-            _ => Ok(()),
-        }
+        // namespace the call is not known (EINVAL), because there it is only that namespace that could end.
+        rustix::system::reboot(RebootCommand::CadOff).map_err(errno)
+    }
+
+    fn hold_init(&mut self, hold: bool) {
+        sys::hold(1, hold);
     }
 
     fn signal_all(&mut self, signal: Signal) {
@@ -161,6 +156,12 @@ impl Power for Linux {
         };
         rustix::system::reboot(command).map_err(errno)
     }
+}
+
+/// Reads the beginning of a file.
+#[inline(never)]
+fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
+    sys::open(path, OFlags::RDONLY, 0)?.get(into)
 }
 
 /// In the child: a session of its own, signals as usual, memory for input and output, then the program.

@@ -12,7 +12,7 @@ use qga_tests::{program, sys};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -191,7 +191,9 @@ fn build_root(spec: &Spec) -> Outcome {
     symlink("busybox", root.join("bin/sh"))?;
     share_counters(root)?;
     for (path, status) in &spec.programs {
-        let body = format!("echo \"$0${{*:+ }}$*\" >>/run/spawned\nexit {status}");
+        // One that succeeds is obeyed: process 1 goes down, as far as it is seen from inside.
+        let obeyed = if *status == 0 { "kill -USR1 1\n" } else { "" };
+        let body = format!("echo \"$0${{*:+ }}$*\" >>/run/spawned\n{obeyed}exit {status}");
         add_script(root, path, &body)?;
     }
     for (path, body) in &spec.scripts {
@@ -263,15 +265,27 @@ fn unescaped(field: &str) -> Vec<u8> {
     out
 }
 
-/// An init that reaps its children and writes down the signals that it gets, which are blocked.
+/// An init that reaps its children and writes down the signals that it gets, which are blocked. At SIGUSR1 it seems to
+/// go down, as sysvinit does: it shows the runlevel 0 in its command line.
 fn be_init() -> Outcome {
     let mut log = File::options().append(true).create(true).open("/run/init-signals")?;
     loop {
         match sys::next_signal() {
             libc::SIGCHLD => sys::reap(),
+            libc::SIGUSR1 => change_command_line("init [0]")?,
             signal => writeln!(log, "{signal}")?,
         }
     }
+}
+
+/// Overwrites the beginning of this process's command line.
+fn change_command_line(words: &str) -> Outcome {
+    // proc_pid_stat(5): the name in brackets is field 2, `arg_start` field 48.
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let rest = stat.rsplit(')').next().ok_or("no name in stat")?;
+    let start: u64 = rest.split_whitespace().nth(45).ok_or("no arg_start in stat")?.parse()?;
+    let memory = File::options().write(true).open("/proc/self/mem")?;
+    Ok(memory.write_all_at(words.as_bytes(), start)?)
 }
 
 /// Runs a command in the jail whose process 1 is `pid`.

@@ -5,7 +5,7 @@ use qga_sim::files::Content;
 use qga_sim::power::Program;
 use qga_sim::{Session, Sim};
 use qga_tests::connection::shown;
-use qga_tests::conversations::{Before, Conversation, Step};
+use qga_tests::conversations::{Before, Conversation, Needs, Step};
 use qga_tests::jail::AGENT_FOLDER as FOLDER;
 use qga_tests::play::with_folder;
 
@@ -28,8 +28,11 @@ pub fn guest(conversation: &Conversation) -> Sim {
             world.files.add(&format!("{FOLDER}/fifo"), Content::Fifo(Default::default()));
         }
         for (path, &status) in &conversation.programs {
-            world.machine.programs.push(Program::ending(path, status as u8));
+            // As in the jail, which is a container, and where they are scripts.
+            let program = Program::ending(path, status as u8);
+            world.machine.programs.push(Program { script: true, ..program });
         }
+        world.machine.place.contained = conversation.needs == Needs::Jail;
         world.files.add("/mnt", Content::Directory);
         for (minor, point) in (0..).zip(&conversation.mounts) {
             world.mount("ext4", Device::new(7, minor), point);

@@ -15,6 +15,8 @@ pub enum RunAs {
     Child,
     /// As [`RunAs::Child`], and started anew 0.2 s after it ended.
     Respawned,
+    /// A child of the `init` shell, which then becomes the program of [`Builder::init`].
+    BesideInit,
     /// Not started (its file is in the guest as /bin/qga).
     Absent,
 }
@@ -32,6 +34,9 @@ pub struct Builder {
     pub(super) disk_mib: Option<u64>,
     pub(super) memory_mib: u32,
     pub(super) files: Vec<(String, Vec<u8>, u32)>,
+    pub(super) links: Vec<(String, String)>,
+    pub(super) packages: Vec<String>,
+    pub(super) init: String,
     pub(super) modules: Vec<String>,
     pub(super) script: String,
     pub(super) shell: bool,
@@ -54,6 +59,9 @@ impl Builder {
             disk_mib: Some(64),
             memory_mib: 256,
             files: Vec::new(),
+            links: Vec::new(),
+            packages: Vec::new(),
+            init: String::new(),
             modules: Vec::new(),
             script: String::new(),
             shell: false,
@@ -129,6 +137,25 @@ impl Builder {
     /// One more file in the initramfs, with these permission bits.
     pub fn file(mut self, path: &str, contents: &[u8], mode: u32) -> Builder {
         self.files.push((path.to_owned(), contents.to_vec(), mode));
+        self
+    }
+
+    /// One more symbolic link in the initramfs, at `path`, that leads to `target`.
+    pub fn link(mut self, path: &str, target: &str) -> Builder {
+        self.links.push((path.to_owned(), target.to_owned()));
+        self
+    }
+
+    /// The files of a Debian package and of the libraries that it needs, at their places.
+    pub fn package(mut self, name: &str) -> Builder {
+        self.packages.push(name.to_owned());
+        self
+    }
+
+    /// The command line that process 1 becomes, beside the agent, when all is ready.
+    pub fn init(mut self, command: &str) -> Builder {
+        self.run_as = RunAs::BesideInit;
+        self.init = command.to_owned();
         self
     }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::initramfs::Initramfs;
 use super::kernel::{self, Kernel};
+use super::packages;
 use super::reference;
 use super::{Builder, RunAs, SHELL_PORT};
 use crate::Result;
@@ -54,8 +55,14 @@ pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
             archive.file(&place, &kernel::read(&file)?, 0o755);
         }
     }
+    for name in &builder.packages {
+        packages::add(&mut archive, name)?;
+    }
     for (path, contents, mode) in &builder.files {
         archive.file(path, contents, *mode);
+    }
+    for (path, target) in &builder.links {
+        archive.symlink(path, target);
     }
     archive.file("/init", init_script(builder).as_bytes(), 0o755);
     Ok(archive.finish())
@@ -122,6 +129,9 @@ fn agent_lines(builder: &Builder) -> String {
             "while :; do\n    {uptime}    {agent} &\n    echo $! >/run/agent-pid\n    wait $!\n    \
              echo \"init: the agent ended with $?\"\n    sleep 0.2\ndone\n"
         ),
+        RunAs::BesideInit => {
+            format!("{uptime}{agent} &\necho $! >/run/agent-pid\nexec {}\n", builder.init)
+        }
         RunAs::Absent => idle.to_owned(),
     }
 }

@@ -22,6 +22,7 @@ pub mod channel;
 mod guest;
 pub mod initramfs;
 pub mod kernel;
+mod packages;
 pub mod qmp;
 pub mod reference;
 mod shell;

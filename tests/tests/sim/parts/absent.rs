@@ -4,7 +4,7 @@
 use qga_core::command::Table;
 use qga_core::freezer::{Freezing, Status};
 use qga_core::platform::{
-    Access, Clock, Exit, Files, Freeze, How, InitSystem, Level, Log, Mode, Power, Signal, WallClock,
+    About, Access, Clock, Exit, Files, Freeze, How, Level, Log, Mode, Power, Signal, WallClock,
 };
 use qga_core::{Agent, Errno, Step};
 
@@ -85,7 +85,7 @@ fn a_guest_that_only_ends_is_asked_to_end() {
     assert_eq!(
         reply,
         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"failed to shutdown: /sbin/halt: No such file or \
-         directory; /sbin/shutdown: No such file or directory; init: its signals are not known; reboot(2): \
+         directory; /sbin/shutdown: No such file or directory; init: not known to be the machine's; reboot(2): \
          Operation not permitted\"}}\n"
     );
 }
@@ -111,8 +111,10 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.start_program(&[c"/bin/x"]), Err(Errno::NOENT));
     assert_eq!(guest.program_exit().map(|exit| exit == Exit::Status(0)), None);
     assert_eq!(guest.program_output(&mut [0; 9]), 0);
-    assert!(guest.init_system() == InitSystem::Other);
-    assert_eq!(guest.signal_init(InitSystem::Other, Mode::Halt), Err(NOT));
+    assert!(!guest.is_script(c"/sbin/poweroff"));
+    assert!(!guest.is_init());
+    assert_eq!(guest.about(About::Status, &mut [0; 9]), Err(NOT));
+    assert_eq!(guest.signal_init(15), Err(NOT));
     assert_eq!(guest.may_reboot(), Ok(()));
     guest.signal_all(Signal::Kill);
     assert!(!guest.processes_remain());

@@ -4,7 +4,7 @@
 use super::stream::Stream;
 use qga_core::Errno;
 use qga_core::limits::{SHUTDOWN_KILL_MS, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS};
-use qga_core::platform::{Absent, Clock, Freeze, InitSystem, Mode, Power, Signal};
+use qga_core::platform::{Absent, Clock, Freeze, Mode, Power, Signal};
 use qga_core::shutdown::{Progress, Shutdown};
 
 /// A guest whose agent is its process 1, with one filesystem inside another.
@@ -52,8 +52,8 @@ impl Freeze for Guest {
 impl Power for Guest {
     const OFFERED: bool = true;
 
-    fn init_system(&mut self) -> InitSystem {
-        InitSystem::Agent
+    fn is_init(&mut self) -> bool {
+        true
     }
 
     fn signal_all(&mut self, signal: Signal) {
