@@ -130,6 +130,17 @@ impl<const N: usize> Framer<N> {
         self.mode = Mode::Refused;
     }
 
+    /// Makes everything zero that was answered or dropped; what waits to be answered stays.
+    pub fn wipe(&mut self) {
+        let touched = self.touched;
+        // What waits moves to the beginning, so what is left of it is the rest.
+        self.space();
+        let rest = self.buffer.get_mut(self.filled..touched).unwrap_or(&mut []);
+        rest.fill(0);
+        // Nobody reads it any more, so the compiler might leave the writing out.
+        core::hint::black_box(rest);
+    }
+
     /// Whether no byte waits to be scanned or completed.
     pub fn is_empty(&self) -> bool {
         self.start == self.filled

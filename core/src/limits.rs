@@ -47,6 +47,10 @@ const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 /// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
+/// How much of the stack is wiped after a secret: base64 takes two blocks there, 1,792 bytes, below the few frames of
+/// a command.
+pub const STACK_WIPE_BYTES: usize = 3 * 1024;
+
 /// How long a shutdown program may run before it counts as having worked: it then is busy shutting down.
 pub const SHUTDOWN_HELPER_MS_MAX: u64 = 10_000;
 
