@@ -8,6 +8,7 @@
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
 //! the last is drained, so a client that does not read stops itself and nobody else.
 
+use crate::bulk::wipe_stack;
 use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
@@ -62,6 +63,8 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     // what stands before it, the beginning of the frame buffer with the framer, the state has one.
     doing: Doing<P>,
     stopping: bool,
+    /// Whether frame and window hold what nobody may find there once it is answered.
+    secret: bool,
     deadline_ms: Option<u64>,
     freeze_limit: Limit,
     window: Window<WINDOW>,
@@ -78,6 +81,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         Agent {
             doing: Doing::Listening,
             stopping: false,
+            secret: false,
             deadline_ms: None,
             freeze_limit: Limit::new(),
             window: Window::new(),
@@ -132,8 +136,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// The channel has lost its client: a half request and a half response are of no use to the next one.
-    /// Open handles and frozen filesystems stay.
+    /// Open handles and frozen filesystems stay. What it was about to ask for nobody knows: it is wiped.
     pub fn disconnected(&mut self) {
+        self.secret = true;
         self.window.clear();
         self.framer.reset();
         match &mut self.doing {
@@ -200,11 +205,19 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if !self.window.pending().is_empty() {
             return Step::Transmit;
         }
+        if let Doing::Listening = self.doing
+            && core::mem::take(&mut self.secret)
+        {
+            self.framer.wipe();
+            self.window.wipe();
+            wipe_stack();
+        }
         match &mut self.doing {
             Doing::Listening => match self.scan() {
                 Scan::More => return Step::Receive,
                 found @ (Scan::Frame | Scan::Sync) => self.execute(platform, found),
                 Scan::Bad(fault) => {
+                    self.secret = true;
                     let error = self.framer.error(fault);
                     refuse(&mut self.doing, &mut self.window, &error, 0..0, 0..0);
                 }
@@ -240,12 +253,14 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
     #[inline(never)]
     fn execute(&mut self, platform: &mut P, found: Scan) {
-        let Self { doing, framer, window, state, .. } = self;
+        let Self { doing, framer, window, state, secret, .. } = self;
         let frame = framer.place();
         let inside = found == Scan::Sync;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
         let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
+        // What was not understood may have been meant for any of them.
+        *secret = !matches!(&found, Ok((row, _)) if !row.secret);
         let Ok((row, arguments)) = found else {
             if !inside && !slot.is_empty() {
                 refuse(doing, window, &slot.get(), id, frame);

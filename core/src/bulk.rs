@@ -5,6 +5,8 @@
 //! program, and a table costs room and cache. Every step below works on all eight
 //! bytes at once and never carries from one into the next. Nothing here can panic.
 
+use crate::limits::STACK_WIPE_BYTES;
+
 /// Characters in a block of base64; a multiple of eight.
 pub const TEXT_BLOCK: usize = 1024;
 /// The bytes that they stand for.
@@ -56,6 +58,28 @@ pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
     }
     let special = |byte: u8| byte == quote || byte == b'\\' || !(b' '..0x80).contains(&byte);
     len + rest.iter().take_while(|&&byte| !special(byte)).count()
+}
+
+/// Makes all bytes zero by writing to those that are not: memory that was never written to stays untouched.
+#[inline(never)]
+pub fn wipe(bytes: &mut [u8]) {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        if *word != [0; 8] {
+            *word = [0; 8];
+        }
+    }
+    for byte in rest {
+        *byte = 0;
+    }
+    // Nobody reads them any more, so the compiler might leave the writing out.
+    core::hint::black_box(bytes);
+}
+
+/// Makes the stack zero below the caller, where what it called before has left its variables.
+#[inline(never)]
+pub fn wipe_stack() {
+    core::hint::black_box(&mut [0u8; STACK_WIPE_BYTES]);
 }
 
 /// Encodes a block.

@@ -169,6 +169,21 @@ impl<const N: usize> Framer<N> {
         self.mode = Mode::Refused;
     }
 
+    /// Makes everything zero that was answered or dropped; what waits to be answered stays.
+    pub fn wipe(&mut self) {
+        let touched = self.touched;
+        // What waits moves down, so what is left of it is before it and after it.
+        self.space();
+        // A guest-sync may have begun in what is swallowed.
+        let before = if self.mode == Mode::Swallow { 0 } else { self.start };
+        for range in [0..before, self.filled..touched] {
+            let rest = self.part(range);
+            rest.fill(0);
+            // Nobody reads it any more, so the compiler might leave the writing out.
+            core::hint::black_box(rest);
+        }
+    }
+
     /// What [`Scan::Sync`] has just shown is a guest-sync: it comes as a frame next, after the fault of the request
     /// that it stands in, if that has not been said yet.
     pub fn resume(&mut self) {

@@ -51,6 +51,10 @@ const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 /// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
+/// How much of the stack is wiped after a secret: base64 takes two blocks there, 1,792 bytes, below the few frames of
+/// a command.
+pub const STACK_WIPE_BYTES: usize = 3 * 1024;
+
 /// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.
 pub const SYNC_BYTES_MAX: usize = 256;
 

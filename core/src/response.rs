@@ -58,6 +58,11 @@ impl<const N: usize> Window<N> {
         self.len = 0;
     }
 
+    /// Makes zero what the channel took.
+    pub fn wipe(&mut self) {
+        crate::bulk::wipe(&mut self.bytes);
+    }
+
     /// A writer behind what is pending. [`Window::keep`] what it wrote.
     pub fn writer(&mut self) -> Writer<'_> {
         Writer::after(&mut self.bytes, self.len)

@@ -68,9 +68,10 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
 
 /// Ends with the process, as all below do: the kernel closes what is open.
 fn start(options: &Options, environment: *const *const u8) -> ! {
-    if let Err(errno) = qga_linux::process::settle() {
-        fail("cannot take over the signals", None, errno);
-    }
+    let inherited = match qga_linux::process::settle() {
+        Ok(inherited) => inherited,
+        Err(errno) => fail("cannot take over the signals", None, errno),
+    };
     if let Err(errno) = qga_linux::fd::fill_standard() {
         fail("cannot fill the standard descriptors", None, errno);
     }
@@ -96,6 +97,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         log_file: options.log_file,
         verbose: options.verbose,
         is_init,
+        inherited,
         environment,
         helper: None,
     };

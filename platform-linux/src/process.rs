@@ -2,30 +2,61 @@
 //! programs that it starts.
 
 use crate::sys;
-use linux_raw_sys::general::{RLIMIT_FSIZE, SIGCHLD};
+use core::ffi::CStr;
+use linux_raw_sys::general::{RLIMIT_CORE, RLIMIT_FSIZE, SIGCHLD};
 use qga_core::Errno;
+use rustix::fs::OFlags;
 
 /// The highest signal there is (_NSIG of the kernel).
 const SIGNAL_MAX: u32 = 64;
 
+/// What the kernel adds to a process' size when it looks for one to kill because memory is short (proc(5)).
+const BADNESS: &CStr = c"/proc/self/oom_score_adj";
+/// Never this one: an agent that is killed while the guest's disks are frozen leaves them so.
+const NEVER: &[u8] = b"-1000";
+
+/// What programs that the agent starts get back: what stood in [`BADNESS`], ended by zeros, which end a text for the
+/// kernel too; nothing when it stands there still.
+pub struct Inherited([u8; 8]);
+
 /// Settles the process. Errors: the signals cannot be blocked, and any of them would end an agent that holds
 /// filesystems frozen.
 #[inline(never)]
-pub fn settle() -> Result<(), Errno> {
+pub fn settle() -> Result<Inherited, Errno> {
     // All: those of a fault that does happen end the process all the same, sent by somebody they mean nothing.
     sys::block_signals(sys::ALL_SIGNALS)?;
     // Ignored, as some parents hand it down, the kernel would keep no child's exit status.
     sys::default_action(SIGCHLD);
     // The frozen mark is a file, and so is what programs print: those keep the limit as it is here.
-    sys::raise_limit(RLIMIT_FSIZE);
-    Ok(())
+    sys::set_soft_limit(RLIMIT_FSIZE, u64::MAX);
+    // What passes through the agent is for nobody else, so its memory goes to no file when it dies.
+    sys::set_soft_limit(RLIMIT_CORE, 0);
+    let mut badness = [0; 8];
+    // Where this is not allowed the agent is as likely to be killed as it was.
+    let lowered = sys::open(BADNESS, OFlags::RDWR, 0).and_then(|file| {
+        file.get(&mut badness)?;
+        file.put(NEVER)
+    });
+    if lowered.is_err() {
+        badness = [0; 8];
+    }
+    // Nor to a debugger of the same user. Last, because it gives the files of /proc/self to root.
+    sys::set_dumpable(false);
+    Ok(Inherited(badness))
 }
 
-/// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent had ignored, and none
-/// blocked.
-pub fn unsettle() {
-    for signal in 1..=SIGNAL_MAX {
-        sys::default_action(signal);
+impl Inherited {
+    /// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent had ignored, and
+    /// none is blocked.
+    pub fn hand_on(&self) {
+        if self.0 != [0; 8] {
+            // An ordinary user with the right to change it could not open the file otherwise.
+            sys::set_dumpable(true);
+            let _ = sys::open(BADNESS, OFlags::RDWR, 0).and_then(|file| file.put(&self.0));
+        }
+        for signal in 1..=SIGNAL_MAX {
+            sys::default_action(signal);
+        }
+        let _ = sys::block_signals(0);
     }
-    let _ = sys::block_signals(0);
 }

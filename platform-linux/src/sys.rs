@@ -271,34 +271,25 @@ pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
     Ok((pid != 0).then_some((pid as i32, exit)))
 }
 
-/// A limit of this process: the soft one, then the hard one, up to which it may be raised (prlimit(2)).
+/// Sets a limit of this process, as far as the administrator allows (prlimit(2)).
 #[inline(never)]
-pub fn limit(which: u32) -> [u64; 2] {
-    let mut limit = [u64::MAX; 2];
+pub fn set_soft_limit(which: u32, wanted: u64) {
+    // `struct rlimit64`: the soft limit, then the hard one, which it cannot exceed.
+    let mut limit = [0u64; 2];
     let pointer = &raw mut limit as usize;
-    // SAFETY: the kernel writes `struct rlimit64`, two words, into a variable that lives until the call returns.
-    let _ = unsafe { call(raw::__NR_prlimit64, 0, which as usize, 0, pointer) };
-    limit
-}
-
-/// Sets it.
-#[inline(never)]
-pub fn set_limit(which: u32, limit: [u64; 2]) {
-    let pointer = &raw const limit as usize;
-    // SAFETY: the kernel reads two words of a variable that lives until the call returns.
-    let _ = unsafe { call(raw::__NR_prlimit64, 0, which as usize, pointer, 0) };
-}
-
-/// Raises a limit to what the administrator allows.
-#[inline(never)]
-pub fn raise_limit(which: u32) {
-    let [_, hard] = limit(which);
-    set_limit(which, [hard, hard]);
+    let which = which as usize;
+    // SAFETY: the kernel writes two words into a variable that lives until the call returns.
+    if unsafe { call(raw::__NR_prlimit64, 0, which, 0, pointer) }.is_ok() {
+        let [_, hard] = limit;
+        limit = [wanted.min(hard), hard];
+        // SAFETY: the kernel reads the same.
+        let _ = unsafe { call(raw::__NR_prlimit64, 0, which, &raw const limit as usize, 0) };
+    }
 }
 
 /// Raises the number of descriptors that may be open to what the administrator allows.
 pub fn raise_descriptor_limit() {
-    raise_limit(raw::RLIMIT_NOFILE);
+    set_soft_limit(raw::RLIMIT_NOFILE, u64::MAX);
 }
 
 /// Whether this process can be looked into by others of its user, and its memory be written to a file when it dies

@@ -136,7 +136,7 @@ fn guest_that_tells(body: &str) -> Jail {
     Jail::start(Spec { scripts, ..Spec::default() })
 }
 
-fn agent_of_a_shell<'j>(jail: &'j Jail, script: &str) -> JailedAgent {
+fn agent_of_a_shell(jail: &Jail, script: &str) -> JailedAgent {
     let script = format!("{script}; exec \"$0\" \"$@\"");
     let before = ["/bin/busybox", "sh", "-c", &script];
     jail.agent(Start { before: &before, without_reboot: true, ..Start::default() })

@@ -384,3 +384,23 @@ fn each_command_a_new_connection() {
         assert_eq!(reply.as_deref(), Ok(PONG), "connection {round}");
     }
 }
+
+/// As root with every right, which a container's root often is not.
+#[test]
+fn the_kernel_spares_the_agent_and_not_its_programs() {
+    let name = "the_kernel_spares_the_agent_and_not_its_programs";
+    let Some(builder) = machine(name) else { return };
+    let program =
+        "#!/bin/sh\ncat /proc/self/oom_score_adj >/run/new; mv /run/new /run/badness; sleep 100\n";
+    let builder = builder.run_as(RunAs::Child).with_shell();
+    let builder = builder.script("echo 123 >/proc/self/oom_score_adj");
+    let mut vm = builder.file("/sbin/poweroff", program.as_bytes(), 0o755).boot().unwrap();
+    let mut agent = vm.agent().unwrap();
+    assert_eq!(agent.request(PING).as_deref(), Ok(PONG));
+    let badness = vm.shell("cat /proc/$(cat /run/agent-pid)/oom_score_adj").unwrap();
+    assert_eq!(badness.trim(), "-1000");
+    agent.send(shutdown("powerdown").as_bytes()).unwrap();
+    let wait = "i=0; while [ ! -e /run/badness ] && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done";
+    let badness = vm.shell(&format!("{wait}; cat /run/badness")).unwrap();
+    assert_eq!(badness.trim(), "123", "the program keeps what is the agent's alone");
+}

@@ -10,6 +10,7 @@ pub use power::Helper;
 
 use crate::fd::Fd;
 use crate::path::PathBuffer;
+use crate::process::Inherited;
 use crate::state_dir::StateDir;
 
 /// The guest that the agent runs in.
@@ -28,6 +29,8 @@ pub struct Linux {
     pub verbose: bool,
     /// Whether the agent is process 1.
     pub is_init: bool,
+    /// What programs that are started get of the agent's parent.
+    pub inherited: Inherited,
     /// The environment, for programs that are started.
     pub environment: *const *const u8,
     /// The program started last.

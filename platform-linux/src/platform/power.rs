@@ -62,9 +62,7 @@ impl Power for Linux {
         match unsafe { sys::fork() }? {
             // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that
             // the kernel handed over.
-            Fork::Child => unsafe {
-                become_program(path, &words, self.environment, &input, &output)
-            },
+            Fork::Child => unsafe { become_program(path, &words, self, &input, &output) },
             Fork::Parent(pid) => {
                 self.helper = Some(Helper { pid, exit: None, output });
                 Ok(())
@@ -164,26 +162,20 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
     sys::open(path, OFlags::RDONLY, 0)?.get(into)
 }
 
-/// In the child: a session of its own, signals as usual, memory for input and output, then the program.
+/// In the child: a session of its own, settings of the agent's parent, memory for input and output, then the program.
 ///
 /// # Safety
 /// As [`sys::execve`].
-unsafe fn become_program(
-    path: &CStr,
-    words: &Words,
-    environment: *const *const u8,
-    input: &Fd,
-    output: &Fd,
-) -> ! {
+unsafe fn become_program(path: &CStr, words: &Words, linux: &Linux, input: &Fd, output: &Fd) -> ! {
     /// What shells return for a program that could not be executed.
     const NOT_EXECUTED: i32 = 127;
     let _ = rustix::process::setsid();
-    crate::process::unsettle();
+    linux.inherited.hand_on();
     let _ = rustix::stdio::dup2_stdin(input);
     let _ = rustix::stdio::dup2_stdout(output);
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
-    let failed = unsafe { sys::execve(path, words.as_ptr().cast(), environment) };
+    let failed = unsafe { sys::execve(path, words.as_ptr().cast(), linux.environment) };
     crate::print::complain("cannot execute", path.to_bytes(), failed, "");
     sys::exit(NOT_EXECUTED)
 }

@@ -180,3 +180,42 @@ fn a_state_with_other_lines_is_understood() {
     let mut session = start(&sim);
     assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 5000}));
 }
+
+/// Whether `what` stands where the next bytes of the channel go.
+fn remains(session: &mut Small, what: &[u8]) -> bool {
+    let (agent, _) = session.parts();
+    agent.space().windows(what.len()).any(|window| window == what)
+}
+
+#[test]
+fn a_secret_is_wiped_with_its_reply() {
+    let sim = Sim::new(1);
+    let mut session = start(&sim);
+    open(&mut session, "/tmp/f", "w+");
+    let secret = b"nobody is to find this, nor its text";
+    let text = BASE64.encode(secret);
+    // What is no secret stays, so this is where to look.
+    session.send(b"{\"execute\":\"guest-ping\",\"id\":\"not so secret\"}\n");
+    assert!(remains(&mut session, b"not so secret"));
+    for id in [1000, 4711] {
+        write(&mut session, id, secret);
+        assert!(
+            !remains(&mut session, &secret[..8]) && !remains(&mut session, &text.as_bytes()[..8])
+        );
+        assert!(!remains(&mut session, b"not so secret"), "all of the frame is wiped");
+    }
+    // Half a request, a wrong one, and one with others behind it.
+    let request = format!(
+        "{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":1000,\"buf-b64\":\"{text}\"}}}}\n"
+    );
+    session.send(&request.as_bytes()[..request.len() - 8]);
+    session.parts().0.disconnected();
+    session.send(b" ");
+    assert!(!remains(&mut session, &text.as_bytes()[..8]), "after a client that hung up");
+    session.send(request.replace("}}\n", ",}}\n").as_bytes());
+    assert!(!remains(&mut session, &text.as_bytes()[..8]), "after one that is malformed");
+    let ping = "{\"execute\":\"guest-ping\"}\n";
+    let replies = session.send([ping, &request, ping, &request, ping].concat().as_bytes());
+    assert_eq!(replies.iter().filter(|&&byte| byte == b'\n').count(), 5);
+    assert!(!remains(&mut session, &text.as_bytes()[..8]), "after a pipeline");
+}
