@@ -80,7 +80,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
     // Before everything else: a second agent must not touch what the first one holds.
-    let mut state = StateDir::NEW;
+    let mut state = StateDir::none();
     if !state.open(options.state_dir, path, is_init) {
         state.refused.explain();
         sys::exit(1)

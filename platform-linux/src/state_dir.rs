@@ -57,11 +57,13 @@ pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
 
 impl StateDir {
     /// No directory yet.
-    pub const NEW: Self = StateDir {
-        places: [const { None }; MARK_PLACES_MAX],
-        key: Key::NONE,
-        refused: Refused::NOTHING,
-    };
+    pub const fn none() -> Self {
+        StateDir {
+            places: [const { None }; MARK_PLACES_MAX],
+            key: Key::NONE,
+            refused: Refused::nothing(),
+        }
+    }
 
     /// Takes the directory `path`, and the usual ones, for this process alone. `false` when `path`, or without one
     /// each of the usual ones, cannot be trusted or written to, or an agent that lives has one of them; why stands in

@@ -34,7 +34,9 @@ pub struct Refused {
 
 impl Refused {
     /// Nothing to say.
-    pub const NOTHING: Self = Refused { path: c"", errno: Cell::new(Errno(0)), pid: 0 };
+    pub const fn nothing() -> Self {
+        Refused { path: c"", errno: Cell::new(Errno(0)), pid: 0 }
+    }
 
     /// Whether an agent that lives has a directory.
     pub fn is_held(&self) -> bool {
@@ -144,7 +146,7 @@ pub fn claim(
             }
             refused.explain();
             sys::lock_byte(&lock, key.number, true)?;
-            *refused = Refused::NOTHING;
+            *refused = Refused::nothing();
         }
         // Closed, it would give the directory up.
         lock.keep_open();
