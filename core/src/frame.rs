@@ -24,38 +24,17 @@
 //! inside a faulty request that may be a guest-sync is shown ([`Scan::Sync`]), and where it is one the reader
 //! begins anew with it ([`Framer::resume`]). Only bytes decide that, never where the channel cut them.
 
+mod bytes;
+mod found;
+
+pub(crate) use bytes::shift_down;
+pub use found::{Fault, Scan};
+
 use crate::error::Error;
 use crate::json::lexer::{Found, Lexer, Token};
-use crate::json::text::put;
 use crate::limits::{DEPTH_MAX, FRAME_KEEP_BYTES, SYNC_BYTES_MAX};
+use bytes::{ends_line, last_sync};
 use core::ops::Range;
-
-/// What the framer found in the bytes received so far; where, says [`Framer::place`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scan {
-    /// Nothing whole; more bytes are needed.
-    More,
-    /// A whole JSON text.
-    Frame,
-    /// A malformed request.
-    Bad(Fault),
-    /// What may be a whole guest-sync inside a malformed request: to be answered by [`Framer::resume`] if it
-    /// is one.
-    Sync,
-}
-
-/// Why a request was refused before it was whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// These bytes are no token.
-    Stray,
-    /// More nesting than [`DEPTH_MAX`].
-    TooDeep,
-    /// It does not go on: a guest-sync begins in it.
-    Unfinished,
-    /// More bytes than the buffer holds, or may hold now ([`Framer::limit`]).
-    TooLong,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
@@ -431,49 +410,4 @@ impl<const N: usize> Default for Framer<N> {
     fn default() -> Self {
         Framer::new()
     }
-}
-
-/// Moves the bytes of `buffer` from `start` to `end` to its beginning, block by block.
-pub(crate) fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
-    const BLOCK: usize = 64;
-    let (mut read, mut write) = (start, 0);
-    while read < end {
-        let rest = buffer.get(read..).unwrap_or(&[]);
-        let Some(&block) = rest.first_chunk::<BLOCK>() else {
-            let byte = rest.first().copied().unwrap_or(0);
-            put(buffer, &mut write, u32::from(byte));
-            read += 1;
-            continue;
-        };
-        if let Some(place) = buffer.get_mut(write..).and_then(|rest| rest.first_chunk_mut()) {
-            *place = block;
-        }
-        read += BLOCK;
-        write += BLOCK;
-    }
-}
-
-/// What stands before the object that `bytes` end with, if that has the name of a guest-sync in it. What stands in
-/// strings is not told from brackets, so it is a guess, and costs little: deeper than a guest-sync goes nothing is
-/// followed.
-#[inline(never)]
-fn last_sync(mut bytes: &[u8]) -> Option<&[u8]> {
-    let (mut open, mut named) = (0, false);
-    while let Some((byte, before)) = bytes.split_last() {
-        match byte {
-            b'}' if open == 2 => return None,
-            b'}' => open += 1,
-            b'{' if open == 1 => return named.then_some(before),
-            b'{' => open -= 1,
-            b'c' => named |= bytes.last_chunk() == Some(b"guest-sync"),
-            _ => {}
-        }
-        bytes = before;
-    }
-    None
-}
-
-/// Control characters end a line; a tab does not.
-fn ends_line(byte: u8) -> bool {
-    byte < 0x20 && byte != b'\t'
 }
