@@ -12,9 +12,9 @@ use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
-use crate::freezer::{Freezing as _, Limit};
+use crate::freezer::{Freezing as _, Limit, Status};
 use crate::json::check::{Members, check};
-use crate::limits::WINDOW_BYTES_MIN;
+use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
 use crate::platform::{Level, Platform};
 use crate::request::{Envelope, Parts, envelope};
 use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window};
@@ -62,6 +62,8 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     // what stands before it, the beginning of the frame buffer with the framer, the state has one.
     doing: Doing<P>,
     stopping: bool,
+    /// Whose reply says that everything is frozen, until that begins to leave.
+    told: Option<Asker>,
     deadline_ms: Option<u64>,
     freeze_limit: Limit,
     window: Window<WINDOW>,
@@ -78,6 +80,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         Agent {
             doing: Doing::Listening,
             stopping: false,
+            told: None,
             deadline_ms: None,
             freeze_limit: Limit::new(),
             window: Window::new(),
@@ -91,6 +94,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// frozen counts from there on.
     pub fn limit_freezes(&mut self, ms_max: Option<u64>) {
         self.freeze_limit.ms_max = ms_max;
+    }
+
+    /// A freeze that would leave out a filesystem that is hidden from the agent, or frozen by somebody else, fails
+    /// instead; without it that is a warning in the log.
+    pub fn refuse_unreachable(&mut self, refuse: bool) {
+        self.state.freezer.set_strict(refuse);
     }
 
     /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
@@ -121,6 +130,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// The channel took the first `len` of [`Agent::pending`].
     pub fn sent(&mut self, len: usize) {
+        self.told = None;
         self.window.sent(len);
     }
 
@@ -134,6 +144,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// The channel has lost its client: a half request and a half response are of no use to the next one.
     /// Open handles and frozen filesystems stay.
     pub fn disconnected(&mut self) {
+        self.told = None;
         self.window.clear();
         self.framer.reset();
         match &mut self.doing {
@@ -142,13 +153,29 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
     }
 
-    /// Thaws and then stops. While something cannot be thawed the agent stays.
+    /// Thaws and then stops. While something cannot be thawed the agent stays. A client that has not been told yet
+    /// that everything is frozen gets an error, if it takes that soon; nobody else is served any more.
     pub fn stop(&mut self, platform: &mut P) {
         if self.state.freezer.is_frozen() {
             // What fails stays on record, and the agent with it.
             let _ = self.state.freezer.thaw(platform);
         }
         self.stopping = !self.state.freezer.is_frozen();
+        if self.take_back() && self.stopping {
+            self.respond(platform);
+            self.deadline_ms = Some(platform.now_ms().saturating_add(STOP_REPLY_MS_MAX));
+        } else if self.stopping {
+            self.window.clear();
+        }
+    }
+
+    /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
+    #[inline(never)]
+    fn take_back(&mut self) -> bool {
+        let untrue = |_: &mut Asker| self.state.freezer.status() != Status::Frozen;
+        let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return false };
+        refuse(&mut self.doing, &mut self.window, &TAKEN_BACK, id, frame);
+        true
     }
 
     /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;
@@ -163,7 +190,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.holds()
     }
 
-    /// Whether it was asked to stop and nothing stands in the way.
+    /// Whether it was told to stop and nothing stands in the way.
     pub fn is_stopping(&self) -> bool {
         self.stopping
     }
@@ -189,14 +216,17 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     pub fn step(&mut self, platform: &mut P) -> Step {
         let next = self.work(platform);
         self.freeze_limit.keep(platform, &mut self.state.freezer);
+        self.take_back();
         next
     }
 
     fn work(&mut self, platform: &mut P) -> Step {
-        self.deadline_ms = None;
         if self.stopping {
-            return Step::Exit;
+            let over = self.deadline_ms.is_none_or(|at_ms| platform.now_ms() >= at_ms);
+            let idle = self.window.pending().is_empty();
+            return if over || idle { Step::Exit } else { Step::Transmit };
         }
+        self.deadline_ms = None;
         if !self.window.pending().is_empty() {
             return Step::Transmit;
         }
@@ -244,6 +274,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if !state.freezer.is_frozen() {
             platform.log(Level::Info, &[row.name, " called"]);
         }
+        let was_frozen = state.freezer.is_frozen();
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
         let mut out = window.writer();
@@ -266,6 +297,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if full {
             return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
         }
+        let freezes = state.freezer.is_frozen() && !was_frozen;
+        self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
         *doing = Doing::Responding(body, Echo::new(id), frame);
     }
 
@@ -352,6 +385,10 @@ fn refuse<P: Platform, const N: usize>(
     window.keep(len);
     *doing = Doing::Responding(Body::Done, Echo::new(id), frame);
 }
+
+/// In the place of a reply that is true no more.
+const TAKEN_BACK: Error<'static> =
+    Error::Text("thawed before this reply could leave: told to stop, or the freeze took too long");
 
 /// The error reply up to where the `id` goes.
 fn describe(error: &Error<'_>, out: &mut crate::json::write::Writer<'_>) {
