@@ -13,9 +13,9 @@ use crate::command::{Call, Poll, Reply, Row, State, Table};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
-use crate::freezer::{Freezing as _, Limit};
+use crate::freezer::{Freezing as _, Limit, Status};
 use crate::json::check::{Members, check};
-use crate::limits::WINDOW_BYTES_MIN;
+use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
 use crate::platform::{Level, Platform};
 use crate::request::{Envelope, Parts, envelope};
 use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window};
@@ -65,6 +65,8 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     stopping: bool,
     /// Whether frame and window hold what nobody may find there once it is answered.
     secret: bool,
+    /// Whose reply says that everything is frozen, until that begins to leave.
+    told: Option<Asker>,
     deadline_ms: Option<u64>,
     freeze_limit: Limit,
     window: Window<WINDOW>,
@@ -82,6 +84,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             doing: Doing::Listening,
             stopping: false,
             secret: false,
+            told: None,
             deadline_ms: None,
             freeze_limit: Limit::new(),
             window: Window::new(),
@@ -95,6 +98,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// frozen counts from there on.
     pub fn limit_freezes(&mut self, ms_max: Option<u64>) {
         self.freeze_limit.ms_max = ms_max;
+    }
+
+    /// A freeze that would leave out a filesystem that is hidden from the agent, or frozen by somebody else, fails
+    /// instead; without it that is a warning in the log.
+    pub fn refuse_unreachable(&mut self, refuse: bool) {
+        self.state.freezer.set_strict(refuse);
     }
 
     /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
@@ -125,6 +134,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// The channel took the first `len` of [`Agent::pending`].
     pub fn sent(&mut self, len: usize) {
+        self.told = None;
         self.window.sent(len);
     }
 
@@ -139,6 +149,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Open handles and frozen filesystems stay. What it was about to ask for nobody knows: it is wiped.
     pub fn disconnected(&mut self) {
         self.secret = true;
+        self.told = None;
         self.window.clear();
         self.framer.reset();
         match &mut self.doing {
@@ -147,13 +158,30 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
     }
 
-    /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine.
+    /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine. A
+    /// client that has not been told yet that everything is frozen gets an error, if it takes that soon; nobody
+    /// else is served any more.
     pub fn stop(&mut self, platform: &mut P) {
         if self.state.freezer.is_frozen() {
             // What fails stays on record, and the agent with it.
             let _ = self.state.freezer.thaw(platform);
         }
         self.stopping = !self.state.freezer.is_frozen() && !self.state.shutdown.ends_all();
+        if self.take_back() && self.stopping {
+            self.respond(platform);
+            self.deadline_ms = Some(platform.now_ms().saturating_add(STOP_REPLY_MS_MAX));
+        } else if self.stopping {
+            self.window.clear();
+        }
+    }
+
+    /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
+    #[inline(never)]
+    fn take_back(&mut self) -> bool {
+        let untrue = |_: &mut Asker| self.state.freezer.status() != Status::Frozen;
+        let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return false };
+        refuse(&mut self.doing, &mut self.window, &TAKEN_BACK, id, frame);
+        true
     }
 
     /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;
@@ -168,7 +196,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.holds()
     }
 
-    /// Whether it was asked to stop and nothing stands in the way.
+    /// Whether it was told to stop and nothing stands in the way.
     pub fn is_stopping(&self) -> bool {
         self.stopping
     }
@@ -194,14 +222,17 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     pub fn step(&mut self, platform: &mut P) -> Step {
         let next = self.work(platform);
         self.freeze_limit.keep(platform, &mut self.state.freezer);
+        self.take_back();
         next
     }
 
     fn work(&mut self, platform: &mut P) -> Step {
-        self.deadline_ms = None;
         if self.stopping {
-            return Step::Exit;
+            let over = self.deadline_ms.is_none_or(|at_ms| platform.now_ms() >= at_ms);
+            let idle = self.window.pending().is_empty();
+            return if over || idle { Step::Exit } else { Step::Transmit };
         }
+        self.deadline_ms = None;
         if !self.window.pending().is_empty() {
             return Step::Transmit;
         }
@@ -277,6 +308,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if !state.freezer.is_frozen() {
             platform.log(Level::Info, &[row.name, " called"]);
         }
+        let was_frozen = state.freezer.is_frozen();
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
         let mut out = window.writer();
@@ -299,6 +331,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if full {
             return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
         }
+        let freezes = state.freezer.is_frozen() && !was_frozen;
+        self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
         *doing = Doing::Responding(body, Echo::new(id), frame);
     }
 
@@ -385,6 +419,10 @@ fn refuse<P: Platform, const N: usize>(
     window.keep(len);
     *doing = Doing::Responding(Body::Done, Echo::new(id), frame);
 }
+
+/// In the place of a reply that is true no more.
+const TAKEN_BACK: Error<'static> =
+    Error::Text("thawed before this reply could leave: told to stop, or the freeze took too long");
 
 /// The error reply up to where the `id` goes.
 fn describe(error: &Error<'_>, out: &mut crate::json::write::Writer<'_>) {

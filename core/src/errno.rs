@@ -19,6 +19,11 @@ macro_rules! errnos {
 }
 
 impl Errno {
+    /// Whether there was no descriptor left, in the process or in the system.
+    pub fn is_short(self) -> bool {
+        matches!(self, Errno::MFILE | Errno::NFILE)
+    }
+
     /// The text of strerror(3), or nothing for a number that no call of the agent returns.
     pub fn text(self) -> Option<&'static str> {
         // A table of references would take eight times the room.

@@ -6,7 +6,7 @@
 use crate::errno::Errno;
 use crate::json::text::Characters;
 use crate::json::write::Writer;
-use crate::limits::{DEPTH_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, FROZEN_MAX, HANDLES_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
 use core::cell::Cell;
 use core::fmt::Display;
 
@@ -183,12 +183,12 @@ impl Error<'_> {
             }
             Error::Failed(what, errno) => {
                 pieces(out, &[what, ": "]);
-                reason(out, *errno);
+                advice(out, *errno);
             }
             Error::FailedOn(what, path, errno) => {
                 pieces(out, &[what, " "]);
                 around(out, "", path, ": ");
-                reason(out, *errno);
+                advice(out, *errno);
             }
             Error::Text(text) => out.ascii(text),
             Error::Tried(what, account) => {
@@ -233,6 +233,18 @@ pub fn reason(out: &mut Writer<'_>, errno: Errno) {
         None => numbered(out, "Unknown error ", i64::from(errno.0), ""),
     }
 }
+
+/// As [`reason`], and what can be done about it.
+fn advice(out: &mut Writer<'_>, errno: Errno) {
+    reason(out, errno);
+    out.ascii(match errno {
+        Errno::MFILE => " (raise LimitNOFILE= of the unit, or RLIMIT_NOFILE, to 1024)",
+        Errno::NFILE => " (raise the sysctl fs.file-max)",
+        _ => "",
+    });
+}
+/// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent needs itself.
+const _: () = assert!(FROZEN_MAX + HANDLES_MAX + 64 <= 1024);
 
 /// Where an error is put down until the response is begun. Errors are large; carrying one up through every
 /// layer as the result of each call takes more code than all commands together (docs/decisions.md,

@@ -18,6 +18,10 @@ pub const HANDLE_FIRST: u64 = 1000;
 /// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at all.
 pub const FROZEN_MAX: usize = 512;
 
+/// Descriptors that an agent keeps free of a freeze that it takes over, where they are short: a socket and its client, or
+/// a port and what waits for its opening, and one to begin the thaw with.
+pub const SPARE_DESCRIPTORS: usize = 3;
+
 /// Longest line of the mount table that is read in full. It must hold a mount point of `PATH_MAX`
 /// bytes, each escaped to four (`\040`), before the filesystem type.
 pub const MOUNT_LINE_BYTES_MAX: usize = 20 * 1024;
@@ -78,6 +82,10 @@ pub const SHUTDOWN_TERM_MS: u64 = 3_000;
 
 /// How long they get after SIGKILL, before filesystems are unmounted under those that hang in the kernel.
 pub const SHUTDOWN_KILL_MS: u64 = 1_000;
+
+/// How long an agent that was told to stop waits for its client to take an error in place of a freeze's reply: a client
+/// that waits for that takes it at once.
+pub const STOP_REPLY_MS_MAX: u64 = 1_000;
 
 /// How often the agent looks whether those processes have gone.
 pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;

@@ -99,20 +99,35 @@ pub struct Mount<'l> {
     pub mountpoint: &'l mut [u8],
     /// The filesystem's name.
     pub kind: &'l [u8],
+    /// Nothing can be written to the superblock, wherever it is mounted.
+    pub read_only: bool,
+    /// The line ends before all of this is said.
+    pub cut: bool,
 }
 
 impl<'l> Mount<'l> {
     /// Reads one line; nothing if it is not one of a mount table.
     pub fn parse(line: &'l mut [u8]) -> Option<Self> {
-        let mut fields = line.split_mut(|&byte| byte == b' ');
-        let id = decimal(fields.next()?)?;
-        let device = device(fields.nth(1)?)?;
-        let mountpoint = fields.nth(1)?;
-        if mountpoint.first() != Some(&b'/') {
-            return None;
+        let (mut id, mut device, mut mountpoint) = (0, Device(0), &mut [][..]);
+        let (mut kind, mut read_only) = (&[][..], false);
+        let mut number = 0;
+        for field in line.split_mut(|&byte| byte == b' ') {
+            match number {
+                0 => id = decimal(field)?,
+                2 => device = self::device(field)?,
+                4 => mountpoint = field,
+                // The options, and any number of fields before the dash.
+                5 if *field != *b"-" => continue,
+                6 => kind = &*field,
+                8 => read_only = matches!(field, [b'r', b'o', ..]),
+                _ => {}
+            }
+            number += 1;
         }
-        let kind = fields.skip_while(|field| **field != *b"-").nth(1);
-        Some(Mount { id, device, mountpoint, kind: kind.map(|kind| &*kind).unwrap_or(&[]) })
+        // A kind is whole when a source comes after it.
+        let cut = number < 8;
+        let is_one = number > 3 && (cut || mountpoint.first() == Some(&b'/'));
+        is_one.then_some(Mount { id, device, mountpoint, kind, read_only, cut })
     }
 }
 
@@ -125,6 +140,10 @@ pub struct Local<'l> {
     pub id: u64,
     /// Where it is mounted.
     pub path: &'l [u8],
+    /// Nothing can be written to it, by any mount.
+    pub read_only: bool,
+    /// Its line came cut: the path may be only the beginning, and the filesystem none that is local.
+    pub cut: bool,
 }
 
 impl Local<'_> {
@@ -150,15 +169,22 @@ pub fn each_local<P: Freeze>(
 ) -> Result<(), Errno> {
     let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
     while let Some(line) = lines.line()? {
-        let Some(Mount { id, device, mountpoint, kind }) = Mount::parse(line) else { continue };
-        if device.major() == 0 && kind != b"btrfs" {
-            continue;
-        }
-        if !visit(platform, Local { id, superblock: device, path: unescape(mountpoint) }) {
+        let Some(mount) = local(line) else { continue };
+        if !visit(platform, mount) {
             break;
         }
     }
     Ok(())
+}
+
+/// The mount of a line, if it is that of a local filesystem, or cut so that nobody knows.
+#[inline(never)]
+pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
+    let Mount { id, device: superblock, mountpoint, kind, read_only, cut } = Mount::parse(line)?;
+    if superblock.major() == 0 && kind != b"btrfs" && !cut {
+        return None;
+    }
+    Some(Local { superblock, id, path: unescape(mountpoint), read_only, cut })
 }
 
 /// `major:minor` in decimal.

@@ -85,6 +85,8 @@ struct Meaning {
     minor: u32,
     mountpoint: Vec<u8>,
     kind: Vec<u8>,
+    read_only: bool,
+    cut: bool,
 }
 
 fn check_mount(line: &mut [u8]) {
@@ -95,28 +97,35 @@ fn check_mount(line: &mut [u8]) {
         minor: mount.device.minor(),
         mountpoint: unescape(mount.mountpoint).to_vec(),
         kind: mount.kind.to_vec(),
+        read_only: mount.read_only,
+        cut: mount.cut,
     });
     assert_eq!(found, expected);
 }
 
-/// proc(5): number, parent, device, root, mount point, options, any more up to a dash, then kind.
+/// proc(5): number, parent, device, root, mount point, options, any more up to a dash, then kind,
+/// source and the superblock's options. A line that ends before the source came cut.
 fn meaning(line: &[u8]) -> Option<Meaning> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
     let id = std::str::from_utf8(fields.first()?).ok().and_then(number)?;
     let device = std::str::from_utf8(fields.get(2)?).ok()?;
     let (major, minor) = device.split_once(':')?;
-    let mountpoint = *fields.get(4)?;
-    if !mountpoint.starts_with(b"/") {
+    fields.get(3)?;
+    let mountpoint = fields.get(4).copied().unwrap_or_default();
+    let dash = fields.iter().skip(5).position(|field| *field == b"-").map(|at| at + 5);
+    let after = |count: usize| dash.and_then(|dash| fields.get(dash + count));
+    let cut = after(2).is_none();
+    if !cut && !mountpoint.starts_with(b"/") {
         return None;
     }
-    let dash = fields.iter().skip(5).position(|field| *field == b"-").map(|at| at + 5);
-    let kind = dash.and_then(|dash| fields.get(dash + 1));
     Some(Meaning {
         id,
         major: number(major)?,
         minor: number(minor)?,
         mountpoint: plain(mountpoint),
-        kind: kind.copied().unwrap_or_default().to_vec(),
+        kind: after(1).copied().unwrap_or_default().to_vec(),
+        read_only: after(3).is_some_and(|options| options.starts_with(b"ro")),
+        cut,
     })
 }
 

@@ -13,7 +13,7 @@ use parser::{Command, Method, Options, Words, Wrong};
 use std::ffi::{CStr, CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
-const PARTS: [&[u8]; 32] = [
+const PARTS: [&[u8]; 35] = [
     b"-",
     b"--",
     b"=",
@@ -45,14 +45,18 @@ const PARTS: [&[u8]; 32] = [
     b"18446744073709551616",
     b"free",
     b"me",
+    b"freeze-unreachable",
+    b"fail",
+    b"log",
     b"",
 ];
 
 /// What a long option is called, and the letter of the short one; 0 for none.
-const LONG: [(&str, u8, bool); 9] = [
+const LONG: [(&str, u8, bool); 10] = [
     ("help", b'h', false),
     ("version", b'V', false),
     ("freeze-timeout", 0, true),
+    ("freeze-unreachable", 0, true),
     ("retry-path", b'r', false),
     ("verbose", b'v', false),
     ("logfile", b'l', true),
@@ -70,6 +74,7 @@ enum Fault {
     HasValue,
     Method,
     Seconds,
+    Unreachable,
     NoPath,
 }
 
@@ -85,6 +90,7 @@ struct Wish {
     verbose: bool,
     retry: bool,
     seconds: Option<u64>,
+    strict: bool,
 }
 
 /// Runs one input.
@@ -101,7 +107,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
     for &byte in data {
         match byte {
             b'\n' | 0xFF => line.push(0),
-            0x80..0xA0 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
+            0x80..0xA3 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
             other => line.push(other),
         }
     }
@@ -126,6 +132,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         Wrong::HasValue => Fault::HasValue,
         Wrong::Method => Fault::Method,
         Wrong::Seconds => Fault::Seconds,
+        Wrong::Unreachable => Fault::Unreachable,
         Wrong::NoPath => Fault::NoPath,
     })?;
     let text = |text: Option<&'static CStr>| text.map(|text| text.to_bytes().to_vec());
@@ -143,6 +150,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         verbose: options.verbose,
         retry: options.retry,
         seconds: options.freeze_seconds_max,
+        strict: options.freeze_strict,
     })
 }
 
@@ -168,7 +176,11 @@ fn theirs(words: &[&[u8]]) -> Result<Wish, Fault> {
                 (false, None) => &b""[..],
                 (true, value) => value.or_else(|| words.next()).ok_or(Fault::NoValue)?,
             };
-            take(&mut wish, if letter == 0 { name.as_bytes()[0] } else { letter }, value)?;
+            take(
+                &mut wish,
+                if letter == 0 { name.as_bytes()[7].to_ascii_uppercase() } else { letter },
+                value,
+            )?;
         } else if word.len() > 1 && word[0] == b'-' {
             for at in 1..word.len() {
                 let known = LONG.iter().find(|(_, letter, _)| *letter == word[at]);
@@ -221,6 +233,12 @@ fn take(wish: &mut Wish, letter: u8, value: &[u8]) -> Result<(), Fault> {
             let methods: [&[u8]; 3] = [b"virtio-serial", b"isa-serial", b"unix-listen"];
             let found = methods.iter().position(|method| *method == value);
             wish.method = found.ok_or(Fault::Method)?;
+        }
+        // freeze-unreachable
+        b'U' => {
+            let words: [&[u8]; 2] = [b"log", b"fail"];
+            let found = words.iter().position(|word| *word == value);
+            wish.strict = found.ok_or(Fault::Unreachable)? == 1;
         }
         _ => {
             let digits = std::str::from_utf8(value)

@@ -101,6 +101,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         environment,
         helper: None,
     };
+    agent.refuse_unreachable(options.freeze_strict);
     agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
     if let Err(errno) = agent.start(&mut linux) {
         agent.stop(&mut linux);
@@ -141,6 +142,7 @@ fn explain(wrong: Wrong, word: &[u8]) -> ! {
         Wrong::HasValue => ("option --", " takes no value"),
         Wrong::Method => ("unknown method '", "'"),
         Wrong::Seconds => ("not a number of seconds above 0: '", "'"),
+        Wrong::Unreachable => ("not log or fail: '", "'"),
         Wrong::NoPath => ("method ", " needs a path (-p)"),
     };
     line(&STDERR, |out| {

@@ -44,6 +44,8 @@ pub struct Options {
     pub retry: bool,
     /// How long a freeze may last, in seconds; nothing for as long as nobody thaws.
     pub freeze_seconds_max: Option<u64>,
+    /// Whether a freeze fails that would leave something out.
+    pub freeze_strict: bool,
     /// The word that an error is about.
     pub subject: &'static [u8],
 }
@@ -60,6 +62,7 @@ impl Options {
             verbose: false,
             retry: false,
             freeze_seconds_max: None,
+            freeze_strict: false,
             subject: b"unix-listen",
         }
     }
@@ -87,6 +90,8 @@ pub enum Wrong {
     Method,
     /// No number of seconds.
     Seconds,
+    /// Neither `fail` nor `log`.
+    Unreachable,
     /// A method that needs a path.
     NoPath,
 }
@@ -104,12 +109,16 @@ usage: qga [options]
  -r, --retry-path     wait for a device that is missing or goes away
      --freeze-timeout SECONDS
                       thaw by itself when nobody has by then (default: never)
+     --freeze-unreachable log|fail
+                      what a freeze must leave out: log it (default), or fail
  -V, --version        print the version
  -h, --help           print this
 ";
 
 /// In place of the letter of an option that has none: no word contains it.
 const LONG_ONLY: u8 = 0;
+/// The same: a byte that is looked for as a letter is none above 0x7F.
+const UNREACHABLE: u8 = 0xFF;
 
 struct Known {
     short: u8,
@@ -121,7 +130,7 @@ const fn known(short: u8, long: &'static str, value: bool) -> Known {
     Known { short, long, value }
 }
 
-static KNOWN: [Known; 9] = [
+static KNOWN: [Known; 10] = [
     known(b'm', "method", true),
     known(b'p', "path", true),
     known(b't', "statedir", true),
@@ -129,6 +138,7 @@ static KNOWN: [Known; 9] = [
     known(b'v', "verbose", false),
     known(b'r', "retry-path", false),
     known(LONG_ONLY, "freeze-timeout", true),
+    known(UNREACHABLE, "freeze-unreachable", true),
     known(b'V', "version", false),
     known(b'h', "help", false),
 ];
@@ -154,7 +164,7 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
             apply(options, option, attached, &mut words)?;
         } else if let [b'-', shorts @ ..] = bytes {
             for (at, &short) in shorts.iter().enumerate() {
-                let option = KNOWN.iter().find(|option| option.short == short);
+                let option = KNOWN.iter().find(|option| option.short == short && short.is_ascii());
                 options.subject = bytes;
                 let option = option.ok_or(Wrong::Unknown)?;
                 let attached = (at + 1 < shorts.len()).then(|| behind(word, at + 2));
@@ -189,16 +199,15 @@ fn apply(
     let mut value = None;
     if option.value {
         value = attached.or_else(|| words.next());
-        if value.is_none() {
+        let Some(value) = value else {
             options.subject = option.long.as_bytes();
             return Err(Wrong::NoValue);
-        }
+        };
+        options.subject = value.to_bytes();
     }
     match option.short {
         b'm' => {
-            let name = value.map_or(&b""[..], CStr::to_bytes);
-            options.subject = name;
-            let known = METHODS.iter().find(|(known, _)| known.as_bytes() == name);
+            let known = METHODS.iter().find(|(known, _)| known.as_bytes() == options.subject);
             options.method = known.ok_or(Wrong::Method)?.1;
         }
         b'p' => options.path = value,
@@ -207,9 +216,15 @@ fn apply(
         b'v' => options.verbose = true,
         b'r' => options.retry = true,
         LONG_ONLY => {
-            options.subject = value.map_or(&b""[..], CStr::to_bytes);
             let seconds = decimal(options.subject).filter(|&seconds| seconds > 0);
             options.freeze_seconds_max = Some(seconds.ok_or(Wrong::Seconds)?);
+        }
+        UNREACHABLE => {
+            options.freeze_strict = match options.subject {
+                b"fail" => true,
+                b"log" => false,
+                _ => return Err(Wrong::Unreachable),
+            }
         }
         b'V' => options.command = Command::Version,
         _ => options.command = Command::Help,

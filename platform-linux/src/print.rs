@@ -14,6 +14,13 @@ pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
+    end(to, &mut out);
+}
+
+/// Writes a line with its end, for which there is room however much was put into it.
+#[inline(never)]
+fn end(to: &Fd, out: &mut Writer<'_>) {
+    out.rewind(LINE_BYTES_MAX - 1);
     out.ascii("\n");
     let _ = to.put(out.written());
 }

@@ -80,7 +80,7 @@ fn open(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) -> Result<
 /// Logs something about the channel, unless that could reach a frozen filesystem.
 fn note(agent: &LinuxAgent, linux: &mut Linux, what: &str, errno: Errno) {
     if !agent.is_frozen() {
-        linux.log(Level::Warning, &[what, errno.text().unwrap_or("unknown error")]);
+        linux.log(Level::Info, &[what, errno.text().unwrap_or("unknown error")]);
     }
 }
 
@@ -107,6 +107,8 @@ fn serve(
                     other => other,
                 }
             }
+            // A signal that came during a freeze is looked at before its reply leaves, which may then be another.
+            Step::Transmit if agent.is_frozen() && handle(agent, linux, signals) => continue,
             Step::Transmit => match channel.send(signals, agent.pending()) {
                 Moved::Bytes(len) => {
                     agent.sent(len);
@@ -122,7 +124,7 @@ fn serve(
             Step::Exit => return None,
         };
         match moved {
-            Moved::Signal => handle(agent, linux, signals),
+            Moved::Signal => drop(handle(agent, linux, signals)),
             Moved::ClientGone => agent.disconnected(),
             Moved::Refused(errno) => note(agent, linux, "client of another user: ", errno),
             Moved::Lost(errno) => return Some(errno),
@@ -131,9 +133,12 @@ fn serve(
     }
 }
 
-/// Does what the signals that wait ask for.
-fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
+/// Does what the signals that wait ask for; whether there was any.
+#[inline(never)]
+fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool {
+    let mut any = false;
     while let Some(signal) = signals.next() {
+        any = true;
         match signal {
             Signal::Child => {
                 linux.reap();
@@ -145,6 +150,7 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
             Signal::Stop => agent.stop(linux),
         }
     }
+    any
 }
 
 /// Waits before the device is looked for again; `false` when the agent is to end. What takes time goes on.

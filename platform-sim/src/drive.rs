@@ -21,6 +21,8 @@ pub struct Session<const FRAME: usize, const WINDOW: usize> {
     pub take_bytes_max: usize,
     /// How long a freeze of the agents that [`Session::restart`] starts may last.
     pub freeze_ms_max: Option<u64>,
+    /// Whether their freezes fail rather than leave something out.
+    pub freeze_strict: bool,
     agent: AgentBox<FRAME, WINDOW>,
     /// Keeps the state directory for this agent.
     lock: Option<Rc<()>>,
@@ -61,6 +63,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
             sim: sim.clone(),
             take_bytes_max: usize::MAX,
             freeze_ms_max: None,
+            freeze_strict: false,
             agent: AgentBox(Box::new(Agent::new())),
             lock: None,
             exited: false,
@@ -183,6 +186,7 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
         // The old one is dropped here, as the kernel closes what a killed process had open.
         *self.agent.0 = const { Agent::new() };
         self.agent.0.limit_freezes(self.freeze_ms_max);
+        self.agent.0.refuse_unreachable(self.freeze_strict);
         self.exited = false;
         self.begin()
     }

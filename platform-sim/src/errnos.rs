@@ -53,6 +53,8 @@ impl Kind {
             Kind::ReadTable => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::NOMEM],
             // stat(2)
             Kind::Inspect => &[E::ACCES, E::IO, E::LOOP, E::NAMETOOLONG, E::NOMEM, E::OVERFLOW, E::STALE],
+            // fstat(2)
+            Kind::InspectOpen => &[E::BADF, E::IO, E::NOMEM, E::OVERFLOW, E::STALE],
             Kind::OpenMount => &[
                 E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NAMETOOLONG, E::NFILE, E::NOMEM, E::OVERFLOW,
                 E::PERM, E::STALE,

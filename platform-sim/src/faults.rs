@@ -68,6 +68,7 @@ kinds! {
     RemountReadOnly, true, "`Power::remount_read_only`.";
     Sync, false, "`Power::sync`.";
     Reboot, true, "`Power::reboot`.";
+    InspectOpen, true, "`Freeze::inspect_open`.";
 }
 
 impl Kind {
@@ -75,6 +76,11 @@ impl Kind {
     pub fn is_transfer(self) -> bool {
         use Kind::{Read, ReadMark, ReadTable, Write, WriteMark};
         matches!(self, Read | Write | ReadTable | ReadMark | WriteMark)
+    }
+
+    /// Whether a call of this kind takes a descriptor that is counted here.
+    fn takes_descriptor(self) -> bool {
+        matches!(self, Kind::Mounts | Kind::OpenMount | Kind::CreateMark | Kind::OpenMark)
     }
 }
 
@@ -140,6 +146,7 @@ pub struct Faults {
     /// transferred.
     interrupted: bool,
     cut_after: Option<u64>,
+    descriptors_max: usize,
     trace: Vec<Call>,
     counts: [u32; Kind::ALL.len()],
 }
@@ -155,6 +162,7 @@ impl Faults {
             interrupting: false,
             interrupted: false,
             cut_after: None,
+            descriptors_max: usize::MAX,
             trace: Vec::new(),
             counts: [0; Kind::ALL.len()],
         }
@@ -181,6 +189,12 @@ impl Faults {
         self.interrupting = true;
     }
 
+    /// Mark, mount table and mount points together take at most so many descriptors: the next one fails with
+    /// EMFILE.
+    pub fn limit_descriptors(&mut self, most: usize) {
+        self.descriptors_max = most;
+    }
+
     /// Behind call number `calls` (all kinds, counted from 0) no call has any effect.
     pub fn cut_after(&mut self, calls: u64) {
         self.cut_after = Some(calls);
@@ -203,6 +217,7 @@ impl Faults {
         self.transfer_bytes_max = usize::MAX;
         self.interrupting = false;
         self.cut_after = None;
+        self.descriptors_max = usize::MAX;
     }
 
     /// No faults any more; counting and the record begin anew.
@@ -236,12 +251,15 @@ impl Faults {
         u64::from(self.counts[kind as usize])
     }
 
-    /// A call comes by: it may go on, or it fails.
-    pub(crate) fn pass(&mut self, kind: Kind) -> Result<(), Errno> {
+    /// A call comes by, with so many descriptors open: it may go on, or it fails.
+    pub(crate) fn pass(&mut self, kind: Kind, open: usize) -> Result<(), Errno> {
         if self.is_cut() {
             return Err(Errno::IO);
         }
-        let failed = self.decide(kind).filter(|_| kind.can_fail());
+        let mut failed = self.decide(kind).filter(|_| kind.can_fail());
+        if kind.takes_descriptor() && open >= self.descriptors_max {
+            failed = failed.or(Some(Errno::MFILE));
+        }
         assert!(self.trace.len() < CALLS_MAX, "the agent calls the guest on and on: {kind:?}");
         self.trace.push(Call { kind, failed });
         self.counts[kind as usize] += 1;

@@ -19,6 +19,7 @@ pub mod faults;
 pub mod files;
 pub mod mounts;
 pub mod power;
+mod sight;
 pub mod store;
 mod table;
 
@@ -56,6 +57,13 @@ pub struct Open {
     pub marks: usize,
     /// The mount table.
     pub tables: usize,
+}
+
+impl Open {
+    /// What a freeze takes of them.
+    fn of_freezes(self) -> usize {
+        self.filesystems + self.marks + self.tables
+    }
 }
 
 /// The whole guest.
@@ -133,14 +141,15 @@ impl Sim {
         act: impl FnOnce(&mut World) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         let mut world = self.world.borrow_mut();
-        world.faults.pass(kind)?;
+        let open = world.open.of_freezes();
+        world.faults.pass(kind, open)?;
         act(&mut world)
     }
 
     /// One platform call that cannot fail; `dead` is what it gives when the power is cut.
     pub(crate) fn sure<R>(&self, kind: Kind, dead: R, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.borrow_mut();
-        match world.faults.pass(kind) {
+        match world.faults.pass(kind, 0) {
             Ok(()) => act(&mut world),
             Err(_) => dead,
         }
@@ -149,9 +158,14 @@ impl Sim {
 
 impl Log for Sim {
     fn log(&mut self, level: Level, pieces: &[&str]) {
+        self.log_of(level, pieces, b"");
+    }
+
+    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
         self.sure(Kind::Log, (), |world| {
             world.forbid_while_frozen("log");
-            world.log.push(LogLine { level, text: pieces.concat() });
+            let text = format!("{}{}", pieces.concat(), path.escape_ascii());
+            world.log.push(LogLine { level, text });
         });
     }
 }

@@ -9,6 +9,7 @@ use crate::table::Table;
 use crate::{Canary, Kind, Sim, World};
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
+use qga_core::limits::MOUNT_LINE_BYTES_MAX;
 use qga_core::platform::{Device, Freeze, Inode};
 
 /// Where the numbers of btrfs' superblocks begin: above those of anything else without a device.
@@ -36,6 +37,8 @@ pub struct Superblock {
     pub freeze_error: Option<Errno>,
     /// Why it cannot be thawed.
     pub thaw_error: Option<Errno>,
+    /// Whether nobody can write to it, wherever it is mounted.
+    pub read_only: bool,
     /// How many times the agent holds it open.
     pub opened: usize,
 }
@@ -47,6 +50,8 @@ pub struct Mount {
     pub device: Device,
     /// The mount point, as it is, not escaped.
     pub point: Vec<u8>,
+    /// What of the filesystem is mounted; a long one makes a long line of the table.
+    pub root: String,
     /// The name of the kind of filesystem.
     pub kind: String,
     /// What is mounted.
@@ -66,6 +71,16 @@ impl Mount {
     /// Its number in the mount table, and as statx(2) gives it: 0 stands for one that is not known.
     pub fn number(&self) -> u64 {
         mount_number(self.id)
+    }
+
+    /// Whether a freeze must think of it.
+    pub(crate) fn is_local(&self) -> bool {
+        self.device.major() != 0 || self.kind == "btrfs"
+    }
+
+    /// Whether its line of the table is longer than the agent reads.
+    pub fn is_cut(&self) -> bool {
+        self.root.len() > MOUNT_LINE_BYTES_MAX
     }
 }
 
@@ -87,6 +102,9 @@ pub struct Mounts {
     pub changes: Vec<(bool, usize)>,
     /// How many times the agent thawed what somebody else had frozen.
     pub thawed_of_others: usize,
+    /// The place that the agent will look at and, when it opens it, find without what is mounted there: somebody
+    /// takes that away in between (umount2(2), MNT_DETACH).
+    pub vanishing: Option<String>,
     /// Whether the last thaw failed.
     thaw_failed: bool,
     next_id: usize,
@@ -100,6 +118,7 @@ impl Mounts {
             remount_error: None,
             changes: Vec::new(),
             thawed_of_others: 0,
+            vanishing: None,
             thaw_failed: false,
             next_id: 1,
         };
@@ -122,20 +141,22 @@ impl Mounts {
                 frozen: None,
                 freeze_error,
                 thaw_error: None,
+                read_only: false,
                 opened: 0,
             });
         }
         let parent = self.covering(point).map_or(0, |mount| mount.id);
         let (kind, source, id) = (kind.to_owned(), source.to_owned(), self.next_id);
-        let point = point.to_vec();
+        let (point, root) = (point.to_vec(), "/".to_owned());
         let (busy, read_only) = (false, false);
-        let mount = Mount { device, point, kind, source, superblock, busy, read_only, id, parent };
+        let mount =
+            Mount { device, point, root, kind, source, superblock, busy, read_only, id, parent };
         self.list.push(mount);
         self.next_id += 1;
     }
 
     /// The mount that a path leads to.
-    fn covering(&self, path: &[u8]) -> Option<&Mount> {
+    pub(crate) fn covering(&self, path: &[u8]) -> Option<&Mount> {
         let mut here: Option<&Mount> = None;
         let ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
         for end in ends {
@@ -162,20 +183,6 @@ impl Mounts {
             && self
                 .covering(path)
                 .is_some_and(|mount| self.superblocks[mount.superblock].frozen == Some(By::Agent))
-    }
-
-    /// The superblocks that can be frozen and that a path leads to, each once, in mount order.
-    pub fn reachable(&self) -> Vec<usize> {
-        let mut found = Vec::new();
-        for mount in &self.list {
-            let local = mount.device.major() != 0 || mount.kind == "btrfs";
-            let uppermost =
-                || self.covering(&mount.point).is_some_and(|upper| upper.id == mount.id);
-            if local && !found.contains(&mount.superblock) && uppermost() {
-                found.push(mount.superblock);
-            }
-        }
-        found
     }
 
     /// Somebody takes the uppermost mount at a place away, whoever uses it (umount2(2), MNT_DETACH). A
@@ -277,6 +284,7 @@ impl World {
 pub struct Filesystem {
     sim: Sim,
     superblock: usize,
+    inode: Inode,
 }
 
 impl Drop for Filesystem {
@@ -305,18 +313,29 @@ impl Freeze for Sim {
     }
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
-        self.call(Kind::Inspect, |world| world.inspect(path))
+        self.call(Kind::Inspect, |world| {
+            let inode = world.inspect(path)?;
+            let vanishes = |point: &mut String| point.as_bytes() == path;
+            if let Some(point) = world.mounts.vanishing.take_if(vanishes) {
+                world.mounts.detach(&point);
+            }
+            Ok(inode)
+        })
     }
 
     fn open_mount(&mut self, path: &[u8]) -> Result<Filesystem, Errno> {
-        let superblock = self.call(Kind::OpenMount, |world| {
-            world.inspect(path)?;
+        let (superblock, inode) = self.call(Kind::OpenMount, |world| {
+            let inode = world.inspect(path)?;
             let mount = world.mounts.covering(path).ok_or(Errno::NOENT)?.superblock;
             world.open.filesystems += 1;
             world.mounts.superblocks[mount].opened += 1;
-            Ok(mount)
+            Ok((mount, inode))
         })?;
-        Ok(Filesystem { sim: self.clone(), superblock })
+        Ok(Filesystem { sim: self.clone(), superblock, inode })
+    }
+
+    fn inspect_open(&mut self, filesystem: &Filesystem) -> Result<Inode, Errno> {
+        self.call(Kind::InspectOpen, |_| Ok(filesystem.inode))
     }
 
     fn freeze(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {

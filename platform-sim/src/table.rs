@@ -19,13 +19,14 @@ impl Mounts {
             let (major, minor) = (number.major(), number.minor());
             let (id, parent) = (mount.number(), mount_number(mount.parent));
             // Writing to a vector cannot fail.
-            let _ = write!(text, "{id} {parent} {major}:{minor} / ");
+            let _ = write!(text, "{id} {parent} {major}:{minor} {} ", mount.root);
             escape(&mount.point, &mut text);
             let optional = OPTIONAL_FIELDS[mount.id % OPTIONAL_FIELDS.len()];
             let access = if mount.read_only { "ro" } else { "rw" };
             let _ = write!(text, " {access},relatime {optional}- {} ", mount.kind);
             escape(mount.source.as_bytes(), &mut text);
-            let _ = writeln!(text, " {access}");
+            let written = !mount.read_only && !self.superblocks[mount.superblock].read_only;
+            let _ = writeln!(text, " {}", if written { "rw" } else { "ro,noload" });
         }
         text
     }

@@ -43,6 +43,10 @@ pub struct Play<S> {
     pub(crate) due_ms: Option<u64>,
     /// What the next thaw may find.
     pub(crate) late: Late,
+    /// A freeze was over before its reply could leave.
+    pub(crate) over_early: bool,
+    /// How many filesystems the present freeze found frozen by others, if that is known.
+    pub(crate) theirs: Option<usize>,
     /// The saved state was damaged already: twice could give a handle twice.
     pub(crate) damaged: bool,
     /// Whether every act and every byte is shown.
@@ -58,6 +62,7 @@ impl<S: Source> Play<S> {
         let mut session = old.unwrap_or_else(Agent::unstarted);
         session.sim = sim.clone();
         session.freeze_ms_max = None;
+        session.freeze_strict = false;
         let started = session.restart();
         // Who could not look for a mark takes everything for frozen.
         let sure = sim.with(|world| !world.faults.failed_since(0));
@@ -85,6 +90,8 @@ impl<S: Source> Play<S> {
             thawed_of_others: 0,
             due_ms: None,
             late: Late::No,
+            over_early: false,
+            theirs: None,
             damaged: false,
             show,
         }
@@ -163,6 +170,7 @@ impl<S: Source> Play<S> {
                 | Freeze
                 | Thaw
                 | ShutDown
+                | Stall
                 | BreakOff
                 | Abandon
                 | KilledAmid
@@ -200,8 +208,9 @@ impl<S: Source> Play<S> {
             Act::Stop => self.stop(),
             Act::Burst => self.burst(),
             Act::Stall => {
-                self.stalled = u32::from(self.source.byte() & 15);
-                self.burst();
+                let byte = self.source.byte();
+                self.stalled = u32::from(byte & 15);
+                if byte & 0xC0 == 0xC0 { self.freeze() } else { self.burst() }
             }
             Act::BreakOff => self.break_off(),
             Act::Mount => self.mount(),

@@ -8,10 +8,11 @@ use crate::time::Late;
 use qga_core::Errno;
 use qga_core::freezer::Status;
 use qga_core::mark::{HEAD_BYTES, MAGIC};
-use qga_sim::World;
+use qga_core::platform::Level;
 use qga_sim::mounts::{By, Mount, Superblock};
 use qga_sim::power::{Init, Sign};
 use qga_sim::store::Place;
+use qga_sim::{LogLine, World};
 
 /// The superblocks for which `is` holds, as bits.
 pub(crate) fn bits(world: &World, is: impl Fn(&Superblock) -> bool) -> u64 {
@@ -59,29 +60,87 @@ impl<S: Source> Play<S> {
     /// when it must fail.
     fn freezable(&self) -> Option<u64> {
         self.session.sim.with(|world| {
+            let (strict, hidden) = (self.session.freeze_strict, world.mounts.hidden());
+            let reachable = world.mounts.reachable();
+            // What comes cut may lead anywhere.
+            let lost = |mount: &Mount| mount.is_cut() && !reachable.contains(&mount.superblock);
+            if strict && !hidden.is_empty() || world.mounts.list.iter().any(lost) {
+                return None;
+            }
             let mut bits = 0;
-            for number in world.mounts.reachable() {
+            for number in reachable {
                 let superblock = &world.mounts.superblocks[number];
                 match (superblock.freeze_error, superblock.frozen) {
-                    (Some(Errno::BUSY | Errno::OPNOTSUPP), _) => {}
+                    (Some(Errno::OPNOTSUPP), _) => {}
                     (Some(_), _) => return None,
                     (None, None) => bits |= 1 << number,
+                    (None, Some(_)) if strict => return None,
                     (None, Some(_)) => {}
                 }
             }
-            Some(bits)
+            // Nothing could be frozen, although something should have been.
+            Some(bits).filter(|_| bits != 0 || hidden.is_empty())
         })
+    }
+
+    /// What a freeze that works leaves out and must speak of: where it is hidden, and how many others have frozen.
+    fn left_out(&self) -> (Vec<String>, usize) {
+        self.session.sim.with(|world| {
+            let named = |mount: &&Mount| mount.point.escape_ascii().to_string();
+            let hidden = world.mounts.hidden().iter().map(named).collect();
+            let busy = |number: &usize| {
+                let superblock = &world.mounts.superblocks[*number];
+                superblock.freeze_error.is_none() && superblock.frozen.is_some()
+            };
+            (hidden, world.mounts.reachable().iter().filter(|number| busy(number)).count())
+        })
+    }
+
+    /// What is left out was named in the log, from a line on: what is hidden, and how many others froze, when there is
+    /// no thaw to wait for.
+    fn check_left_out(&self, hidden: &[String], theirs: usize, lines: usize) {
+        let warned = self.warned_since(lines);
+        let named = |point: &String| warned.iter().any(|text| text.ends_with(point));
+        assert!(hidden.iter().all(named), "left out {hidden:?}, and said {warned:?}");
+        let silent = hidden.is_empty() && theirs == 0;
+        assert!(warned.len() >= hidden.len() + theirs, "said only {warned:?}");
+        assert!(!silent || warned.is_empty(), "said {warned:?} of nothing");
+    }
+
+    /// What will be taken away while the agent looks at it.
+    fn vanishing(&self) -> Option<String> {
+        self.session.sim.with(|world| world.mounts.vanishing.clone())
+    }
+
+    /// The warnings in the log from a line on.
+    fn warned_since(&self, line: usize) -> Vec<String> {
+        let warnings = |line: &&LogLine| line.level == Level::Warning;
+        let text = |line: &LogLine| line.text.clone();
+        self.session.sim.with(|world| world.log[line..].iter().filter(warnings).map(text).collect())
     }
 
     pub(crate) fn freeze(&mut self) {
         let (was_frozen, calls) = (self.session.agent().is_frozen(), self.calls());
         let (freezable, before) = (self.freezable(), self.session.sim.with(|w| frozen_by_agent(w)));
+        let ((hidden, theirs), lines) = (self.left_out(), self.session.sim.with(|w| w.log.len()));
+        let vanishing = self.vanishing();
+        self.over_early = false;
         let answer = self.ask("guest-fsfreeze-freeze", format_args!(""));
-        let undisturbed = !self.failed_since(calls);
+        let failed = self.failed_since(calls);
+        // What went away while the agent looked at it could not be frozen.
+        let undisturbed = !failed && vanishing == self.vanishing();
         let frozen = self.session.sim.with(|world| frozen_by_agent(world));
+        if !was_frozen && self.over_early {
+            let expected = Answer::Error { not_found: false };
+            assert_eq!(answer, expected, "told of a freeze that was over");
+            assert!(frozen == 0 || !self.sure || failed || self.session.agent().is_frozen());
+            self.recorded = frozen;
+            return;
+        }
         if !was_frozen {
             self.recorded = frozen;
-            self.sure &= undisturbed && answer != Answer::None;
+            self.theirs = Some(theirs).filter(|_| undisturbed);
+            self.sure &= !failed && answer != Answer::None;
             self.late = self.late.ended(answer != Answer::None);
         }
         match answer {
@@ -91,12 +150,15 @@ impl<S: Source> Play<S> {
                 assert_eq!(count, i64::from(frozen.count_ones()), "so many are frozen");
                 if undisturbed {
                     assert_eq!(Some(frozen), freezable, "froze others than it should");
+                    let theirs = if count == 0 { theirs } else { 0 };
+                    self.check_left_out(&hidden, theirs, lines);
                 }
             }
             Answer::Error { not_found } => {
                 assert_eq!(not_found, was_frozen, "the wrong class of error");
                 if was_frozen {
-                    assert_eq!(frozen, before, "a refused freeze did something");
+                    let over = self.over_early;
+                    assert!(over || frozen == before, "a refused freeze did something");
                     return;
                 }
                 let room = self.session.sim.with(|world| {
@@ -127,8 +189,10 @@ impl<S: Source> Play<S> {
             let stuck = bits(world, |s| s.frozen == Some(By::Agent) && s.thaw_error.is_some());
             (ours, any, stuck, bits(world, |s| s.frozen == Some(By::Other)))
         });
+        let (theirs, lines) = (self.theirs, self.session.sim.with(|world| world.log.len()));
+        let vanishing = self.vanishing();
         let answer = self.ask("guest-fsfreeze-thaw", format_args!(""));
-        let undisturbed = !self.failed_since(calls);
+        let undisturbed = !self.failed_since(calls) && vanishing == self.vanishing();
         let (now_ours, now_foreign) = self
             .session
             .sim
@@ -158,7 +222,10 @@ impl<S: Source> Play<S> {
                     assert_eq!(stuck, 0, "thawed what cannot be");
                     assert_eq!(count, i64::from(ours.count_ones()), "another count than were ours");
                     assert_eq!(foreign, now_foreign, "thawed what others froze");
+                    let said = self.warned_since(lines).len();
+                    assert!(theirs.is_none_or(|count| count == said), "{said} of {theirs:?} named");
                 }
+                self.theirs = None;
                 if !was_frozen && undisturbed && late == Late::No {
                     assert_eq!(count, i64::from(any.count_ones()), "another count than could be");
                 }
@@ -222,7 +289,7 @@ impl<S: Source> Play<S> {
         self.model.files.clear();
         self.model.complete = true;
         self.dirty = false;
-        (self.due_ms, self.late) = (None, Late::No);
+        (self.due_ms, self.late, self.theirs) = (None, Late::No, None);
         let status = self.session.agent().state().freezer.status();
         let (sure, calls) = (self.sure, self.calls());
         self.session.sim.with(|world| world.faults.uncut());
@@ -251,6 +318,7 @@ impl<S: Source> Play<S> {
     pub(crate) fn stop(&mut self) {
         let (was_frozen, sure, calls) = (self.session.agent().is_frozen(), self.sure, self.calls());
         self.session.stop();
+        self.theirs = None;
         self.sure &= !self.failed_since(calls);
         if was_frozen && !sure {
             self.allow_thaws_of_others();

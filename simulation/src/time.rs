@@ -45,7 +45,9 @@ impl<S: Source> Play<S> {
 
     /// The agent is killed, and another one started with another longest time of a freeze.
     pub(crate) fn limit(&mut self) {
-        self.session.freeze_ms_max = self.source.one_of(&[None, Some(1), Some(700), Some(9000)]);
+        let which = self.source.byte();
+        self.session.freeze_ms_max = [None, Some(1), Some(700), Some(9000)][usize::from(which % 4)];
+        self.session.freeze_strict = which >> 2 & 3 == 3;
         self.restart();
     }
 
@@ -60,14 +62,15 @@ impl<S: Source> Play<S> {
         let (sure, calls) = (self.sure, self.calls());
         let look = |world: &mut World| {
             let stuck = bits(world, |s| s.frozen == Some(By::Agent) && s.thaw_error.is_some());
-            (stuck, bits(world, |s| s.frozen == Some(By::Other)), world.log.len())
+            let errors = world.log.iter().filter(|line| line.level == Level::Error).count();
+            (stuck, bits(world, |s| s.frozen == Some(By::Other)), errors)
         };
         let (stuck, others, lines) = self.session.sim.with(look);
         let (agent, sim) = self.session.parts();
         agent.step(sim);
         let thawed = !agent.is_frozen();
         let undisturbed = !self.failed_since(calls);
-        let (_, others_now, _) = self.session.sim.with(look);
+        let (_, others_now, lines_now) = self.session.sim.with(look);
         if sure && undisturbed {
             assert_eq!(thawed, stuck == 0, "the time is over: {stuck:b} cannot be thawed");
             assert_eq!(others, others_now, "thawed what others froze");
@@ -77,8 +80,10 @@ impl<S: Source> Play<S> {
         self.sure &= undisturbed;
         self.due_ms = None;
         self.late = if thawed { Late::Yes } else { Late::No };
+        self.over_early = true;
+        self.theirs = None;
         self.session.sim.with(|world| {
-            let said = world.log.len() - lines;
+            let said = lines_now - lines;
             assert_eq!(said, usize::from(thawed), "lines about a freeze that was over");
             assert!(!thawed || world.log.last().is_some_and(|line| line.level == Level::Error));
             assert!(!thawed || frozen_by_agent(world) == 0 || !sure, "over, and still frozen");

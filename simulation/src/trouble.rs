@@ -46,6 +46,7 @@ impl<S: Source> Play<S> {
             Trouble::Thaw if mounted(world, point) => {
                 world.mounts.at(point).thaw_error = [None, Some(Errno::IO)][usize::from(how) % 2];
             }
+            _ if what & 7 == 7 => world.faults.limit_descriptors(usize::from(how & 7)),
             _ => world.files.free_bytes = u64::from(how),
         });
     }
@@ -84,9 +85,18 @@ impl<S: Source> Play<S> {
                     7 if mounted(world, subvolume) => {
                         world.mount("tmpfs", Device::new(0, 90), subvolume);
                     }
+                    6 => world.mount("tmpfs", Device::new(0, 91), point),
+                    5 => {
+                        world.mount("ext4", Device::new(8, u32::from(what >> 1) % 5), point);
+                        // What is mounted there lies so deep that its line of the table is longer than any.
+                        let last = world.mounts.list.last_mut().expect("what was just mounted");
+                        last.root = "/deep".repeat(5000);
+                    }
                     _ => world.mount("ext4", Device::new(8, u32::from(what >> 1) % 5), point),
                 }
             }
+            // Not now, but while the agent looks at it.
+            _ if what >> 5 == 6 => world.mounts.vanishing = Some(point.to_owned()),
             _ => {
                 // A quarter is for a subvolume, where there are any.
                 let which = what & 12 == 12 && mounted(world, subvolume);
@@ -96,7 +106,7 @@ impl<S: Source> Play<S> {
         self.mounts_changed();
     }
 
-    /// Takes away what was mounted over others, and everything since.
+    /// Takes away what was mounted over others, and everything since; and what else nobody could find it by.
     pub(crate) fn uncover(&mut self) {
         let covers = |upper: &Mount, lower: &Mount| {
             let rest = lower.point.strip_prefix(&upper.point[..]);
@@ -111,6 +121,8 @@ impl<S: Source> Play<S> {
                 let point = String::from_utf8(point.unwrap_or_default()).expect("a path of ours");
                 assert!(world.mounts.detach(&point), "{point} cannot be taken away");
             }
+            world.mounts.list.iter_mut().for_each(|mount| mount.root = "/".to_owned());
+            world.mounts.vanishing = None;
         });
         self.mounts_changed();
     }

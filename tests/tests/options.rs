@@ -80,7 +80,8 @@ fn help() {
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{option}: {}", output.status);
         let options = "-m --method -p --path -t --statedir -l --logfile -v --verbose -V --version -h \
-             --help -r --retry-path --freeze-timeout virtio-serial isa-serial unix-listen";
+             --help -r --retry-path --freeze-timeout --freeze-unreachable \
+             virtio-serial isa-serial unix-listen";
         for word in options.split_whitespace() {
             assert!(stdout.contains(word), "the help does not name {word}:\n{stdout}");
         }
@@ -112,6 +113,14 @@ fn wrong_options() {
         let option = format!("--freeze-timeout={wrong}");
         refused(&mut agent(&[&option]), &["seconds", &format!("'{wrong}'")]);
     }
+    refused(&mut agent(&["--freeze-unreachable"]), &["freeze-unreachable"]);
+    for wrong in ["", "Fail", "failed", "lo", "1"] {
+        let option = format!("--freeze-unreachable={wrong}");
+        refused(&mut agent(&[&option]), &["log or fail", &format!("'{wrong}'")]);
+    }
+    // No byte of the command line stands for an option that has no letter.
+    let odd = std::os::unix::ffi::OsStrExt::from_bytes(&b"-\xFF"[..]);
+    refused(agent(&[]).arg::<&std::ffi::OsStr>(odd), &["unknown option"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::{Freezer, Status};
 use crate::error::Error;
-use crate::platform::Freeze;
+use crate::platform::{Freeze, Log};
 
 /// What the agent asks of whatever keeps track of a freeze: a [`Freezer`], or `()` in a guest that freezes
 /// nothing, which takes no memory.
@@ -30,6 +30,12 @@ pub trait Freezing<P: ?Sized> {
     /// Room for a line of the mount table.
     fn scratch(&mut self) -> &mut [u8] {
         &mut []
+    }
+
+    /// Whether nothing is to be frozen when something would be left out: see
+    /// [`crate::Agent::refuse_unreachable`].
+    fn set_strict(&mut self, strict: bool) {
+        let _ = strict;
     }
 
     /// Takes over from an agent before this one.
@@ -61,7 +67,7 @@ impl<P: ?Sized> Freezing<P> for () {
     const NEW: Self = ();
 }
 
-impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
+impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
     const NEW: Self = Freezer::new();
 
     fn is_frozen(&self) -> bool {
@@ -79,6 +85,10 @@ impl<P: Freeze> Freezing<P> for Freezer<P::Filesystem> {
 
     fn scratch(&mut self) -> &mut [u8] {
         &mut self.line
+    }
+
+    fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
     }
 
     fn restore(&mut self, platform: &mut P) {

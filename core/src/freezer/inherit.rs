@@ -1,15 +1,17 @@
 //! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
+use super::listing::find;
 use super::{Entry, Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
+use crate::limits::SPARE_DESCRIPTORS;
 use crate::mark::{self, Phase, Row, RowState};
-use crate::mountinfo::{Lines, each_local};
-use crate::platform::{Device, Freeze};
+use crate::mountinfo::Lines;
+use crate::platform::{Freeze, Log};
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, if its mark is there: see the head of this file.
-    pub fn restore<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
+    pub fn restore<P: Freeze<Filesystem = F> + Log>(&mut self, platform: &mut P) {
         let (found, phase) = {
             let marks = Marks::open(platform);
             (marks.found, marks.phase)
@@ -27,7 +29,14 @@ impl<F> Freezer<F> {
             let _ = self.thaw_recorded(platform);
         } else {
             // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
-            self.failed = self.inherit(platform).is_some_and(|errno| errno != NO_LIST);
+            let missing = self.inherit(platform);
+            self.failed = missing.is_some_and(|errno| errno != NO_LIST);
+            if missing.is_some_and(Errno::is_short) {
+                // The channel, its client and a thaw need some: else nobody could ask for that.
+                for _ in 0..SPARE_DESCRIPTORS {
+                    drop(self.entries.pop());
+                }
+            }
         }
     }
 
@@ -96,7 +105,8 @@ impl<F> Freezer<F> {
             match find(platform, &mut self.line, row.superblock) {
                 Ok(filesystem) => {
                     let superblock = row.superblock;
-                    let entry = Entry { superblock, filesystem, row: row_at, frozen: true, unsure };
+                    let (frozen, busy) = (true, false);
+                    let entry = Entry { superblock, filesystem, row: row_at, frozen, busy, unsure };
                     // As many fit as were frozen.
                     let _ = self.entries.push(entry);
                 }
@@ -109,34 +119,4 @@ impl<F> Freezer<F> {
             }
         }
     }
-}
-
-/// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
-/// mounted nowhere; EBUSY when other mounts cover each of its places; why the table or its last place cannot
-/// be read.
-#[inline(never)]
-fn find<P: Freeze>(
-    platform: &mut P,
-    line: &mut [u8],
-    superblock: Device,
-) -> Result<P::Filesystem, Errno> {
-    let mut found = Err(GONE);
-    each_local(platform, line, &mut |platform, mount| {
-        if mount.superblock == superblock {
-            found = match platform.inspect(mount.path) {
-                Ok(inode) if inode.plain && mount.is_on(inode) => platform.open_mount(mount.path),
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Errno::BUSY),
-                Err(errno) => Err(errno),
-            }
-            .map_err(not_gone);
-        }
-        found.is_err()
-    })
-    .map_err(not_gone)
-    .and(found)
-}
-
-/// Why something cannot be read that is there.
-fn not_gone(errno: Errno) -> Errno {
-    if errno == GONE { Errno::BUSY } else { errno }
 }

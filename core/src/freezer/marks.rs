@@ -55,9 +55,9 @@ where
     #[inline(never)]
     pub fn create<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
         let mut marks = Self::NONE;
-        for place in 0..MARK_PLACES_MAX {
+        for (place, open) in marks.open.iter_mut().enumerate() {
             match platform.create_mark(place) {
-                Ok(mark) => marks.open[place] = Some(mark),
+                Ok(mark) => *open = Some(mark),
                 Err(Errno::OPNOTSUPP) => {}
                 Err(errno) => marks.failed = errno,
             }
@@ -97,8 +97,8 @@ where
     #[inline(never)]
     pub fn publish<P: Freeze<Mark = M>>(&mut self, platform: &mut P) -> Result<(), Errno> {
         let mut in_force = false;
-        for place in 0..MARK_PLACES_MAX {
-            if self.open[place].is_some() {
+        for (place, open) in self.open.iter_mut().enumerate() {
+            if open.is_some() {
                 match platform.publish_mark(place) {
                     Ok(()) => {
                         in_force = true;
@@ -106,7 +106,7 @@ where
                     }
                     Err(errno) => self.failed = errno,
                 }
-                self.open[place] = None;
+                *open = None;
             }
             match platform.remove_mark(place) {
                 // A directory of that name is no mark.
@@ -121,7 +121,7 @@ where
     #[inline(never)]
     pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
         let mut marks = Self::NONE;
-        for place in 0..MARK_PLACES_MAX {
+        for (place, open) in marks.open.iter_mut().enumerate() {
             let head = platform.open_mark(place).and_then(|mut mark| {
                 let boot = boot(platform);
                 let head = mark::read_head(&mut mark, &boot)?;
@@ -133,7 +133,7 @@ where
                     if marks.found != Found::Ours {
                         (marks.read, marks.phase) = (place, phase);
                     }
-                    marks.open[place] = Some(mark);
+                    *open = Some(mark);
                     Found::Ours
                 }
                 Ok((Head::Foreign, _)) => Found::Foreign,

@@ -75,6 +75,13 @@ pub trait Freeze {
         Err(Errno::OPNOTSUPP)
     }
 
+    /// Looks at what was opened (fstat(2)), which is something else than its path led to before if a mount went
+    /// in between.
+    fn inspect_open(&mut self, filesystem: &Self::Filesystem) -> Result<Inode, Errno> {
+        let _ = filesystem;
+        Err(Errno::OPNOTSUPP)
+    }
+
     /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY (frozen
     /// already), EOPNOTSUPP (cannot be frozen), EIO; failure leaves it running.
     fn freeze(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno> {

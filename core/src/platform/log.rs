@@ -28,4 +28,10 @@ pub trait Log {
     fn log(&mut self, level: Level, pieces: &[&str]) {
         let _ = (level, pieces);
     }
+
+    /// The same about a path: behind the pieces its beginning, escaped so that it cannot begin a line of its own.
+    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
+        let _ = path;
+        self.log(level, pieces);
+    }
 }

@@ -4,15 +4,38 @@ use super::Linux;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
+use core::ffi::CStr;
 use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
 use rustix::ioctl::NoArg;
 
-fn read_only(path: &core::ffi::CStr) -> Result<Fd, Errno> {
+fn read_only(path: &CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
+}
+
+/// Looks up a path, or what is open as `at` when that is empty.
+#[inline(never)]
+fn look(at: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Inode, Errno> {
+    // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    match rustix::fs::statx(at, path, flags, mask) {
+        Ok(stat) => Ok(Inode {
+            on: Device::new(stat.stx_dev_major, stat.stx_dev_minor),
+            mount: stat.stx_mnt_id,
+            plain: is_plain(stat.stx_mode.into()),
+        }),
+        // A kernel before 4.11.
+        Err(rustix::io::Errno::NOSYS) => {
+            let stat = rustix::fs::statat(at, path, flags).map_err(errno)?;
+            let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
+            Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
+        }
+        Err(error) => Err(errno(error)),
+    }
 }
 
 fn is_plain(mode: u32) -> bool {
@@ -31,28 +54,16 @@ impl Freeze for Linux {
     }
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
-        let path = self.path.path(path)?;
-        // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
-        let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
         // As stat(2) does, it lets an automount point be.
-        match rustix::fs::statx(CWD, path, AtFlags::NO_AUTOMOUNT, mask) {
-            Ok(stat) => Ok(Inode {
-                on: Device::new(stat.stx_dev_major, stat.stx_dev_minor),
-                mount: stat.stx_mnt_id,
-                plain: is_plain(stat.stx_mode.into()),
-            }),
-            // A kernel before 4.11.
-            Err(rustix::io::Errno::NOSYS) => {
-                let stat = rustix::fs::stat(path).map_err(errno)?;
-                let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
-                Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
-            }
-            Err(error) => Err(errno(error)),
-        }
+        look(CWD, self.path.path(path)?, AtFlags::NO_AUTOMOUNT)
     }
 
     fn open_mount(&mut self, path: &[u8]) -> Result<Fd, Errno> {
         read_only(self.path.path(path)?)
+    }
+
+    fn inspect_open(&mut self, filesystem: &Fd) -> Result<Inode, Errno> {
+        look(filesystem.as_fd(), c"", AtFlags::EMPTY_PATH)
     }
 
     fn freeze(&mut self, filesystem: &Fd) -> Result<(), Errno> {

@@ -42,7 +42,12 @@ impl Linux {
 
 impl Log for Linux {
     fn log(&mut self, level: Level, pieces: &[&str]) {
-        if level > Level::Error && !self.verbose {
+        self.log_of(level, pieces, b"");
+    }
+
+    #[inline(never)]
+    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
+        if level > Level::Warning && !self.verbose {
             return;
         }
         // Not opened before because something was frozen; nothing is logged while it is.
@@ -63,6 +68,7 @@ impl Log for Linux {
             for piece in pieces {
                 out.ascii(piece);
             }
+            out.text(path);
         });
     }
 }

@@ -17,6 +17,10 @@ pub fn ask(session: &mut Large, command: &str) -> Value {
     reply.unwrap_or_else(|error| panic!("{command}: {error}: {}", output.escape_ascii()))
 }
 
+/// What every error says where there was no descriptor left.
+pub const SHORT: &str =
+    "Too many open files (raise LimitNOFILE= of the unit, or RLIMIT_NOFILE, to 1024)";
+
 fn error(text: &str) -> Value {
     json!({"error": {"class": "GenericError", "desc": text}})
 }
@@ -305,7 +309,7 @@ fn what_is_gone_does_not_hide_what_cannot_be_looked_at() {
         world.faults.fail(fault);
     });
     session.restart().expect("a restart");
-    let stuck = error("failed to thaw /mnt/b: Too many open files");
+    let stuck = error(&format!("failed to thaw /mnt/b: {SHORT}"));
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck);
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "error"}));
     sim.with(|world| world.faults.clear());

@@ -92,13 +92,34 @@ fn the_fields_of_a_line() {
         ("36 35 8:1 / /m", mount("")),
         ("36 35 8:1 / m rw - ext4 /dev/sda1 rw", None),
         ("36 35 8:1 /  rw - ext4 /dev/sda1 rw", None),
-        ("36 35 8:1 /", None),
+        // What came cut may be any mount's.
+        ("36 35 8:1 /", Some((Device::new(8, 1), String::new(), String::new()))),
+        ("36 35 8:1 / m", Some((Device::new(8, 1), "m".to_owned(), String::new()))),
         ("36 35 8:1", None),
         ("36 35 x:1 / /m rw - ext4 /dev/sda1 rw", None),
         ("36 35", None),
         ("", None),
     ] {
         assert_eq!(parsed(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn read_only_is_what_the_superblock_says_and_cut_what_ends_before_the_source() {
+    for (line, read_only, cut) in [
+        ("36 35 8:1 / /m ro,noatime shared:1 - ext4 /dev/sda1 rw", false, false),
+        ("36 35 8:1 / /m rw - ext4 /dev/sda1 ro", true, false),
+        ("36 35 8:1 / /m rw - ext4 /dev/sda1 ro,noload", true, false),
+        ("36 35 8:1 / /m rw - ext4 ro rw", false, false),
+        ("36 35 8:1 / /m rw - ext4  ro", true, false),
+        ("36 35 8:1 / /m rw - ext4 /dev/sd", false, false),
+        ("36 35 8:1 / /m rw - ext", false, true),
+        ("36 35 8:1 / /m rw shared:", false, true),
+        ("36 35 8:1 /root/of", false, true),
+    ] {
+        let mut text = line.as_bytes().to_vec();
+        let mount = Mount::parse(&mut text).expect("a mount");
+        assert_eq!((mount.read_only, mount.cut), (read_only, cut), "{line}");
     }
 }
 
@@ -216,7 +237,8 @@ fn only_mounts_with_a_device_below_are_visited() {
 
 #[test]
 fn a_path_is_on_a_mount_by_its_number_or_its_mount() {
-    let mount = |superblock| Local { superblock, id: 7, path: b"/m" };
+    let (path, read_only, cut) = (&b"/m"[..], false, false);
+    let mount = |superblock| Local { superblock, id: 7, path, read_only, cut };
     let inode = |on, mount| Inode { on, mount, plain: true };
     let (disk, other) = (Device::new(8, 1), Device::new(8, 2));
     let (pool, subvolume) = (Device::new(0, 40), Device::new(0, 41));

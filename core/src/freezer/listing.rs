@@ -1,0 +1,115 @@
+//! What is to be frozen: the mount table comes in, one entry and one row of the mark for each local superblock go
+//! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
+
+use super::{Entry, Failure, Freezer, GONE, HIDDEN, MARK, Marks, TABLE, boot};
+use crate::errno::Errno;
+use crate::mark::{self, Row, RowState};
+use crate::mountinfo::{Lines, Local, each_local, local};
+use crate::platform::{Device, Freeze, Level, Log};
+
+impl<F> Freezer<F> {
+    /// Puts every freezable local filesystem into `entries` and into the mark, in mount order. What is hidden is
+    /// in the log then, and the first of it in `subject`, with the reason in `hidden`.
+    pub(super) fn list<P: Freeze<Filesystem = F> + Log>(
+        &mut self,
+        platform: &mut P,
+        mark: &mut Marks<P::Mark>,
+    ) -> Result<(), Failure> {
+        let marked = |errno| Failure::Plain(MARK, errno);
+        let boot = boot(platform);
+        mark.append(&mark::new_head(&boot)).map_err(marked)?;
+        let mut row = mark::HEAD_BYTES as u64;
+        let Self { entries, subject, line, row: second_line, strict, hidden, .. } = self;
+        *hidden = None;
+        let unread = |errno| Failure::Plain(TABLE, errno);
+        // Not by `each_local`, which `find` goes through in the middle of this.
+        let mut lines = Lines::new(platform.mounts().map_err(unread)?, b'\n', line);
+        while let Some(line) = lines.line().map_err(unread)? {
+            let Some(mount) = local(line) else { continue };
+            let Local { superblock, path, .. } = mount;
+            if entries.iter().any(|entry| entry.superblock == superblock) {
+                continue;
+            }
+            let opened = reach(platform, &mount).or_else(|errno| {
+                // Its place in the order is this one all the same.
+                find(platform, second_line, superblock)
+                    .map_err(|other| if other.is_short() { other } else { errno })
+            });
+            let is_hidden = opened.as_ref().err().is_some_and(|&errno| is_hidden(errno));
+            match opened {
+                Ok(filesystem) => {
+                    let text = Row { state: RowState::Listed, superblock, path };
+                    let (frozen, busy, unsure) = (false, false, false);
+                    let entry = Entry { superblock, filesystem, row, frozen, busy, unsure };
+                    row += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
+                    entries.push(entry).map_err(|_| Failure::TooMany)?;
+                }
+                // Nobody writes to it.
+                Err(_) if is_hidden && mount.read_only => {}
+                Err(errno) => {
+                    if hidden.is_none() || !is_hidden {
+                        mark::show(path, subject);
+                    }
+                    if !is_hidden || *strict {
+                        let what = if is_hidden { HIDDEN } else { "failed to open" };
+                        return Err(Failure::On(what, errno));
+                    }
+                    hidden.get_or_insert(errno);
+                    platform.log_of(Level::Warning, &[HIDDEN, " "], path);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
+/// mounted nowhere; EBUSY when each of its places is hidden; why the table or its last place cannot be read.
+#[inline(never)]
+pub(super) fn find<P: Freeze>(
+    platform: &mut P,
+    line: &mut [u8],
+    superblock: Device,
+) -> Result<P::Filesystem, Errno> {
+    let mut found = Err(GONE);
+    each_local(platform, line, &mut |platform, mount| {
+        if mount.superblock == superblock {
+            found = reach(platform, &mount).map_err(not_gone);
+        }
+        found.is_err()
+    })
+    .map_err(not_gone)
+    .and(found)
+}
+
+/// Why something cannot be read that is there.
+fn not_gone(errno: Errno) -> Errno {
+    if matches!(errno, GONE | Errno::NOENT | Errno::NOTDIR) { Errno::BUSY } else { errno }
+}
+
+/// Opens a filesystem where it is mounted. Errors: EBUSY when the path leads elsewhere; ENAMETOOLONG when it is not
+/// known whole; why it cannot be looked at or opened.
+#[inline(never)]
+pub(super) fn reach<P: Freeze>(
+    platform: &mut P,
+    mount: &Local<'_>,
+) -> Result<P::Filesystem, Errno> {
+    if mount.cut {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let inode = platform.inspect(mount.path)?;
+    if inode.plain && mount.is_on(inode) {
+        let filesystem = platform.open_mount(mount.path)?;
+        // Since the look it may have been unmounted: then this is what it was mounted on.
+        if mount.is_on(platform.inspect_open(&filesystem)?) {
+            return Ok(filesystem);
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// Whether no path leads to a filesystem that is there: another mount covers it, or its place is hidden by one or
+/// by rights.
+fn is_hidden(errno: Errno) -> bool {
+    matches!(errno, Errno::BUSY | Errno::NOENT | Errno::NOTDIR | Errno::ACCES)
+}

@@ -1,0 +1,124 @@
+//! Thawing: what is held, or what an earlier agent's mark lists, or everything that can be reached. Whatever fails,
+//! what can run again does.
+
+use super::listing::reach;
+use super::{Entry, Failure, Freezer, GONE, Marks, NO_LIST, TABLE, is_no_more_than_gone};
+use crate::errno::Errno;
+use crate::mark::{self, Phase, RowState};
+use crate::mountinfo::each_local;
+use crate::platform::{Freeze, Log};
+
+const THAW: &str = "failed to thaw";
+
+impl<F> Freezer<F> {
+    /// Thaws what the entries say.
+    pub(super) fn thaw_recorded<P: Freeze<Filesystem = F> + Log>(
+        &mut self,
+        platform: &mut P,
+    ) -> Result<(), Failure> {
+        loop {
+            let missing = if self.inherited { self.inherit(platform) } else { None };
+            if missing == Some(NO_LIST) {
+                let thawed = self.thaw_everything(platform);
+                match thawed {
+                    Ok(_) => self.forget(platform),
+                    Err(_) => self.failed = true,
+                }
+                return thawed;
+            }
+            let mut mark = Marks::open(platform);
+            let before = self.count;
+            let thawed = self.thaw_entries(platform, &mut mark, missing);
+            // What runs again has let its descriptor go, and a descriptor may be all that the rest wanted.
+            if !self.frozen || !self.inherited || self.count == before {
+                return thawed;
+            }
+        }
+    }
+
+    /// Thaws what this agent froze, or took over; `missing` is why something else could not be found. What is
+    /// gone is reported once and then off the record: nothing that the agent can do would bring it back.
+    pub(super) fn thaw_entries<P: Freeze<Filesystem = F> + Log>(
+        &mut self,
+        platform: &mut P,
+        mark: &mut Marks<P::Mark>,
+        missing: Option<Errno>,
+    ) -> Result<(), Failure> {
+        let _ = mark.set_phase(Phase::Thawing);
+        let mut stuck = missing;
+        let mut left = missing.is_some_and(|errno| errno != GONE);
+        // In the order of the rows, in which they do not stand when one was found later than the others.
+        let mut from = 0;
+        while let Some(entry) = next(&mut self.entries, from) {
+            from = entry.row + 1;
+            // A row without a result that is not frozen gets its result before any behind it does: else an agent
+            // that is killed here leaves it as the last such row, which the next one would thaw.
+            let thawed = match entry.frozen {
+                true => platform.thaw(&entry.filesystem),
+                false => Err(Errno::INVAL),
+            };
+            match thawed {
+                Ok(()) => self.count += 1,
+                // Somebody else has thawed it.
+                Err(Errno::INVAL) => {}
+                Err(errno) => {
+                    if is_no_more_than_gone(stuck) {
+                        mark.show_row(entry.row, &mut self.subject);
+                        stuck = Some(errno);
+                    }
+                    left = true;
+                    continue;
+                }
+            }
+            entry.frozen = false;
+            let _ = mark.set_row(entry.row, RowState::NotOurs);
+        }
+        if left {
+            self.failed = true;
+            // Not before all that can run does: letting the last descriptor go may unmount, which writes.
+            self.entries.retain(|entry| entry.frozen || entry.busy);
+        } else {
+            self.forget(platform);
+        }
+        stuck.map_or(Ok(()), |errno| Err(Failure::On(THAW, errno)))
+    }
+
+    /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
+    pub(super) fn thaw_everything<P: Freeze<Filesystem = F> + Log>(
+        &mut self,
+        platform: &mut P,
+    ) -> Result<(), Failure> {
+        let Self { subject, line, frozen, count, .. } = self;
+        let mut stuck = None;
+        each_local(platform, line, &mut |platform, mount| {
+            let mut thawed = false;
+            let failed = match reach(platform, &mount) {
+                // What lies over it has a line of its own.
+                Err(Errno::BUSY | Errno::NOENT | Errno::NOTDIR) => return true,
+                Err(_) if mount.cut => return true,
+                Err(errno) => errno,
+                Ok(filesystem) => loop {
+                    match platform.thaw(&filesystem) {
+                        Ok(()) => thawed = true,
+                        Err(errno) => break errno,
+                    }
+                },
+            };
+            // Not frozen, or never can be, is how each of them ends.
+            let ended = matches!(failed, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY);
+            if !ended && (*frozen || failed.is_short()) && stuck.is_none() {
+                mark::show(mount.path, subject);
+                stuck = Some(failed);
+            }
+            *count += i64::from(thawed);
+            true
+        })
+        .map_err(|errno| Failure::Plain(TABLE, errno))?;
+        stuck.map_or(Ok(()), |errno| Err(Failure::On(THAW, errno)))
+    }
+}
+
+/// The entry whose row is the first that begins at `from` or behind it.
+fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
+    entries.iter_mut().filter(|entry| entry.row >= from).min_by_key(|entry| entry.row)
+}
