@@ -44,6 +44,18 @@ struct Asker {
     frame: Range<usize>,
 }
 
+/// Whether frame and window hold what nobody may find there. The numbered first variant makes a new agent all zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Secret {
+    Nothing = 0,
+    /// What was not understood may have been meant for any command. It is wiped after the next request that is: until
+    /// then a guest-sync may have begun in it.
+    Open,
+    /// It is to be wiped when it is answered.
+    Ended,
+}
+
 /// What the agent is doing. The numbered first variant makes a new agent all zero.
 #[repr(u8)]
 enum Doing<P: Platform> {
@@ -63,8 +75,7 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     // what stands before it, the beginning of the frame buffer with the framer, the state has one.
     doing: Doing<P>,
     stopping: bool,
-    /// Whether frame and window hold what nobody may find there once it is answered.
-    secret: bool,
+    secret: Secret,
     /// Whose reply says that everything is frozen, until that begins to leave.
     told: Option<Asker>,
     deadline_ms: Option<u64>,
@@ -83,7 +94,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         Agent {
             doing: Doing::Listening,
             stopping: false,
-            secret: false,
+            secret: Secret::Nothing,
             told: None,
             deadline_ms: None,
             freeze_limit: Limit::new(),
@@ -148,7 +159,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// The channel has lost its client: a half request and a half response are of no use to the next one.
     /// Open handles and frozen filesystems stay. What it was about to ask for nobody knows: it is wiped.
     pub fn disconnected(&mut self) {
-        self.secret = true;
+        self.secret = Secret::Ended;
         self.told = None;
         self.window.clear();
         self.framer.reset();
@@ -237,8 +248,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             return Step::Transmit;
         }
         if let Doing::Listening = self.doing
-            && core::mem::take(&mut self.secret)
+            && self.secret == Secret::Ended
         {
+            self.secret = Secret::Nothing;
             self.framer.wipe();
             self.window.wipe();
             wipe_stack();
@@ -248,7 +260,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 Scan::More => return Step::Receive,
                 found @ (Scan::Frame | Scan::Sync) => self.execute(platform, found),
                 Scan::Bad(fault) => {
-                    self.secret = true;
+                    self.secret = Secret::Open;
                     let error = self.framer.error(fault);
                     refuse(&mut self.doing, &mut self.window, &error, 0..0, 0..0);
                 }
@@ -290,20 +302,22 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let text = framer.part(frame.clone());
         let slot = Slot::new();
         let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
-        // What was not understood may have been meant for any of them.
-        *secret = !matches!(&found, Ok((row, _)) if !row.secret);
+        if inside {
+            if matches!(found, Ok((row, _)) if row.is_sync()) {
+                framer.resume();
+            }
+            return;
+        }
         let Ok((row, arguments)) = found else {
-            if !inside && !slot.is_empty() {
+            *secret = Secret::Open;
+            if !slot.is_empty() {
                 refuse(doing, window, &slot.get(), id, frame);
                 framer.refused();
             }
             return;
         };
-        if inside {
-            if row.is_sync() {
-                framer.resume();
-            }
-            return;
+        if row.secret || *secret == Secret::Open {
+            *secret = Secret::Ended;
         }
         if !state.freezer.is_frozen() {
             platform.log(Level::Info, &[row.name, " called"]);

@@ -74,6 +74,9 @@ pub struct Framer<const N: usize> {
     found: usize,
     /// How much of the buffer has been written to since it was last given back.
     touched: usize,
+    /// How much of it is zero at its beginning, and from where on it is zero.
+    wiped: usize,
+    used: usize,
     buffer: [u8; N],
 }
 
@@ -96,6 +99,8 @@ impl<const N: usize> Framer<N> {
             filled: 0,
             found: 0,
             touched: 0,
+            wiped: 0,
+            used: 0,
             buffer: [0; N],
         }
     }
@@ -109,9 +114,13 @@ impl<const N: usize> Framer<N> {
         let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
         if by > 0 {
             shift_down(&mut self.buffer, by, self.filled);
-            for place in
-                [&mut self.start, &mut self.scanned, &mut self.filled, &mut self.lexer.start]
-            {
+            for place in [
+                &mut self.start,
+                &mut self.scanned,
+                &mut self.filled,
+                &mut self.wiped,
+                &mut self.lexer.start,
+            ] {
                 *place = place.saturating_sub(by);
             }
         }
@@ -132,6 +141,7 @@ impl<const N: usize> Framer<N> {
     pub fn received(&mut self, len: usize) {
         self.filled = (self.filled + len).min(N);
         self.touched = self.touched.max(self.filled);
+        self.used = self.used.max(self.filled);
     }
 
     /// Forgets everything received: the channel has a new client.
@@ -148,19 +158,15 @@ impl<const N: usize> Framer<N> {
         self.mode = Mode::Refused;
     }
 
-    /// Makes everything zero that was answered or dropped; what waits to be answered stays.
+    /// Makes everything zero that was answered or dropped; what waits to be answered stays, and is not moved: of many
+    /// small requests each would move all that wait.
     pub fn wipe(&mut self) {
-        let touched = self.touched;
-        // What waits moves down, so what is left of it is before it and after it.
-        self.space();
-        // A guest-sync may have begun in what is swallowed.
-        let before = if self.mode == Mode::Swallow { 0 } else { self.start };
-        for range in [0..before, self.filled..touched] {
-            let rest = self.part(range);
-            rest.fill(0);
-            // Nobody reads it any more, so the compiler might leave the writing out.
-            core::hint::black_box(rest);
-        }
+        let (start, filled) = (self.start, self.filled);
+        let before = core::mem::replace(&mut self.wiped, start)..start;
+        // Beyond what waits lies what was there before it moved down.
+        let beyond = filled..core::mem::replace(&mut self.used, filled);
+        crate::bulk::wipe(self.part(before));
+        crate::bulk::wipe(self.part(beyond));
     }
 
     /// What [`Scan::Sync`] has just shown is a guest-sync: it comes as a frame next, after the fault of the request
