@@ -1,5 +1,6 @@
-//! One directory for one agent: it is looked at, then locked for life. The lock is a record lock (fcntl(2)) on a file that
-//! only its owner can open: nobody else can take it, no child inherits it, and it says which process has it.
+//! One directory for one agent: it is looked at, then locked for life. The lock is a record lock
+//! (fcntl(2)) on a file that only its owner can open: nobody else can take it, no child inherits
+//! it, and it says which process has it.
 
 use super::trust::{HELD, UNTRUSTED, open_lock, trusted};
 use crate::fd::Fd;
@@ -100,7 +101,8 @@ impl Key {
         unsafe { (CStr::from_ptr(name.cast()), CStr::from_ptr(name.cast::<i8>().wrapping_add(1))) }
     }
 
-    /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that can be found out.
+    /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that
+    /// can be found out.
     pub fn take(&mut self, dir: &Fd, room: &mut PathBuffer) -> bool {
         let mut link = [0; 32];
         let mut out = Writer::new(&mut link);
