@@ -182,10 +182,11 @@ impl StateDir {
         rename(dir, begun, name)
     }
 
-    /// Opens the mark, for reading and for recording progress.
+    /// Opens the mark, for reading and, where it can be, for recording progress.
     pub fn open_mark(&self, at: usize) -> Result<Fd, Errno> {
         let (dir, _, name) = self.place(at)?;
-        self.old(dir, name, OFlags::RDWR)
+        let flags = if in_memory(dir) { OFlags::RDWR } else { OFlags::RDONLY };
+        self.old(dir, name, flags)
     }
 
     /// Removes the mark, and one that was begun.

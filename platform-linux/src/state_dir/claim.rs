@@ -2,7 +2,7 @@
 //! (fcntl(2)) on a file that only its owner can open: nobody else can take it, no child inherits
 //! it, and it says which process has it.
 
-use super::trust::{HELD, UNTRUSTED, open_lock, trusted};
+use super::trust::{HELD, UNTRUSTED, in_memory, open_lock, trusted, writable};
 use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::print::{STDERR, line};
@@ -139,6 +139,11 @@ pub fn claim(
     let take = || {
         let dir = dir?;
         trusted(&dir, FileType::Directory)?;
+        if !in_memory(&dir) {
+            // Opening a file for writing there may wait for a thaw that only this agent can do. A usual
+            // directory in memory is locked instead; without one nothing can be frozen.
+            return writable(&dir).map(|()| dir);
+        }
         let lock = open_lock(&dir)?;
         trusted(&lock, FileType::RegularFile)?;
         if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {

@@ -8,7 +8,7 @@ use crate::path::PathBuffer;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 
 /// Why a directory or a file is not used, above what the kernel gives: an agent that lives has it.
 pub const HELD: Errno = Errno(5000);
@@ -92,6 +92,12 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
         Ok(_) | Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
         other => other,
     }
+}
+
+/// Whether files can be made in a directory.
+pub fn writable(directory: &Fd) -> Result<(), Errno> {
+    let flags = AtFlags::empty();
+    rustix::fs::accessat(directory, c".", Access::WRITE_OK, flags).map_err(errno)
 }
 
 /// Opens the file that is locked, and makes it if need be.
