@@ -1,10 +1,10 @@
-//! The files that outlive an agent: the handle number and the frozen mark, in directories that only root or this user
-//! can have made or can write to. Each is locked for life, so that two agents never share one. Files are replaced by
-//! renaming, so that they are whole at any moment.
+//! The files that outlive an agent: the handle number and the frozen mark, in directories that only
+//! root or this user can have made or can write to. Each is locked for life, so that two agents
+//! never share one. Files are replaced by renaming, so that they are whole at any moment.
 //!
-//! Without `-t` the directories are `/run/qga` and `/dev/.qga`; the state goes to the first, the mark to both. With
-//! `-t` the state goes there, the mark as well if that is in memory; and the mark goes to the other two under a name
-//! that comes from the directory's own.
+//! Without `-t` the directories are `/run/qga` and `/dev/.qga`; the state goes to the first, the
+//! mark to both. With `-t` the state goes there, the mark as well if that is in memory; and the
+//! mark goes to the other two under a name that comes from the directory's own.
 
 mod claim;
 mod trust;
@@ -42,11 +42,13 @@ pub struct StateDir {
     places: [Option<Fd>; MARK_PLACES_MAX],
     /// What the mark is called in the usual places.
     key: Key,
-    /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a file on a disk.
+    /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a
+    /// file on a disk.
     pub refused: Refused,
 }
 
-/// Whether the directory of `path` is in memory, so that a file can be made there while disks are frozen.
+/// Whether the directory of `path` is in memory, so that a file can be made there while disks are
+/// frozen.
 #[inline(never)]
 pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
     let path = path.to_bytes();
@@ -65,9 +67,10 @@ impl StateDir {
         }
     }
 
-    /// Takes the directory `path`, and the usual ones, for this process alone. `false` when `path`, or without one
-    /// each of the usual ones, cannot be trusted or written to, or an agent that lives has one of them; why stands in
-    /// `refused`. Who `waits` does so for the end of that agent.
+    /// Takes the directory `path`, and the usual ones, for this process alone. `false` when `path`,
+    /// or without one each of the usual ones, cannot be trusted or written to, or an agent that
+    /// lives has one of them; why stands in `refused`. Who `waits` does so for the end of that
+    /// agent.
     #[inline(never)]
     pub fn open(
         &mut self,
@@ -127,7 +130,8 @@ impl StateDir {
         }
     }
 
-    /// Opens a file that is there already; what no agent has written is as if it were not there, and is said.
+    /// Opens a file that is there already; what no agent has written is as if it were not there,
+    /// and is said.
     fn old(&self, dir: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
         open_old(dir, name, flags).map_err(|errno| {
             if errno != UNTRUSTED {
@@ -178,10 +182,11 @@ impl StateDir {
         rename(dir, begun, name)
     }
 
-    /// Opens the mark, for reading and for recording progress.
+    /// Opens the mark, for reading and, where it can be, for recording progress.
     pub fn open_mark(&self, at: usize) -> Result<Fd, Errno> {
         let (dir, _, name) = self.place(at)?;
-        self.old(dir, name, OFlags::RDWR)
+        let flags = if in_memory(dir) { OFlags::RDWR } else { OFlags::RDONLY };
+        self.old(dir, name, flags)
     }
 
     /// Removes the mark, and one that was begun.

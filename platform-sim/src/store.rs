@@ -1,6 +1,8 @@
-//! What outlives an agent: the saved state, the frozen mark in two places in memory, and the identity of the boot.
+//! What outlives an agent: the saved state, the frozen mark in two places in memory, and the
+//! identity of the boot.
 //!
-//! A place can be full, be covered by another mount, or hold something that an agent must not trust.
+//! A place can be full, be covered by another mount, or hold something that an agent must not
+//! trust.
 
 use crate::{Kind, Random, Sim};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
@@ -20,15 +22,16 @@ pub const PLACES: usize = 2;
 pub struct Place {
     /// How large a mark may become before the place is full.
     pub bytes_max: usize,
-    /// Why no mark can be begun in it: no more files (ENOSPC), a folder of that name (EEXIST), no such place
-    /// (EOPNOTSUPP).
+    /// Why no mark can be begun in it: no more files (ENOSPC), a folder of that name (EEXIST), no
+    /// such place (EOPNOTSUPP).
     pub create_error: Option<Errno>,
-    /// What has the mark's name is nothing that an agent may trust: a link, a FIFO, somebody else's file. It is as
-    /// if it were not there until a mark takes its name.
+    /// What has the mark's name is nothing that an agent may trust: a link, a FIFO, somebody else's
+    /// file. It is as if it were not there until a mark takes its name.
     pub planted: bool,
     mark: Option<MarkBytes>,
     begun: Option<MarkBytes>,
-    /// Another mount is over it: the agent that holds it open goes on, the next one finds an empty place.
+    /// Another mount is over it: the agent that holds it open goes on, the next one finds an empty
+    /// place.
     covered: bool,
 }
 
@@ -95,7 +98,8 @@ impl Store {
         self.set_mark_in(0, bytes);
     }
 
-    /// Puts a mark in force in one place, or removes it from there, as somebody who is not this agent.
+    /// Puts a mark in force in one place, or removes it from there, as somebody who is not this
+    /// agent.
     pub fn set_mark_in(&mut self, place: usize, bytes: Option<&[u8]>) {
         self.places[place].mark = bytes.map(|bytes| Rc::new(RefCell::new(bytes.to_vec())));
         self.places[place].planted = false;
@@ -111,8 +115,8 @@ impl Store {
         self.lock = Weak::new();
     }
 
-    /// An agent takes the state directory for itself; what it gets is the lock, which ends with it. Errors: EBUSY, an
-    /// agent that lives has it.
+    /// An agent takes the state directory for itself; what it gets is the lock, which ends with it.
+    /// Errors: EBUSY, an agent that lives has it.
     pub(crate) fn claim(&mut self) -> Result<Rc<()>, Errno> {
         if self.lock.strong_count() > 0 {
             return Err(Errno::BUSY);

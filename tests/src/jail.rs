@@ -1,8 +1,9 @@
-//! A guest of the test's own on this machine: its own processes (the first of them is the guest's init),
-//! its own mounts and nothing else in sight. Only in here are filesystems frozen and shutdowns asked for.
+//! A guest of the test's own on this machine: its own processes (the first of them is the guest's
+//! init), its own mounts and nothing else in sight. Only in here are filesystems frozen and
+//! shutdowns asked for.
 //!
-//! The helper `qga-jail` (src/bin) builds it from a [`Spec`]; this side checks that it is tight before any
-//! test goes on, and thaws, kills and cleans up however the test ends.
+//! The helper `qga-jail` (src/bin) builds it from a [`Spec`]; this side checks that it is tight
+//! before any test goes on, and thaws, kills and cleans up however the test ends.
 
 use crate::agent::{Held, connect, wait};
 use crate::connection::{ANSWER_DEADLINE, Connection};
@@ -43,9 +44,11 @@ pub struct Spec {
     pub scripts: BTreeMap<String, String>,
     /// The agent is the guest's process 1, with these arguments, instead of the helper's own init.
     pub agent_as_init: Option<Vec<String>>,
-    /// The path in the guest of the helper's own init, by which an agent may take it for another one.
+    /// The path in the guest of the helper's own init, by which an agent may take it for another
+    /// one.
     pub init: Option<PathBuf>,
-    /// Filled in by [`Jail::start`]: the folder that becomes the guest's root, and the agent's file.
+    /// Filled in by [`Jail::start`]: the folder that becomes the guest's root, and the agent's
+    /// file.
     pub root: PathBuf,
     pub agent: PathBuf,
 }
@@ -72,8 +75,8 @@ pub fn unavailable() -> Option<&'static str> {
 
 /// A guest that runs.
 pub struct Jail {
-    /// The guest's disks, in mount order, opened before anything could freeze: they are thawed through
-    /// these when the test is over.
+    /// The guest's disks, in mount order, opened before anything could freeze: they are thawed
+    /// through these when the test is over.
     pub keepers: Vec<File>,
     /// The guest's process 1, as this machine numbers it.
     pub init: u32,
@@ -165,7 +168,8 @@ impl Jail {
         agent
     }
 
-    /// Whoever talks to an agent of a jail may ask it to end the world: it must be this one. Panics if not.
+    /// Whoever talks to an agent of a jail may ask it to end the world: it must be this one. Panics
+    /// if not.
     pub fn prove_inside(&self, agent: &JailedAgent) {
         for namespace in ["pid", "mnt"] {
             let link =
@@ -309,6 +313,17 @@ impl JailedAgent {
     pub fn kill(self) {
         self.signal(libc::SIGKILL);
         assert_eq!(self.wait(), "killed 9");
+    }
+}
+
+impl Drop for JailedAgent {
+    /// A test that gives up on it leaves no agent behind that would keep the state directory from
+    /// the next one.
+    fn drop(&mut self) {
+        if let Ok(None) = self.enter.0.try_wait() {
+            let _ = sys::kill(self.pid, libc::SIGKILL);
+            let _ = self.enter.0.wait();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! A hostile local user in a real guest, with root's agent started and ended all the while: links, FIFOs, folders, forged
-//! marks and locks wherever the agent looks, with the kernel's protection of sticky directories off and on. Nothing is
-//! written where they lead, no start is held up, and what somebody else froze stays frozen.
+//! A hostile local user in a real guest, with root's agent started and ended all the while: links,
+//! FIFOs, folders, forged marks and locks wherever the agent looks, with the kernel's protection of
+//! sticky directories off and on. Nothing is written where they lead, no start is held up, and what
+//! somebody else froze stays frozen.
 //!
 //! 300 tries for each setting in an ordinary run, 10,000 with QGA_FIRE=full.
 
@@ -11,7 +12,8 @@ use xtask::vm::{self, RunAs, Vm};
 /// How long a try may take under emulation, for the deadline of all of them.
 const TRY: Duration = Duration::from_millis(200);
 
-/// The user's work, tries $1 to $2: something is planted at one of the names, and the one before is taken away.
+/// The user's work, tries $1 to $2: something is planted at one of the names, and the one before is
+/// taken away.
 const HOSTILE: &str = r#"#!/bin/busybox sh
 umask 0
 i=$1
@@ -43,8 +45,9 @@ while [ $i -lt $2 ]; do
 done
 "#;
 
-/// Root's work until it is told to stop: an agent is started, and killed or asked to end when its socket is there. How
-/// long the slowest start took, in hundredths of a second, and how each ended, is put down.
+/// Root's work until it is told to stop: an agent is started, and killed or asked to end when its
+/// socket is there. How long the slowest start took, in hundredths of a second, and how each ended,
+/// is put down.
 const AGENTS: &str = r#"#!/bin/busybox sh
 most=0 starts=0 refused=0
 now() { read up rest </proc/uptime; now=${up%.*}${up#*.}; }

@@ -1,6 +1,6 @@
-//! The frozen mark in several places in memory: one place may be full when a freeze begins, or covered by another
-//! mount when the next agent looks. What is written goes to each place, the first of them first; what is read
-//! comes from the mark that is ahead.
+//! The frozen mark in several places in memory: one place may be full when a freeze begins, or
+//! covered by another mount when the next agent looks. What is written goes to each place, the
+//! first of them first; what is read comes from the mark that is ahead.
 
 use super::boot;
 use crate::errno::Errno;
@@ -9,8 +9,8 @@ use crate::mark::{self, Head, Phase, RowState, Shown};
 use crate::platform::Freeze;
 use embedded_io::{Read, Seek, Write};
 
-/// What was found in the places of the mark, the least telling first: where there are several, the last counts. One that
-/// cannot be read may be anything, so it counts more than one without a list.
+/// What was found in the places of the mark, the least telling first: where there are several, the
+/// last counts. One that cannot be read may be anything, so it counts more than one without a list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Found {
@@ -65,12 +65,14 @@ where
         marks
     }
 
-    /// Appends to each mark that is begun. A place that cannot take it is left out. Errors: there is no other.
+    /// Appends to each mark that is begun. A place that cannot take it is left out. Errors: there
+    /// is no other.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.put(None, bytes)
     }
 
-    /// Writes to each mark: appends to those that are begun, or overwrites `at` there in those in force.
+    /// Writes to each mark: appends to those that are begun, or overwrites `at` there in those in
+    /// force.
     #[inline(never)]
     fn put(&mut self, at: Option<u64>, bytes: &[u8]) -> Result<(), Errno> {
         let (mut result, mut failed) = (Err(self.failed), Ok(()));
@@ -92,8 +94,8 @@ where
         }
     }
 
-    /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from a place that
-    /// could not: it would speak for this freeze.
+    /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from
+    /// a place that could not: it would speak for this freeze.
     #[inline(never)]
     pub fn publish<P: Freeze<Mark = M>>(&mut self, platform: &mut P) -> Result<(), Errno> {
         let mut in_force = false;
@@ -117,7 +119,8 @@ where
         if in_force { Ok(()) } else { Err(self.failed) }
     }
 
-    /// Opens the marks of this boot that were written by an agent like this one, and says what else was found.
+    /// Opens the marks of this boot that were written by an agent like this one, and says what else
+    /// was found.
     #[inline(never)]
     pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
         let mut marks = Self::NONE;
@@ -162,12 +165,14 @@ where
         self.open.get_mut(self.read)?.take()
     }
 
-    /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind the others.
+    /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind
+    /// the others.
     pub fn set_phase(&mut self, phase: Phase) -> Result<(), Errno> {
         self.put(Some(mark::PHASE_AT), &[phase as u8])
     }
 
-    /// Records what became of the filesystem whose row begins `at` there. Errors: as [`Marks::set_phase`].
+    /// Records what became of the filesystem whose row begins `at` there. Errors: as
+    /// [`Marks::set_phase`].
     pub fn set_row(&mut self, at: u64, state: RowState) -> Result<(), Errno> {
         self.put(Some(at), &[state as u8])
     }

@@ -1,7 +1,8 @@
-//! One directory for one agent: it is looked at, then locked for life. The lock is a record lock (fcntl(2)) on a file that
-//! only its owner can open: nobody else can take it, no child inherits it, and it says which process has it.
+//! One directory for one agent: it is looked at, then locked for life. The lock is a record lock
+//! (fcntl(2)) on a file that only its owner can open: nobody else can take it, no child inherits
+//! it, and it says which process has it.
 
-use super::trust::{HELD, UNTRUSTED, open_lock, trusted};
+use super::trust::{HELD, UNTRUSTED, in_memory, open_lock, trusted, writable};
 use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::print::{STDERR, line};
@@ -100,7 +101,8 @@ impl Key {
         unsafe { (CStr::from_ptr(name.cast()), CStr::from_ptr(name.cast::<i8>().wrapping_add(1))) }
     }
 
-    /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that can be found out.
+    /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that
+    /// can be found out.
     pub fn take(&mut self, dir: &Fd, room: &mut PathBuffer) -> bool {
         let mut link = [0; 32];
         let mut out = Writer::new(&mut link);
@@ -137,6 +139,11 @@ pub fn claim(
     let take = || {
         let dir = dir?;
         trusted(&dir, FileType::Directory)?;
+        if !in_memory(&dir) {
+            // Opening a file for writing there may wait for a thaw that only this agent can do. A usual
+            // directory in memory is locked instead; without one nothing can be frozen.
+            return writable(&dir).map(|()| dir);
+        }
         let lock = open_lock(&dir)?;
         trusted(&lock, FileType::RegularFile)?;
         if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {

@@ -1,5 +1,6 @@
-//! What a hostile user could have made is not trusted: a descriptor or a name in, whether it is root's or this user's
-//! own work out. Nothing here follows a link, waits for a FIFO's other end or opens a terminal.
+//! What a hostile user could have made is not trusted: a descriptor or a name in, whether it is
+//! root's or this user's own work out. Nothing here follows a link, waits for a FIFO's other end or
+//! opens a terminal.
 
 use crate::errno::errno;
 use crate::fd::Fd;
@@ -7,7 +8,7 @@ use crate::path::PathBuffer;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 
 /// Why a directory or a file is not used, above what the kernel gives: an agent that lives has it.
 pub const HELD: Errno = Errno(5000);
@@ -34,14 +35,14 @@ pub fn in_memory(directory: &Fd) -> bool {
     rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
-/// Whether nobody but root or this user can have made the file, or directory, or can write to it. A file has no other
-/// name, by which somebody could.
+/// Whether nobody but root or this user can have made the file, or directory, or can write to it. A
+/// file has no other name, by which somebody could.
 pub fn trusted(file: &Fd, kind: FileType) -> Result<(), Errno> {
     check(file, kind, false)
 }
 
-/// Whether nobody but root or this user can take away what is theirs in the directory: others may put something there
-/// if it is sticky, as a tmpfs is that was mounted without more words.
+/// Whether nobody but root or this user can take away what is theirs in the directory: others may
+/// put something there if it is sticky, as a tmpfs is that was mounted without more words.
 pub fn keeps_what_is_in_it(directory: &Fd) -> Result<(), Errno> {
     check(directory, FileType::Directory, true)
 }
@@ -65,7 +66,8 @@ fn check(file: &Fd, kind: FileType, sticky_does: bool) -> Result<(), Errno> {
     Err(WRITABLE)
 }
 
-/// Opens a directory, also one that a link leads to; not another user's link, who could have it lead anywhere.
+/// Opens a directory, also one that a link leads to; not another user's link, who could have it
+/// lead anywhere.
 pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> {
     let mut name = path.to_bytes();
     // What ends so would be looked at behind its link.
@@ -90,6 +92,12 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
         Ok(_) | Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
         other => other,
     }
+}
+
+/// Whether files can be made in a directory.
+pub fn writable(directory: &Fd) -> Result<(), Errno> {
+    let flags = AtFlags::empty();
+    rustix::fs::accessat(directory, c".", Access::WRITE_OK, flags).map_err(errno)
 }
 
 /// Opens the file that is locked, and makes it if need be.

@@ -143,8 +143,12 @@ fn record(scene: &Scene) -> Result<Recorded, String> {
     for &disk in &scene.others {
         let call = format!("<{}>, FIFREEZE", scene.places[disk]);
         let at = lines.iter().position(|line| line.contains(&call)).ok_or("no FIFREEZE")?;
-        let fixed = |line: &&str| recorded(line) || line.starts_with("rename");
-        let before = lines[..at].iter().rposition(fixed).ok_or("no mark")?;
+        // From the first place on that has the row before it, or the whole list, on record.
+        let before = match lines[..at].iter().rposition(|line| line.contains("FIFREEZE")) {
+            Some(last) => lines[last..at].iter().position(|line| recorded(line)).map(|n| last + n),
+            None => lines[..at].iter().position(|line| line.starts_with("rename")),
+        };
+        let before = before.ok_or("no mark")?;
         let noted = lines[at..].iter().position(|line| recorded(line)).ok_or("no note")?;
         unsure.push((disk, before + 1..=at + noted));
     }

@@ -1,4 +1,5 @@
-//! The places of the mark: full, covered, holding what no agent wrote, failing in the middle; and a second agent.
+//! The places of the mark: full, covered, holding what no agent wrote, failing in the middle; and a
+//! second agent.
 
 use crate::freeze::{ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
@@ -22,8 +23,8 @@ fn none_is_left(sim: &Sim) {
     });
 }
 
-/// A place without a file left, without a byte left at any moment of the list, with a folder of the mark's name, or
-/// none at all: the other one has the mark.
+/// A place without a file left, without a byte left at any moment of the list, with a folder of the
+/// mark's name, or none at all: the other one has the mark.
 #[test]
 fn one_place_that_cannot_take_the_mark() {
     let whole = {
@@ -74,7 +75,8 @@ fn no_place_that_can_take_the_mark() {
     }
 }
 
-/// An old mark in a place that takes no new one would speak for the new freeze: it goes, or nothing is frozen.
+/// An old mark in a place that takes no new one would speak for the new freeze: it goes, or nothing
+/// is frozen.
 #[test]
 fn an_old_mark_does_not_stay_beside_a_new_one() {
     let sim = disks(1);
@@ -117,8 +119,8 @@ fn one_place_is_covered_behind_the_freeze() {
     }
 }
 
-/// Killed between two writes of a step, at any of them, and then one place covered: what the other says is enough to
-/// thaw all that is the agent's.
+/// Killed between two writes of a step, at any of them, and then one place covered: what the other
+/// says is enough to thaw all that is the agent's.
 #[test]
 fn killed_anywhere_and_one_place_covered() {
     let calls = {
@@ -151,8 +153,8 @@ fn killed_anywhere_and_one_place_covered() {
     }
 }
 
-/// The first place is written first, so what it says is never behind: what others have frozen stays theirs although
-/// the second place does not know the result yet.
+/// The first place is written first, so what it says is never behind: what others have frozen stays
+/// theirs although the second place does not know the result yet.
 #[test]
 fn the_first_place_is_ahead() {
     let (sim, mut session) = frozen_disks(2);
@@ -174,8 +176,8 @@ fn the_first_place_is_ahead() {
     assert_eq!(marked(&sim), [false, false]);
 }
 
-/// A mark that cannot be read, one of no agent like this, and one of an earlier boot: each gives way to one that says
-/// what is frozen, in whichever place that is.
+/// A mark that cannot be read, one of no agent like this, and one of an earlier boot: each gives
+/// way to one that says what is frozen, in whichever place that is.
 #[test]
 fn a_mark_that_says_more_counts_more() {
     let stale = [MAGIC, b"11111111-1111-1111-1111-111111111111 F\n"].concat();
