@@ -138,7 +138,7 @@ impl Shutdown {
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
                     platform.hold_init(false);
-                    self.note(b"reboot(2)", Because::Errno(failed));
+                    self.note(REBOOT, "", failed);
                     Next::Refused
                 }
             };
@@ -158,15 +158,15 @@ impl Shutdown {
         }
     }
 
-    /// Goes over to a stage that has time until then.
-    fn enter(&mut self, stage: Stage, until_ms: u64) -> Next {
+    /// Goes over to a stage that has so much time.
+    #[inline(never)]
+    fn enter(&mut self, stage: Stage, now_ms: u64, time_ms: u64) {
         self.stage = stage;
-        self.until_ms = until_ms;
-        Next::Stage
+        self.until_ms = now_ms.saturating_add(time_ms);
     }
 
     fn look<P: Power>(&mut self, platform: &mut P, line: &mut [u8], now_ms: u64) -> Next {
-        self.init = Init::look(platform, self.mode, line);
+        self.init.look(platform, self.mode, line);
         let processes = read(platform, About::OwnProcesses, line);
         self.outside = processes == FIRST_PROCESSES;
         self.contained = !self.outside && !processes.is_empty();
@@ -184,8 +184,11 @@ impl Shutdown {
             return Next::Stage;
         }
         match platform.start_program(command) {
-            Ok(()) => self.enter(Stage::Running, self.programs_until_ms),
-            Err(errno) => self.next_program(Because::Errno(errno)),
+            Ok(()) => {
+                self.enter(Stage::Running, self.programs_until_ms, 0);
+                Next::Stage
+            }
+            Err(errno) => self.next_program("", errno),
         }
     }
 
@@ -194,17 +197,18 @@ impl Shutdown {
         match platform.program_exit() {
             Some(Exit::Status(0)) => self.enter_watch(now_ms),
             Some(exit) => {
-                let mut output = [0; 128];
-                let len = platform.program_output(&mut output);
-                let next = self.next_program(Because::Exit(exit, output.get(..len).unwrap_or(&[])));
+                let output = line.get_mut(..SAID_BYTES_MAX).unwrap_or(&mut []);
+                let len = platform.program_output(output);
+                self.next_program("", NO_ERRNO);
+                self.note_exit(exit, output.get(..len).unwrap_or(&[]));
                 // Above 125 a shell says that something could not be run.
                 let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
-                if refused { Next::Refused } else { next }
+                if refused { Next::Refused } else { Next::Stage }
             }
             None if now_ms < self.until_ms => Next::Wait,
             None if self.init.is_going_down(platform, line) => Next::Works,
             // The next one is not started then: the time of all of them is over.
-            None => self.next_program(Because::Text("does not end")),
+            None => self.next_program("does not end", NO_ERRNO),
         }
     }
 
@@ -215,8 +219,8 @@ impl Shutdown {
 
     /// The present program did not work.
     #[inline(never)]
-    fn next_program(&mut self, because: Because<'_>) -> Next {
-        self.note(self.path().to_bytes(), because);
+    fn next_program(&mut self, because: &str, errno: Errno) -> Next {
+        self.note(self.path().to_bytes(), because, errno);
         self.number += 1;
         self.stage = Stage::Program;
         Next::Stage
@@ -224,24 +228,25 @@ impl Shutdown {
 
     fn signal_init<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Terminate;
-        let because = match self.init.signal {
-            _ if !self.outside => Because::Text("not known to be the machine's"),
-            0 => Because::Text("has no known signal for this"),
+        let (because, errno) = match self.init.signal {
+            _ if !self.outside => ("not known to be the machine's", NO_ERRNO),
+            0 => ("has no known signal for this", NO_ERRNO),
             signal => match platform.signal_init(signal) {
                 Ok(()) => {
                     self.signalled = true;
                     return self.enter_watch(now_ms);
                 }
-                Err(errno) => Because::Errno(errno),
+                Err(errno) => ("", errno),
             },
         };
-        self.note(b"init", because);
+        self.note(b"init", because, errno);
         Next::Stage
     }
 
     fn enter_watch(&mut self, now_ms: u64) -> Next {
         self.asks_state = false;
-        self.enter(Stage::Watch, now_ms.saturating_add(SHUTDOWN_SIGN_MS))
+        self.enter(Stage::Watch, now_ms, SHUTDOWN_SIGN_MS);
+        Next::Stage
     }
 
     /// Waits for the machine to be seen going down.
@@ -252,11 +257,11 @@ impl Shutdown {
         if now_ms < self.until_ms {
             return Next::WaitLess;
         }
-        let because = Because::Text("said yes, and nothing happens");
+        let because = "said yes, and nothing happens";
         if !self.signalled {
-            return self.next_program(because);
+            return self.next_program(because, NO_ERRNO);
         }
-        self.note(b"init", because);
+        self.note(b"init", because, NO_ERRNO);
         self.stage = Stage::Terminate;
         Next::Stage
     }
@@ -281,18 +286,19 @@ impl Shutdown {
 
     /// From here on nothing is spared, so the right to end the guest is asked for first.
     fn terminate<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
-        let because = match platform.may_reboot() {
+        let (because, errno) = match platform.may_reboot() {
             // Only in a namespace is the call not known.
-            Err(Errno::INVAL) => CONTAINED,
-            _ if self.contained => CONTAINED,
-            Err(errno) => Because::Errno(errno),
+            Err(Errno::INVAL) => (CONTAINED, NO_ERRNO),
+            _ if self.contained => (CONTAINED, NO_ERRNO),
+            Err(errno) => ("", errno),
             Ok(()) => {
                 platform.hold_init(true);
                 platform.signal_all(Signal::Terminate);
-                return self.enter(Stage::Ending, now_ms.saturating_add(SHUTDOWN_TERM_MS));
+                self.enter(Stage::Ending, now_ms, SHUTDOWN_TERM_MS);
+                return Next::Stage;
             }
         };
-        self.note(b"reboot(2)", because);
+        self.note(REBOOT, because, errno);
         Next::Refused
     }
 
@@ -304,37 +310,42 @@ impl Shutdown {
             }
             if self.stage == Stage::Ending {
                 platform.signal_all(Signal::Kill);
-                return self.enter(Stage::Killed, now_ms.saturating_add(SHUTDOWN_KILL_MS));
+                self.enter(Stage::Killed, now_ms, SHUTDOWN_KILL_MS);
+                return Next::Stage;
             }
         }
         self.stage = Stage::Kernel;
         Next::Stage
     }
 
-    /// Adds a line to the account; what does not fit is left out.
+    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
     #[inline(never)]
-    fn note(&mut self, who: &[u8], because: Because<'_>) {
+    fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
         let mut out = Writer::after(&mut self.account, self.account_len);
         if !out.is_empty() {
             out.ascii("; ");
         }
         out.raw(who);
         out.ascii(": ");
-        match because {
-            Because::Errno(errno) => reason(&mut out, errno),
-            Because::Text(text) => out.ascii(text),
-            Because::Exit(exit, output) => {
-                let (word, number) = match exit {
-                    Exit::Status(status) => ("exit status ", status),
-                    Exit::Signal(signal) => ("ended by signal ", signal),
-                };
-                out.ascii(word);
-                out.unsigned(u64::from(number));
-                if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
-                    out.ascii(", it said: ");
-                    out.raw(output.get(..=last).unwrap_or(output));
-                }
-            }
+        out.ascii(because);
+        if errno != NO_ERRNO {
+            reason(&mut out, errno);
+        }
+        self.account_len = out.len();
+    }
+
+    /// Ends the line of a program: how it ended, and what it printed last.
+    fn note_exit(&mut self, exit: Exit, output: &[u8]) {
+        let mut out = Writer::after(&mut self.account, self.account_len);
+        let (word, number) = match exit {
+            Exit::Status(status) => ("exit status ", status),
+            Exit::Signal(signal) => ("ended by signal ", signal),
+        };
+        out.ascii(word);
+        out.unsigned(u64::from(number));
+        if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
+            out.ascii(", it said: ");
+            out.raw(output.get(..=last).unwrap_or(output));
         }
         self.account_len = out.len();
     }
@@ -365,14 +376,15 @@ enum Next {
     Refused,
 }
 
-enum Because<'a> {
-    Errno(Errno),
-    Text(&'a str),
-    Exit(Exit, &'a [u8]),
-}
+/// Most of what a program printed that the account shows.
+const SAID_BYTES_MAX: usize = 128;
 
-const CONTAINED: Because<'static> =
-    Because::Text("the agent is in a container, run it outside to end the machine");
+/// There is no errno: the text says why.
+const NO_ERRNO: Errno = Errno(0);
+
+const REBOOT: &[u8] = b"reboot(2)";
+
+const CONTAINED: &str = "the agent is in a container, run it outside to end the machine";
 
 /// The programs that shut a guest down, as the reference calls them.
 #[inline(never)]
