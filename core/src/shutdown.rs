@@ -179,11 +179,18 @@ impl Shutdown {
 
     fn start<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Init;
-        let Some(command) = program(self.mode, self.number) else { return Next::Stage };
-        if now_ms >= self.programs_until_ms {
+        if self.number >= PROGRAMS || now_ms >= self.programs_until_ms {
             return Next::Stage;
         }
-        match platform.start_program(command) {
+        let option = match self.mode {
+            Mode::Powerdown => c"-P",
+            Mode::Halt => c"-H",
+            Mode::Reboot => c"-r",
+        };
+        let words = [self.path(), c"-h", option, c"+0", c"hypervisor initiated shutdown"];
+        // The first program needs no options.
+        let count = if self.number == 0 { 1 } else { words.len() };
+        match platform.start_program(words.get(..count).unwrap_or(&[])) {
             Ok(()) => {
                 self.enter(Stage::Running, self.programs_until_ms, 0);
                 Next::Stage
@@ -212,9 +219,15 @@ impl Shutdown {
         }
     }
 
-    /// The program that it is at.
+    /// The program that it is at: they are those that the reference calls.
+    #[inline(never)]
     fn path(&self) -> &'static CStr {
-        program(self.mode, self.number).and_then(|command| command.first()).unwrap_or(&c"")
+        match (self.number, self.mode) {
+            (0, Mode::Powerdown) => c"/sbin/poweroff",
+            (0, Mode::Halt) => c"/sbin/halt",
+            (0, Mode::Reboot) => c"/sbin/reboot",
+            _ => c"/sbin/shutdown",
+        }
     }
 
     /// The present program did not work.
@@ -376,6 +389,9 @@ enum Next {
     Refused,
 }
 
+/// How many programs there are to try.
+const PROGRAMS: u8 = 2;
+
 /// Most of what a program printed that the account shows.
 const SAID_BYTES_MAX: usize = 128;
 
@@ -385,21 +401,6 @@ const NO_ERRNO: Errno = Errno(0);
 const REBOOT: &[u8] = b"reboot(2)";
 
 const CONTAINED: &str = "the agent is in a container, run it outside to end the machine";
-
-/// The programs that shut a guest down, as the reference calls them.
-#[inline(never)]
-fn program(mode: Mode, number: u8) -> Option<&'static [&'static CStr]> {
-    const WHY: &CStr = c"hypervisor initiated shutdown";
-    Some(match (number, mode) {
-        (0, Mode::Powerdown) => &[c"/sbin/poweroff"],
-        (0, Mode::Halt) => &[c"/sbin/halt"],
-        (0, Mode::Reboot) => &[c"/sbin/reboot"],
-        (1, Mode::Powerdown) => &[c"/sbin/shutdown", c"-h", c"-P", c"+0", WHY],
-        (1, Mode::Halt) => &[c"/sbin/shutdown", c"-h", c"-H", c"+0", WHY],
-        (1, Mode::Reboot) => &[c"/sbin/shutdown", c"-h", c"-r", c"+0", WHY],
-        _ => return None,
-    })
-}
 
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.
 fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
