@@ -301,10 +301,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         };
         let whole = match written {
             Ok(whole) => whole,
-            Err(error) => {
+            Err(errno) => {
                 // Bytes fail only before they commit, so the window holds nothing but their beginning.
                 out.rewind(0);
-                describe(&error, &mut out);
+                describe(&Error::Failed("failed to read file", errno), &mut out);
                 true
             }
         };
