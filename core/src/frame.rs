@@ -357,28 +357,24 @@ impl<const N: usize> Framer<N> {
     /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what was received.
     fn skip(&mut self) -> Option<Scan> {
         while let Some(&byte) = self.buffer.get(self.scanned..self.filled).and_then(<[u8]>::first) {
-            match (self.mode, byte) {
-                (_, 0xFF) | (Mode::LineStart, b'{') => {
-                    self.drop_partial();
-                    return None;
-                }
-                _ => self.scanned += 1,
+            let (at_start, ends) = (self.mode == Mode::LineStart, ends_line(byte));
+            let begins = byte == 0xFF || at_start && byte == b'{';
+            if !begins {
+                self.scanned += 1;
             }
-            match (self.mode, byte) {
-                (Mode::LineStart, b' ' | b'\t') => {}
-                (Mode::LineStart, byte) if ends_line(byte) => {}
-                (_, byte) if ends_line(byte) => {
-                    self.drop_partial();
-                    return None;
+            if begins || ends && !at_start {
+                self.drop_partial();
+                return None;
+            }
+            if at_start {
+                if !ends && !matches!(byte, b' ' | b'\t') {
+                    self.mode = Mode::SkipLine;
                 }
-                (Mode::LineStart, _) => self.mode = Mode::SkipLine,
-                (_, b'}') => {
-                    let sync = self.sync();
-                    if sync.is_some() {
-                        return sync;
-                    }
+            } else if byte == b'}' {
+                let sync = self.sync();
+                if sync.is_some() {
+                    return sync;
                 }
-                _ => {}
             }
         }
         None
