@@ -130,11 +130,10 @@ impl<const N: usize> Framer<N> {
         let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
         if by > 0 {
             shift_down(&mut self.buffer, by, self.filled);
-            for place in
-                [&mut self.start, &mut self.scanned, &mut self.filled, &mut self.lexer.start]
-            {
-                *place = place.saturating_sub(by);
-            }
+            self.start = self.start.saturating_sub(by);
+            self.scanned = self.scanned.saturating_sub(by);
+            self.filled = self.filled.saturating_sub(by);
+            self.lexer.start = self.lexer.start.saturating_sub(by);
         }
         self.buffer.get_mut(self.filled..most).unwrap_or(&mut [])
     }
