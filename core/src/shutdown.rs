@@ -406,16 +406,17 @@ const CONTAINED: &str = "the agent is in a container, run it outside to end the 
 fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
     platform.sync();
     // The table lists outer mounts first and has no end to begin at, so each pass takes what is free by
-    // then. A pass that frees nothing is the last.
-    let mut freed = true;
-    while core::mem::take(&mut freed) {
+    // then. After a pass that frees nothing the last makes read-only.
+    let (mut freed, mut last) = (true, false);
+    while !last {
+        last = !core::mem::take(&mut freed);
         let _ = each_local(platform, line, &mut |platform, mount| {
-            freed |= platform.unmount(mount.path).is_ok();
+            if last {
+                let _ = platform.remount_read_only(mount.path);
+            } else {
+                freed |= platform.unmount(mount.path).is_ok();
+            }
             true
         });
     }
-    let _ = each_local(platform, line, &mut |platform, mount| {
-        let _ = platform.remount_read_only(mount.path);
-        true
-    });
 }
