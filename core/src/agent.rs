@@ -327,14 +327,16 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let slot = Slot::new();
         let mut out = window.writer();
         out.ascii(RETURN);
-        let call = Call { platform, state, arguments, slot: &slot, out: &mut out };
+        let mut wanted = (0, 0);
+        let call =
+            Call { platform, state, arguments, slot: &slot, out: &mut out, wanted: &mut wanted };
         let reply = (row.run)(call);
         let (full, len) = (out.is_full(), out.len());
         window.keep(len);
         let body = match reply {
             Ok(Reply::Value) => Body::Done,
             Ok(Reply::Rows(list)) => Body::Rows(Rows::new(list)),
-            Ok(Reply::Bytes(read, handle, count)) => Body::Bytes(Bytes::new(read, handle, count)),
+            Ok(Reply::Bytes(read)) => Body::Bytes(Bytes::new(read, wanted.0, wanted.1)),
             Ok(Reply::Later(poll)) => {
                 window.clear();
                 *doing = Doing::Following(poll, Some(Asker { id, frame }));
@@ -362,10 +364,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         };
         let whole = match written {
             Ok(whole) => whole,
-            Err(error) => {
+            Err(errno) => {
                 // Bytes fail only before they commit, so the window holds nothing but their beginning.
                 out.rewind(0);
-                describe(&error, &mut out);
+                describe(&Error::Failed("failed to read file", errno), &mut out);
                 true
             }
         };

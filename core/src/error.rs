@@ -128,96 +128,117 @@ impl Error<'_> {
         if let Json(_) | JsonStray(_) | JsonKeyword(_) | JsonCharacter(_) = self {
             out.ascii("JSON parse error, ");
         }
-        match self {
-            Json(what) => out.ascii(what),
-            JsonStray(text) => around(out, "stray '", text, "'"),
-            JsonKeyword(text) => around(out, "invalid keyword '", text, "'"),
-            JsonCharacter(text) => around(out, "", text, " is not a valid Unicode character"),
+        let mut blanks = Blanks { texts: [&[]; 2], number: 0, parameter: None };
+        let first = &mut blanks.texts;
+        let sentence = match self {
+            Json(what) => { first[0] = what.as_bytes(); "%" }
+            JsonStray(text) => { first[0] = text; "stray '$'" }
+            JsonKeyword(text) => { first[0] = text; "invalid keyword '$'" }
+            JsonCharacter(text) => { first[0] = text; "$ is not a valid Unicode character" }
             Error::Limit(what, most, unit) => {
-                pieces(out, &["JSON ", what, " limit exceeded: at most "]);
-                numbered(out, "", *most as i64, " ");
-                out.ascii(unit);
+                blanks.texts = [what.as_bytes(), unit.as_bytes()];
+                blanks.number = *most as i64;
+                "JSON % limit exceeded: at most # %"
             }
-            Error::NotAnObject => out.ascii("QMP input must be a JSON object"),
+            Error::NotAnObject => "QMP input must be a JSON object",
             Error::MemberType(member, must) => {
-                pieces(out, &["QMP input member '", member, "' must be ", must]);
+                blanks.texts = [member.as_bytes(), must.as_bytes()];
+                "QMP input member '%' must be %"
             }
-            Error::MemberUnexpected(name) => named(out, "QMP input member '", name, "' is unexpected"),
-            Error::MemberMissing => out.ascii("QMP input lacks member 'execute'"),
-            Error::CommandNotFound(name) => named(out, "The command ", name, " has not been found"),
+            Error::MemberUnexpected(name) => { first[0] = name; "QMP input member '~' is unexpected" }
+            Error::MemberMissing => "QMP input lacks member 'execute'",
+            Error::CommandNotFound(name) => { first[0] = name; "The command ~ has not been found" }
             Error::CommandDisabled(name, why) => {
-                pieces(out, &["Command ", name, " has been disabled: ", why]);
+                blanks.texts = [name.as_bytes(), why.as_bytes()];
+                "Command % has been disabled: %"
             }
             Error::Missing(parameter) => {
-                out.ascii("Parameter '");
-                parameter.write(out);
-                out.ascii("' is missing");
+                blanks.parameter = Some(parameter);
+                "Parameter '&' is missing"
             }
             Error::WrongType(parameter, expected) => {
-                out.ascii("Invalid parameter type for '");
-                parameter.write(out);
-                pieces(out, &["', expected: ", expected]);
+                blanks.parameter = Some(parameter);
+                blanks.texts[0] = expected.as_bytes();
+                "Invalid parameter type for '&', expected: %"
             }
             Error::Unexpected(parameter, name) => {
-                out.ascii("Parameter '");
-                parameter.write_list(out, "].");
-                named(out, "", name, "' is unexpected");
+                blanks.parameter = Some(parameter);
+                blanks.texts[0] = name;
+                "Parameter '^~' is unexpected"
             }
             Error::BadValue(parameter, value) => {
-                out.ascii("Parameter '");
-                parameter.write(out);
-                around(out, "' does not accept value '", value, "'");
+                blanks.parameter = Some(parameter);
+                blanks.texts[0] = value;
+                "Parameter '&' does not accept value '$'"
             }
-            Error::CountInvalid(count) => numbered(out, "value '", *count, "' is invalid for argument count"),
-            Error::HandleNotFound(handle) => numbered(out, "handle '", *handle, "' has not been found"),
-            Error::WhenceInvalid(code) => numbered(out, "invalid whence code ", *code, ""),
-            Error::Base64Invalid => out.ascii("Base64 data contains invalid characters"),
-            Error::OpenMode(mode) => around(out, "invalid file open mode '", mode, "'"),
+            Error::CountInvalid(count) => { blanks.number = *count; "value '#' is invalid for argument count" }
+            Error::HandleNotFound(handle) => { blanks.number = *handle; "handle '#' has not been found" }
+            Error::WhenceInvalid(code) => { blanks.number = *code; "invalid whence code #" }
+            Error::Base64Invalid => "Base64 data contains invalid characters",
+            Error::OpenMode(mode) => { first[0] = mode; "invalid file open mode '$'" }
             Error::Open(path, mode, errno) => {
-                around(out, "failed to open file '", path, "' (mode: '");
-                around(out, "", mode, "'): ");
-                reason(out, *errno);
+                blanks.texts = [path, mode];
+                blanks.number = i64::from(errno.0);
+                "failed to open file '$' (mode: '$'): !"
             }
             Error::HandlesExhausted(most) => {
-                numbered(out, "too many open files: at most ", *most as i64, ", close one first (guest-file-close)");
+                blanks.number = *most as i64;
+                "too many open files: at most #, close one first (guest-file-close)"
             }
             Error::Failed(what, errno) => {
-                pieces(out, &[what, ": "]);
-                advice(out, *errno);
+                blanks.texts[0] = what.as_bytes();
+                blanks.number = i64::from(errno.0);
+                "%: !"
             }
             Error::FailedOn(what, path, errno) => {
-                pieces(out, &[what, " "]);
-                around(out, "", path, ": ");
-                advice(out, *errno);
+                blanks.texts = [what.as_bytes(), path];
+                blanks.number = i64::from(errno.0);
+                "% $: !"
             }
-            Error::Text(text) => out.ascii(text),
+            Error::Text(text) => { first[0] = text.as_bytes(); "%" }
             Error::Tried(what, account) => {
-                pieces(out, &[what, ": "]);
-                out.text(account);
+                blanks.texts = [what.as_bytes(), account];
+                "%: %"
+            }
+        };
+        blanks.fill(sentence, out);
+    }
+}
+
+/// What is put into the blanks of a sentence. One loop over all sentences takes less code than the calls that
+/// would write the pieces of each.
+struct Blanks<'a> {
+    texts: [&'a [u8]; 2],
+    number: i64,
+    parameter: Option<&'a Parameter>,
+}
+
+impl Blanks<'_> {
+    /// Writes a sentence. Its blanks are `%` for the next text, `$` for the next text as a subject, `~` for it as a
+    /// name that is escaped as in the request, `#` for the number and `!` for it as the errno that is the reason,
+    /// `&` for the parameter, `^` for the list that this is in.
+    #[inline(never)]
+    fn fill(&self, sentence: &str, out: &mut Writer<'_>) {
+        let mut texts = self.texts.iter();
+        let mut text = || texts.next().copied().unwrap_or(&[]);
+        let parameter = self.parameter.copied().unwrap_or_default();
+        for byte in sentence.as_bytes() {
+            match byte {
+                b'%' => out.text(text()),
+                b'$' => out.subject(text()),
+                b'~' => {
+                    for character in Characters(text()).take(SUBJECT_BYTES_MAX) {
+                        out.character(character);
+                    }
+                }
+                b'#' => out.integer(self.number),
+                b'!' => advice(out, Errno(self.number as u32)),
+                b'&' => parameter.write(out),
+                b'^' => parameter.write_list(out, "]."),
+                _ => out.raw(core::slice::from_ref(byte)),
             }
         }
     }
-}
-
-fn pieces(out: &mut Writer<'_>, texts: &[&str]) {
-    for text in texts {
-        out.text(text.as_bytes());
-    }
-}
-
-fn around(out: &mut Writer<'_>, before: &str, subject: &[u8], after: &str) {
-    out.ascii(before);
-    out.subject(subject);
-    out.ascii(after);
-}
-
-/// As [`around`], for a name that is escaped as in the request.
-fn named(out: &mut Writer<'_>, before: &str, name: &[u8], after: &str) {
-    out.ascii(before);
-    for character in Characters(name).take(SUBJECT_BYTES_MAX) {
-        out.character(character);
-    }
-    out.ascii(after);
 }
 
 fn numbered(out: &mut Writer<'_>, before: &str, number: i64, after: &str) {

@@ -114,15 +114,11 @@ impl<const N: usize> Framer<N> {
         let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
         if by > 0 {
             shift_down(&mut self.buffer, by, self.filled);
-            for place in [
-                &mut self.start,
-                &mut self.scanned,
-                &mut self.filled,
-                &mut self.wiped,
-                &mut self.lexer.start,
-            ] {
-                *place = place.saturating_sub(by);
-            }
+            self.start = self.start.saturating_sub(by);
+            self.scanned = self.scanned.saturating_sub(by);
+            self.filled = self.filled.saturating_sub(by);
+            self.wiped = self.wiped.saturating_sub(by);
+            self.lexer.start = self.lexer.start.saturating_sub(by);
         }
         self.buffer.get_mut(self.filled..most).unwrap_or(&mut [])
     }
@@ -357,28 +353,24 @@ impl<const N: usize> Framer<N> {
     /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what was received.
     fn skip(&mut self) -> Option<Scan> {
         while let Some(&byte) = self.buffer.get(self.scanned..self.filled).and_then(<[u8]>::first) {
-            match (self.mode, byte) {
-                (_, 0xFF) | (Mode::LineStart, b'{') => {
-                    self.drop_partial();
-                    return None;
-                }
-                _ => self.scanned += 1,
+            let (at_start, ends) = (self.mode == Mode::LineStart, ends_line(byte));
+            let begins = byte == 0xFF || at_start && byte == b'{';
+            if !begins {
+                self.scanned += 1;
             }
-            match (self.mode, byte) {
-                (Mode::LineStart, b' ' | b'\t') => {}
-                (Mode::LineStart, byte) if ends_line(byte) => {}
-                (_, byte) if ends_line(byte) => {
-                    self.drop_partial();
-                    return None;
+            if begins || ends && !at_start {
+                self.drop_partial();
+                return None;
+            }
+            if at_start {
+                if !ends && !matches!(byte, b' ' | b'\t') {
+                    self.mode = Mode::SkipLine;
                 }
-                (Mode::LineStart, _) => self.mode = Mode::SkipLine,
-                (_, b'}') => {
-                    let sync = self.sync();
-                    if sync.is_some() {
-                        return sync;
-                    }
+            } else if byte == b'}' {
+                let sync = self.sync();
+                if sync.is_some() {
+                    return sync;
                 }
-                _ => {}
             }
         }
         None

@@ -38,7 +38,7 @@ impl Init {
     }
 
     /// Looks at process 1; `text` is room for what the kernel says of it.
-    pub fn look<P: Power>(platform: &mut P, mode: Mode, text: &mut [u8]) -> Self {
+    pub fn look<P: Power>(&mut self, platform: &mut P, mode: Mode, text: &mut [u8]) {
         let path = read(platform, About::Program, text);
         // So shows a file that an update has replaced.
         let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
@@ -47,12 +47,10 @@ impl Init {
             path.ends_with(end).then_some(signals)
         });
         let signals = known.unwrap_or(&[0; 3]);
-        Init {
-            signal: signals.get(mode as usize).copied().unwrap_or(0),
-            is_known: known.is_some(),
-            is_systemd: signals[0] == SYSTEMD,
-            catches_stop: catches_stop(platform, text) == Some(true),
-        }
+        self.signal = signals.get(mode as usize).copied().unwrap_or(0);
+        self.is_known = known.is_some();
+        self.is_systemd = signals[0] == SYSTEMD;
+        self.catches_stop = catches_stop(platform, text) == Some(true);
     }
 
     /// Whether process 1 shows that it is going down: sysvinit by the runlevel in its command line, busybox init in that

@@ -33,12 +33,13 @@ pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) ->
     if frame.first() != Some(&b'{') {
         return Envelope { id: 0..0, parts: Err(slot.raise(&Error::NotAnObject)) };
     }
-    let mut places = [None, None, None];
+    // An empty one stands for a member that is missing.
+    let mut places = [const { 0..0 }; 3];
     let (mut unexpected, mut is_reply) = (None, false);
     for member in members {
         let known = NAMES.iter().position(|known| is_named(member.key, known));
         match known.and_then(|index| places.get_mut(index)) {
-            Some(place) => *place = Some(member.value()),
+            Some(place) => *place = member.value(),
             None => {
                 unexpected = unexpected.or(Some(member.key));
                 is_reply |= known.is_some();
@@ -46,32 +47,31 @@ pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) ->
         }
     }
     let [id, execute, arguments] = places;
-    if is_reply && execute.is_none() {
+    if is_reply && execute.is_empty() {
         return Envelope { id: 0..0, parts: Err(Raised) };
     }
     let parts = parts(frame, execute, arguments, unexpected);
-    Envelope { id: id.unwrap_or(0..0), parts: parts.map_err(|error| slot.raise(&error)) }
+    Envelope { id, parts: parts.map_err(|error| slot.raise(&error)) }
 }
 
 fn parts<'f>(
     frame: &'f [u8],
-    execute: Option<Range<usize>>,
-    arguments: Option<Range<usize>>,
+    execute: Range<usize>,
+    arguments: Range<usize>,
     unexpected: Option<&'f [u8]>,
 ) -> Result<Parts, Error<'f>> {
-    if let Some(execute) = &execute
-        && !matches!(frame.get(execute.start), Some(b'"' | b'\''))
-    {
+    let first = |place: &Range<usize>| frame.get(place.start).copied();
+    if !execute.is_empty() && !matches!(first(&execute), Some(b'"' | b'\'')) {
         return Err(Error::MemberType("execute", "a string"));
     }
-    if let Some(arguments) = &arguments
-        && frame.get(arguments.start) != Some(&b'{')
-    {
+    if !arguments.is_empty() && first(&arguments) != Some(b'{') {
         return Err(Error::MemberType("arguments", "an object"));
     }
     if let Some(name) = unexpected {
         return Err(Error::MemberUnexpected(name));
     }
-    let execute = execute.ok_or(Error::MemberMissing)?;
-    Ok(Parts { execute: execute.start + 1..execute.end - 1, arguments: arguments.unwrap_or(0..0) })
+    if execute.is_empty() {
+        return Err(Error::MemberMissing);
+    }
+    Ok(Parts { execute: execute.start + 1..execute.end - 1, arguments })
 }

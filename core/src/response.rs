@@ -10,7 +10,6 @@
 use crate::base64;
 use crate::command::State;
 use crate::errno::Errno;
-use crate::error::Error;
 use crate::json::text::{escape, utf8};
 use crate::json::write::Writer;
 use crate::platform::Platform;
@@ -149,7 +148,7 @@ impl<P: Platform> Bytes<P> {
         platform: &mut P,
         state: &mut State<P>,
         out: &mut Writer<'_>,
-    ) -> Result<bool, Error<'static>> {
+    ) -> Result<bool, Errno> {
         if !core::mem::replace(&mut self.begun, true) {
             out.ascii("{\"buf-b64\": \"");
         }
@@ -175,7 +174,7 @@ impl<P: Platform> Bytes<P> {
         platform: &mut P,
         state: &mut State<P>,
         out: &mut Writer<'_>,
-    ) -> Result<(), Error<'static>> {
+    ) -> Result<(), Errno> {
         let free = out.free();
         let start = free.len() - base64::raw_room(free.len()).min(free.len());
         let carried = start + self.carried;
@@ -194,9 +193,7 @@ impl<P: Platform> Bytes<P> {
                 self.eof = len == 0;
                 len.min(want)
             }
-            Err(errno) if self.count == 0 => {
-                return Err(Error::Failed("failed to read file", errno));
-            }
+            Err(errno) if self.count == 0 => return Err(errno),
             // Committed or not, what was read is the client's; the next call meets the error again.
             Err(_) => 0,
         };

@@ -138,7 +138,7 @@ impl Shutdown {
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
                     platform.hold_init(false);
-                    self.note(b"reboot(2)", Because::Errno(failed));
+                    self.note(REBOOT, "", failed);
                     Next::Refused
                 }
             };
@@ -158,15 +158,15 @@ impl Shutdown {
         }
     }
 
-    /// Goes over to a stage that has time until then.
-    fn enter(&mut self, stage: Stage, until_ms: u64) -> Next {
+    /// Goes over to a stage that has so much time.
+    #[inline(never)]
+    fn enter(&mut self, stage: Stage, now_ms: u64, time_ms: u64) {
         self.stage = stage;
-        self.until_ms = until_ms;
-        Next::Stage
+        self.until_ms = now_ms.saturating_add(time_ms);
     }
 
     fn look<P: Power>(&mut self, platform: &mut P, line: &mut [u8], now_ms: u64) -> Next {
-        self.init = Init::look(platform, self.mode, line);
+        self.init.look(platform, self.mode, line);
         let processes = read(platform, About::OwnProcesses, line);
         self.outside = processes == FIRST_PROCESSES;
         self.contained = !self.outside && !processes.is_empty();
@@ -179,13 +179,23 @@ impl Shutdown {
 
     fn start<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Init;
-        let Some(command) = program(self.mode, self.number) else { return Next::Stage };
-        if now_ms >= self.programs_until_ms {
+        if self.number >= PROGRAMS || now_ms >= self.programs_until_ms {
             return Next::Stage;
         }
-        match platform.start_program(command) {
-            Ok(()) => self.enter(Stage::Running, self.programs_until_ms),
-            Err(errno) => self.next_program(Because::Errno(errno)),
+        let option = match self.mode {
+            Mode::Powerdown => c"-P",
+            Mode::Halt => c"-H",
+            Mode::Reboot => c"-r",
+        };
+        let words = [self.path(), c"-h", option, c"+0", c"hypervisor initiated shutdown"];
+        // The first program needs no options.
+        let count = if self.number == 0 { 1 } else { words.len() };
+        match platform.start_program(words.get(..count).unwrap_or(&[])) {
+            Ok(()) => {
+                self.enter(Stage::Running, self.programs_until_ms, 0);
+                Next::Stage
+            }
+            Err(errno) => self.next_program("", errno),
         }
     }
 
@@ -194,29 +204,36 @@ impl Shutdown {
         match platform.program_exit() {
             Some(Exit::Status(0)) => self.enter_watch(now_ms),
             Some(exit) => {
-                let mut output = [0; 128];
-                let len = platform.program_output(&mut output);
-                let next = self.next_program(Because::Exit(exit, output.get(..len).unwrap_or(&[])));
+                let output = line.get_mut(..SAID_BYTES_MAX).unwrap_or(&mut []);
+                let len = platform.program_output(output);
+                self.next_program("", NO_ERRNO);
+                self.note_exit(exit, output.get(..len).unwrap_or(&[]));
                 // Above 125 a shell says that something could not be run.
                 let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
-                if refused { Next::Refused } else { next }
+                if refused { Next::Refused } else { Next::Stage }
             }
             None if now_ms < self.until_ms => Next::Wait,
             None if self.init.is_going_down(platform, line) => Next::Works,
             // The next one is not started then: the time of all of them is over.
-            None => self.next_program(Because::Text("does not end")),
+            None => self.next_program("does not end", NO_ERRNO),
         }
     }
 
-    /// The program that it is at.
+    /// The program that it is at: they are those that the reference calls.
+    #[inline(never)]
     fn path(&self) -> &'static CStr {
-        program(self.mode, self.number).and_then(|command| command.first()).unwrap_or(&c"")
+        match (self.number, self.mode) {
+            (0, Mode::Powerdown) => c"/sbin/poweroff",
+            (0, Mode::Halt) => c"/sbin/halt",
+            (0, Mode::Reboot) => c"/sbin/reboot",
+            _ => c"/sbin/shutdown",
+        }
     }
 
     /// The present program did not work.
     #[inline(never)]
-    fn next_program(&mut self, because: Because<'_>) -> Next {
-        self.note(self.path().to_bytes(), because);
+    fn next_program(&mut self, because: &str, errno: Errno) -> Next {
+        self.note(self.path().to_bytes(), because, errno);
         self.number += 1;
         self.stage = Stage::Program;
         Next::Stage
@@ -224,24 +241,25 @@ impl Shutdown {
 
     fn signal_init<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Terminate;
-        let because = match self.init.signal {
-            _ if !self.outside => Because::Text("not known to be the machine's"),
-            0 => Because::Text("has no known signal for this"),
+        let (because, errno) = match self.init.signal {
+            _ if !self.outside => ("not known to be the machine's", NO_ERRNO),
+            0 => ("has no known signal for this", NO_ERRNO),
             signal => match platform.signal_init(signal) {
                 Ok(()) => {
                     self.signalled = true;
                     return self.enter_watch(now_ms);
                 }
-                Err(errno) => Because::Errno(errno),
+                Err(errno) => ("", errno),
             },
         };
-        self.note(b"init", because);
+        self.note(b"init", because, errno);
         Next::Stage
     }
 
     fn enter_watch(&mut self, now_ms: u64) -> Next {
         self.asks_state = false;
-        self.enter(Stage::Watch, now_ms.saturating_add(SHUTDOWN_SIGN_MS))
+        self.enter(Stage::Watch, now_ms, SHUTDOWN_SIGN_MS);
+        Next::Stage
     }
 
     /// Waits for the machine to be seen going down.
@@ -252,11 +270,11 @@ impl Shutdown {
         if now_ms < self.until_ms {
             return Next::WaitLess;
         }
-        let because = Because::Text("said yes, and nothing happens");
+        let because = "said yes, and nothing happens";
         if !self.signalled {
-            return self.next_program(because);
+            return self.next_program(because, NO_ERRNO);
         }
-        self.note(b"init", because);
+        self.note(b"init", because, NO_ERRNO);
         self.stage = Stage::Terminate;
         Next::Stage
     }
@@ -281,18 +299,19 @@ impl Shutdown {
 
     /// From here on nothing is spared, so the right to end the guest is asked for first.
     fn terminate<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
-        let because = match platform.may_reboot() {
+        let (because, errno) = match platform.may_reboot() {
             // Only in a namespace is the call not known.
-            Err(Errno::INVAL) => CONTAINED,
-            _ if self.contained => CONTAINED,
-            Err(errno) => Because::Errno(errno),
+            Err(Errno::INVAL) => (CONTAINED, NO_ERRNO),
+            _ if self.contained => (CONTAINED, NO_ERRNO),
+            Err(errno) => ("", errno),
             Ok(()) => {
                 platform.hold_init(true);
                 platform.signal_all(Signal::Terminate);
-                return self.enter(Stage::Ending, now_ms.saturating_add(SHUTDOWN_TERM_MS));
+                self.enter(Stage::Ending, now_ms, SHUTDOWN_TERM_MS);
+                return Next::Stage;
             }
         };
-        self.note(b"reboot(2)", because);
+        self.note(REBOOT, because, errno);
         Next::Refused
     }
 
@@ -304,37 +323,42 @@ impl Shutdown {
             }
             if self.stage == Stage::Ending {
                 platform.signal_all(Signal::Kill);
-                return self.enter(Stage::Killed, now_ms.saturating_add(SHUTDOWN_KILL_MS));
+                self.enter(Stage::Killed, now_ms, SHUTDOWN_KILL_MS);
+                return Next::Stage;
             }
         }
         self.stage = Stage::Kernel;
         Next::Stage
     }
 
-    /// Adds a line to the account; what does not fit is left out.
+    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
     #[inline(never)]
-    fn note(&mut self, who: &[u8], because: Because<'_>) {
+    fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
         let mut out = Writer::after(&mut self.account, self.account_len);
         if !out.is_empty() {
             out.ascii("; ");
         }
         out.raw(who);
         out.ascii(": ");
-        match because {
-            Because::Errno(errno) => reason(&mut out, errno),
-            Because::Text(text) => out.ascii(text),
-            Because::Exit(exit, output) => {
-                let (word, number) = match exit {
-                    Exit::Status(status) => ("exit status ", status),
-                    Exit::Signal(signal) => ("ended by signal ", signal),
-                };
-                out.ascii(word);
-                out.unsigned(u64::from(number));
-                if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
-                    out.ascii(", it said: ");
-                    out.raw(output.get(..=last).unwrap_or(output));
-                }
-            }
+        out.ascii(because);
+        if errno != NO_ERRNO {
+            reason(&mut out, errno);
+        }
+        self.account_len = out.len();
+    }
+
+    /// Ends the line of a program: how it ended, and what it printed last.
+    fn note_exit(&mut self, exit: Exit, output: &[u8]) {
+        let mut out = Writer::after(&mut self.account, self.account_len);
+        let (word, number) = match exit {
+            Exit::Status(status) => ("exit status ", status),
+            Exit::Signal(signal) => ("ended by signal ", signal),
+        };
+        out.ascii(word);
+        out.unsigned(u64::from(number));
+        if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
+            out.ascii(", it said: ");
+            out.raw(output.get(..=last).unwrap_or(output));
         }
         self.account_len = out.len();
     }
@@ -365,44 +389,34 @@ enum Next {
     Refused,
 }
 
-enum Because<'a> {
-    Errno(Errno),
-    Text(&'a str),
-    Exit(Exit, &'a [u8]),
-}
+/// How many programs there are to try.
+const PROGRAMS: u8 = 2;
 
-const CONTAINED: Because<'static> =
-    Because::Text("the agent is in a container, run it outside to end the machine");
+/// Most of what a program printed that the account shows.
+const SAID_BYTES_MAX: usize = 128;
 
-/// The programs that shut a guest down, as the reference calls them.
-#[inline(never)]
-fn program(mode: Mode, number: u8) -> Option<&'static [&'static CStr]> {
-    const WHY: &CStr = c"hypervisor initiated shutdown";
-    Some(match (number, mode) {
-        (0, Mode::Powerdown) => &[c"/sbin/poweroff"],
-        (0, Mode::Halt) => &[c"/sbin/halt"],
-        (0, Mode::Reboot) => &[c"/sbin/reboot"],
-        (1, Mode::Powerdown) => &[c"/sbin/shutdown", c"-h", c"-P", c"+0", WHY],
-        (1, Mode::Halt) => &[c"/sbin/shutdown", c"-h", c"-H", c"+0", WHY],
-        (1, Mode::Reboot) => &[c"/sbin/shutdown", c"-h", c"-r", c"+0", WHY],
-        _ => return None,
-    })
-}
+/// There is no errno: the text says why.
+const NO_ERRNO: Errno = Errno(0);
+
+const REBOOT: &[u8] = b"reboot(2)";
+
+const CONTAINED: &str = "the agent is in a container, run it outside to end the machine";
 
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.
 fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
     platform.sync();
     // The table lists outer mounts first and has no end to begin at, so each pass takes what is free by
-    // then. A pass that frees nothing is the last.
-    let mut freed = true;
-    while core::mem::take(&mut freed) {
+    // then. After a pass that frees nothing the last makes read-only.
+    let (mut freed, mut last) = (true, false);
+    while !last {
+        last = !core::mem::take(&mut freed);
         let _ = each_local(platform, line, &mut |platform, mount| {
-            freed |= platform.unmount(mount.path).is_ok();
+            if last {
+                let _ = platform.remount_read_only(mount.path);
+            } else {
+                freed |= platform.unmount(mount.path).is_ok();
+            }
             true
         });
     }
-    let _ = each_local(platform, line, &mut |platform, mount| {
-        let _ = platform.remount_read_only(mount.path);
-        true
-    });
 }

@@ -144,14 +144,14 @@ pub struct Nothing {}
 /// Asks how work that takes longer is getting on.
 pub type Poll<P> = for<'s> fn(&mut P, &'s mut State<P>) -> Progress<'s>;
 
-/// How a command's response goes on.
+/// How a command's response goes on. It fits two registers, as does the result around it.
 pub enum Reply<P: Platform> {
     /// It is written.
     Value,
     /// A list of this kind.
     Rows(&'static List<P>),
-    /// So many bytes of this handle, read so.
-    Bytes(ReadBytes<P>, i64, u64),
+    /// The bytes that [`Call::wanted`] says, read so.
+    Bytes(ReadBytes<P>),
     /// The work has begun; ask again.
     Later(Poll<P>),
 }
@@ -168,6 +168,8 @@ pub struct Call<'c, 'o, 'w, P: Platform> {
     pub slot: &'o Slot<'c>,
     /// Where the response goes; [`RETURN`] stands there already.
     pub out: &'o mut Writer<'w>,
+    /// For [`Reply::Bytes`]: which handle, and how many bytes of it.
+    pub wanted: &'o mut (i64, u64),
 }
 
 type Done<P> = Result<Reply<P>, Raised>;
@@ -210,7 +212,10 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         read: ReadBytes<P>,
     ) -> Done<P> {
         match run(self.state, read::from_text(self.arguments, self.slot)?) {
-            Ok((handle, count)) => Ok(Reply::Bytes(read, handle, count)),
+            Ok(wanted) => {
+                *self.wanted = wanted;
+                Ok(Reply::Bytes(read))
+            }
             Err(error) => Err(self.slot.raise(&error)),
         }
     }
