@@ -152,23 +152,17 @@ impl Error<'_> {
                 blanks.texts = [name.as_bytes(), why.as_bytes()];
                 "Command % has been disabled: %"
             }
-            Error::Missing(parameter) => {
-                blanks.parameter = Some(parameter);
-                "Parameter '&' is missing"
-            }
+            Error::Missing(parameter) => { blanks.parameter = Some(parameter); "Parameter '&' is missing" }
             Error::WrongType(parameter, expected) => {
-                blanks.parameter = Some(parameter);
-                blanks.texts[0] = expected.as_bytes();
+                (blanks.parameter, blanks.texts[0]) = (Some(parameter), expected.as_bytes());
                 "Invalid parameter type for '&', expected: %"
             }
             Error::Unexpected(parameter, name) => {
-                blanks.parameter = Some(parameter);
-                blanks.texts[0] = name;
+                (blanks.parameter, blanks.texts[0]) = (Some(parameter), name);
                 "Parameter '^~' is unexpected"
             }
             Error::BadValue(parameter, value) => {
-                blanks.parameter = Some(parameter);
-                blanks.texts[0] = value;
+                (blanks.parameter, blanks.texts[0]) = (Some(parameter), value);
                 "Parameter '&' does not accept value '$'"
             }
             Error::CountInvalid(count) => { blanks.number = *count; "value '#' is invalid for argument count" }
@@ -186,8 +180,7 @@ impl Error<'_> {
                 "too many open files: at most #, close one first (guest-file-close)"
             }
             Error::Failed(what, errno) => {
-                blanks.texts[0] = what.as_bytes();
-                blanks.number = i64::from(errno.0);
+                (blanks.texts[0], blanks.number) = (what.as_bytes(), i64::from(errno.0));
                 "%: !"
             }
             Error::FailedOn(what, path, errno) => {
@@ -196,10 +189,7 @@ impl Error<'_> {
                 "% $: !"
             }
             Error::Text(text) => { first[0] = text.as_bytes(); "%" }
-            Error::Tried(what, account) => {
-                blanks.texts = [what.as_bytes(), account];
-                "%: %"
-            }
+            Error::Tried(what, account) => { blanks.texts = [what.as_bytes(), account]; "%: %" }
         };
         blanks.fill(sentence, out);
     }

@@ -57,8 +57,7 @@ impl Init {
     /// it catches no signals any more.
     pub fn is_going_down<P: Power>(&self, platform: &mut P, text: &mut [u8]) -> bool {
         let words = read(platform, About::CommandLine, text);
-        words.starts_with(b"init [0]")
-            || words.starts_with(b"init [6]")
+        matches!(words.first_chunk(), Some(b"init [0]" | b"init [6]"))
             || self.catches_stop && catches_stop(platform, text) == Some(false)
     }
 }

@@ -300,9 +300,9 @@ impl Shutdown {
     /// From here on nothing is spared, so the right to end the guest is asked for first.
     fn terminate<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         let (because, errno) = match platform.may_reboot() {
+            _ if self.contained => (CONTAINED, NO_ERRNO),
             // Only in a namespace is the call not known.
             Err(Errno::INVAL) => (CONTAINED, NO_ERRNO),
-            _ if self.contained => (CONTAINED, NO_ERRNO),
             Err(errno) => ("", errno),
             Ok(()) => {
                 platform.hold_init(true);
