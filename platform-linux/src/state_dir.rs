@@ -19,8 +19,8 @@ use qga_core::Errno;
 use qga_core::limits::MARK_PLACES_MAX;
 use rustix::fs::{FileType, OFlags};
 use trust::{
-    UNTRUSTED, create, directory, in_memory, keeps_what_is_in_it, make_directory, open_old,
-    own_directory, rename, trusted, unlink,
+    UNTRUSTED, create, directory, filesystem, in_memory, keeps_what_is_in_it, make_directory,
+    open_old, own_directory, rename, trusted, unlink,
 };
 
 const STATE: &CStr = c"qga.state";
@@ -79,7 +79,6 @@ impl StateDir {
         waits: bool,
     ) -> bool {
         let Self { places, key, refused } = self;
-        refused.path = path.unwrap_or(c"");
         if let Some(path) = path {
             let dir = trust::named_directory(path, room);
             let dir = claim(refused, path, dir, key, waits);
@@ -90,13 +89,17 @@ impl StateDir {
                 return places[NAMED].is_some();
             }
         }
+        let named = places[NAMED].as_ref().map_or(0, filesystem);
         for (place, &(parent, path)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
             // An initramfs may not have the parent yet.
             make_directory(parent, 0o755);
             let within = directory(parent).and_then(|dir| keeps_what_is_in_it(&dir));
             let dir = within.and_then(|()| {
                 make_directory(path, 0o700);
-                own_directory(path)
+                let dir = own_directory(path)?;
+                // What fills or covers one filesystem does so to all that is on it: a second place
+                // there costs two descriptors for nothing.
+                if filesystem(&dir) == named { Err(Errno::EXIST) } else { Ok(dir) }
             });
             let subject = if within.is_ok() { path } else { parent };
             *place = claim(refused, subject, dir, key, waits);
@@ -110,7 +113,7 @@ impl StateDir {
         }
         let is_usable = self.state().is_ok();
         if is_usable {
-            self.refused.only_untrusted();
+            self.refused.only_untrusted(path);
         }
         is_usable
     }

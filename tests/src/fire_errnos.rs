@@ -37,7 +37,8 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
         "fsync" | "fdatasync" => &["EIO", "ENOSPC", "EDQUOT", "EINTR"],
         "ftruncate" => &["EIO", "EINTR", "EFBIG", "EROFS"],
         "poll" | "ppoll" => &["EINTR", "ENOMEM"],
-        "fcntl" => &["EBADF"],
+        "fcntl" => &["EBADF", "ENOLCK"],
+        "readlink" | "readlinkat" => &["EACCES", "EIO", "ENOENT", "ENOMEM"],
         "stat" | "lstat" | "fstat" | "newfstatat" | "statx" => {
             &["EACCES", "EIO", "ELOOP", "ENOENT", "ENOMEM", "ENOTDIR"]
         }

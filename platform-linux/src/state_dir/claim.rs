@@ -26,7 +26,7 @@ static WHY: [&str; 6] = [
 
 /// Why a directory is not used, or a file in it.
 pub struct Refused {
-    pub path: &'static CStr,
+    path: &'static CStr,
     /// 0 while there is nothing to say.
     errno: Cell<Errno>,
     /// The process that has the directory; 0 where it cannot be seen.
@@ -44,10 +44,11 @@ impl Refused {
         self.errno.get() == HELD
     }
 
-    /// Forgets what was only not there, or not permitted.
-    pub fn only_untrusted(&mut self) {
+    /// Forgets what was only not there, or not permitted. What is said later concerns files in
+    /// `path`, or in a usual directory.
+    pub fn only_untrusted(&mut self, path: Option<&'static CStr>) {
         if self.errno.get().0 < HELD.0 {
-            self.errno.set(Errno(0));
+            *self = Refused { path: path.unwrap_or(c"/run/qga"), ..Refused::nothing() };
         }
     }
 
@@ -140,8 +141,8 @@ pub fn claim(
         let dir = dir?;
         trusted(&dir, FileType::Directory)?;
         if !in_memory(&dir) {
-            // Opening a file for writing there may wait for a thaw that only this agent can do. A usual
-            // directory in memory is locked instead; without one nothing can be frozen.
+            // Opening a file for writing there may wait for a thaw that only this agent can do. A
+            // usual directory in memory is locked instead; without one nothing can be frozen.
             return writable(&dir).map(|()| dir);
         }
         let lock = open_lock(&dir)?;

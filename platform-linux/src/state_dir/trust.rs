@@ -94,6 +94,12 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
     }
 }
 
+/// Which filesystem a directory is on; 0 is none.
+#[inline(never)]
+pub fn filesystem(directory: &Fd) -> u64 {
+    rustix::fs::fstat(directory).map_or(0, |stat| stat.st_dev)
+}
+
 /// Whether files can be made in a directory.
 pub fn writable(directory: &Fd) -> Result<(), Errno> {
     let flags = AtFlags::empty();
