@@ -91,11 +91,18 @@ impl Key {
         name: *b".qga.state.isfrozen\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     };
 
-    /// The name of a mark that is begun, and that of one in force.
-    pub fn names(&self) -> (&CStr, &CStr) {
-        let name = &raw const self.name;
-        // SAFETY: the last byte is a NUL, whatever the others are, and the first is none.
-        unsafe { (CStr::from_ptr(name.cast()), CStr::from_ptr(name.cast::<i8>().wrapping_add(1))) }
+    /// The name of a mark that is begun.
+    #[inline(never)]
+    pub fn begun(&self) -> &CStr {
+        // SAFETY: the last byte is a NUL, whatever the others are.
+        unsafe { CStr::from_ptr((&raw const self.name).cast()) }
+    }
+
+    /// The name of a mark in force.
+    #[inline(never)]
+    pub fn name(&self) -> &CStr {
+        // SAFETY: as above, and the first byte is none.
+        unsafe { CStr::from_ptr((&raw const self.name).cast::<i8>().wrapping_add(1)) }
     }
 
     /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that can be found out.
