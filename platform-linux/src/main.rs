@@ -6,10 +6,10 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use qga_core::{Agent, Errno};
-use qga_linux::options::{self, Command, Options, USAGE, Words, Wrong};
+use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::Linux;
-use qga_linux::print::{STDERR, STDOUT, complain, line};
+use qga_linux::print::{STDERR, STDOUT, complain, line, one_of};
 use qga_linux::run::{LinuxAgent, run};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
@@ -132,17 +132,9 @@ fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
-    let (before, after) = match wrong {
-        Wrong::Unknown => ("unknown option '", "'"),
-        Wrong::Ambiguous => ("ambiguous option '", "'"),
-        Wrong::NoValue => ("option --", " needs a value"),
-        Wrong::HasValue => ("option --", " takes no value"),
-        Wrong::Method => ("unknown method '", "'"),
-        Wrong::Seconds => ("not a number of seconds above 0: '", "'"),
-        Wrong::NoPath => ("method ", " needs a path (-p)"),
-    };
+    let before = one_of(WRONG, wrong as usize);
     line(&STDERR, |out| {
-        for piece in [b"qga: ", before.as_bytes(), word, after.as_bytes(), b", see qga --help"] {
+        for piece in [b"qga: ", before, b" '", word, b"', see qga --help"] {
             out.raw(piece);
         }
     });

@@ -91,6 +91,16 @@ pub enum Wrong {
     NoPath,
 }
 
+/// What is said of [`Wrong`], in its order, before the word.
+pub const WRONG: &str = "\
+unknown option
+ambiguous option
+a value is missing after option
+no value belongs to option
+unknown method
+not a number of seconds above 0:
+a path (-p) is missing for method";
+
 /// The usage text.
 pub const USAGE: &str = "\
 usage: qga [options]

@@ -14,8 +14,19 @@ pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
+    end_line(&mut out, to);
+}
+
+#[inline(never)]
+fn end_line(out: &mut Writer<'_>, to: &Fd) {
     out.ascii("\n");
     let _ = to.put(out.written());
+}
+
+/// One of the texts that stand below each other: so they take no pointer each.
+#[inline(never)]
+pub fn one_of(texts: &'static str, at: usize) -> &'static [u8] {
+    texts.as_bytes().split(|&byte| byte == b'\n').nth(at).unwrap_or(&[])
 }
 
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.

@@ -16,9 +16,10 @@ use crate::path::PathBuffer;
 use claim::{Key, claim};
 use core::ffi::CStr;
 use core::mem::ManuallyDrop;
+use linux_raw_sys::general::S_IFDIR;
 use qga_core::Errno;
 use qga_core::limits::MARK_PLACES_MAX;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use trust::{
     UNTRUSTED, create, directory, in_memory, keeps_what_is_in_it, make_directory, open_old,
     own_directory, rename, trusted, unlink,
@@ -103,7 +104,7 @@ impl StateDir {
         }
         if path.is_none() {
             let dir = directory(c"/var/run").or_else(|_| directory(c"/run"));
-            let dir = dir.ok().filter(|dir| trusted(dir, FileType::Directory).is_ok());
+            let dir = dir.ok().filter(|dir| trusted(dir, S_IFDIR).is_ok());
             places[REFERENCE] = dir.map(ManuallyDrop::new);
         }
         let is_usable = self.state().is_some();

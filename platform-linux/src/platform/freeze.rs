@@ -4,19 +4,21 @@ use super::Linux;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
+use linux_raw_sys::general::{S_IFDIR, S_IFMT, S_IFREG};
 use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
-use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
+use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, major, minor};
 use rustix::ioctl::NoArg;
 
 fn read_only(path: &core::ffi::CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
 }
 
+#[inline(never)]
 fn is_plain(mode: u32) -> bool {
-    matches!(FileType::from_raw_mode(mode), FileType::Directory | FileType::RegularFile)
+    matches!(mode & S_IFMT, S_IFDIR | S_IFREG)
 }
 
 impl Freeze for Linux {

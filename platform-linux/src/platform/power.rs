@@ -104,7 +104,7 @@ impl Power for Linux {
             About::Status => return read_file(c"/proc/1/status", into),
             About::CommandLine => return read_file(c"/proc/1/cmdline", into),
         };
-        rustix::fs::readlinkat_raw(rustix::fs::CWD, link, into).map_err(errno)
+        sys::read_link(link, into)
     }
 
     fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
