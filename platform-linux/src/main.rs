@@ -78,19 +78,9 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // the compiler from writing the full address into each access, which is longer.
     let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
-    // Before everything else: a second agent must not touch what the first one holds.
-    let mut state = StateDir::NEW;
-    if !state.open(options.state_dir, path, is_init) {
-        state.refused.explain();
-        sys::exit(1)
-    }
-    let signals = match Signals::take_over() {
-        Ok(signals) => signals,
-        Err(errno) => fail("cannot take over the signals", None, errno),
-    };
     let mut linux = Linux {
         path,
-        state,
+        state: StateDir::NEW,
         log: None,
         log_is_old: false,
         log_file: options.log_file,
@@ -98,6 +88,15 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         is_init,
         environment,
         helper: None,
+    };
+    // Before everything else: a second agent must not touch what the first one holds.
+    if !linux.state.open(options.state_dir, linux.path, is_init) {
+        linux.state.refused.explain();
+        sys::exit(1)
+    }
+    let signals = match Signals::take_over() {
+        Ok(signals) => signals,
+        Err(errno) => fail("cannot take over the signals", None, errno),
     };
     agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
     if let Err(errno) = agent.start(&mut linux) {

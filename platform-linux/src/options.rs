@@ -92,7 +92,7 @@ pub enum Wrong {
 }
 
 /// What is said of [`Wrong`], in its order, before the word.
-pub const WRONG: &str = "\
+pub const WRONG: &[u8] = b"\
 unknown option
 ambiguous option
 a value is missing after option

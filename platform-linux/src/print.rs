@@ -25,8 +25,8 @@ fn end_line(out: &mut Writer<'_>, to: &Fd) {
 
 /// One of the texts that stand below each other: so they take no pointer each.
 #[inline(never)]
-pub fn one_of(texts: &'static str, at: usize) -> &'static [u8] {
-    texts.as_bytes().split(|&byte| byte == b'\n').nth(at).unwrap_or(&[])
+pub fn one_of(texts: &[u8], at: usize) -> &[u8] {
+    texts.split(|&byte| byte == b'\n').nth(at).unwrap_or(&[])
 }
 
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.

@@ -14,7 +14,7 @@ use qga_core::error::reason;
 use qga_core::json::write::Writer;
 
 /// What is said of [`HELD`] and what follows it.
-const WHY: &str = "\
+const WHY: &[u8] = b"\
 in use by the agent with pid
 qga.lock is no plain file: remove it
 belongs to another user: chown it or use -t
