@@ -126,7 +126,7 @@ fn print(text: &str) -> ! {
 
 #[inline(never)]
 fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
-    complain(what, path.map_or(b"", CStr::to_bytes), errno, "");
+    complain(what, path.map_or(b"", CStr::to_bytes), errno, b"");
     sys::exit(1)
 }
 

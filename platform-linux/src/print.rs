@@ -30,7 +30,7 @@ pub fn one_of(texts: &[u8], at: usize) -> &[u8] {
 }
 
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.
-pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
+pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &[u8]) {
     line(&STDERR, |out| {
         out.ascii("qga: ");
         out.ascii(what);
@@ -42,7 +42,7 @@ pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
         reason(out, errno);
         if !hint.is_empty() {
             out.ascii(" (");
-            out.ascii(hint);
+            out.raw(hint);
             out.ascii(")");
         }
     });

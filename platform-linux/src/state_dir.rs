@@ -133,7 +133,6 @@ impl StateDir {
     }
 
     /// Opens a file that is there already; what no agent has written is as if it were not there, and is said.
-    #[inline(never)]
     fn old(&self, dir: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
         open_old(dir, name, flags).map_err(|errno| {
             if errno != UNTRUSTED {

@@ -184,6 +184,6 @@ unsafe fn become_program(
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
     let failed = unsafe { sys::execve(path, words.as_ptr().cast(), environment) };
-    crate::print::complain("cannot execute", path.to_bytes(), failed, "");
+    crate::print::complain("cannot execute", path.to_bytes(), failed, b"");
     sys::exit(NOT_EXECUTED)
 }
