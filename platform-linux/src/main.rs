@@ -6,10 +6,10 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use qga_core::{Agent, Errno};
-use qga_linux::options::{self, Command, Options, USAGE, Words, Wrong};
+use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::Linux;
-use qga_linux::print::{STDERR, STDOUT, complain, line};
+use qga_linux::print::{STDERR, STDOUT, complain, line, one_of};
 use qga_linux::run::{LinuxAgent, run};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
@@ -79,19 +79,9 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // the compiler from writing the full address into each access, which is longer.
     let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
-    // Before everything else: a second agent must not touch what the first one holds.
-    let mut state = StateDir::none();
-    if !state.open(options.state_dir, path, is_init) {
-        state.refused.explain();
-        sys::exit(1)
-    }
-    let signals = match Signals::take_over() {
-        Ok(signals) => signals,
-        Err(errno) => fail("cannot take over the signals", None, errno),
-    };
     let mut linux = Linux {
         path,
-        state,
+        state: StateDir::none(),
         log: None,
         log_is_old: false,
         log_file: options.log_file,
@@ -100,6 +90,15 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         inherited,
         environment,
         helper: None,
+    };
+    // Before everything else: a second agent must not touch what the first one holds.
+    if !linux.state.open(options.state_dir, linux.path, is_init) {
+        linux.state.refused.explain();
+        sys::exit(1)
+    }
+    let signals = match Signals::take_over() {
+        Ok(signals) => signals,
+        Err(errno) => fail("cannot take over the signals", None, errno),
     };
     agent.refuse_unreachable(options.freeze_strict);
     agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
@@ -130,23 +129,14 @@ fn print(text: &str) -> ! {
 
 #[inline(never)]
 fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
-    complain(what, path.map_or(b"", CStr::to_bytes), errno, "");
+    complain(what, path.map_or(b"", CStr::to_bytes), errno, b"");
     sys::exit(1)
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
-    let (before, after) = match wrong {
-        Wrong::Unknown => ("unknown option '", "'"),
-        Wrong::Ambiguous => ("ambiguous option '", "'"),
-        Wrong::NoValue => ("option --", " needs a value"),
-        Wrong::HasValue => ("option --", " takes no value"),
-        Wrong::Method => ("unknown method '", "'"),
-        Wrong::Seconds => ("not a number of seconds above 0: '", "'"),
-        Wrong::Unreachable => ("not log or fail: '", "'"),
-        Wrong::NoPath => ("method ", " needs a path (-p)"),
-    };
+    let before = one_of(WRONG, wrong as usize);
     line(&STDERR, |out| {
-        for piece in [b"qga: ", before.as_bytes(), word, after.as_bytes(), b", see qga --help"] {
+        for piece in [b"qga: ", before, b" '", word, b"', see qga --help"] {
             out.raw(piece);
         }
     });

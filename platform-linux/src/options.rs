@@ -96,23 +96,32 @@ pub enum Wrong {
     NoPath,
 }
 
+/// What is said of [`Wrong`], in its order, before the word.
+pub const WRONG: &[u8] = b"\
+unknown option
+ambiguous option
+a value is missing after option
+no value belongs to option
+unknown method
+not a number of seconds above 0:
+not log or fail:
+a path (-p) is missing for method";
+
 /// The usage text.
 pub const USAGE: &str = "\
 usage: qga [options]
  -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
- -p, --path PATH      device or socket (default: the virtio port named
-                      org.qemu.guest_agent.0; /dev/ttyS0; a socket needs one)
- -t, --statedir DIR   where the state is kept
-                      (default: /run/qga, else /dev/.qga)
- -l, --logfile FILE   append the log to FILE (default: standard error)
- -v, --verbose        log every command
- -r, --retry-path     wait for a device that is missing or goes away
-     --freeze-timeout SECONDS
-                      thaw by itself when nobody has by then (default: never)
-     --freeze-unreachable log|fail
-                      what a freeze must leave out: log it (default), or fail
- -V, --version        print the version
- -h, --help           print this
+ -p, --path PATH  device or socket (default: virtio port org.qemu.guest_agent.0,
+   /dev/ttyS0; a socket needs one)
+ -t, --statedir DIR  for the state (default: /run/qga, else /dev/.qga)
+ -l, --logfile FILE  append the log to FILE (default: standard error)
+ -v, --verbose  log every command
+ -r, --retry-path  wait for a device that is missing or goes away
+ --freeze-timeout SECONDS  thaw if nobody has by then (default: never)
+ --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
+   or fail
+ -V, --version
+ -h, --help
 ";
 
 /// In place of the letter of an option that has none: no word contains it.
@@ -120,14 +129,28 @@ const LONG_ONLY: u8 = 0;
 /// The same: a byte that is looked for as a letter is none above 0x7F.
 const UNREACHABLE: u8 = 0xFF;
 
+/// An option. Its name stands in it, without a pointer: the table is half as long.
 struct Known {
     short: u8,
-    long: &'static str,
     value: bool,
+    len: u8,
+    name: [u8; NAME_BYTES_MAX],
 }
 
-const fn known(short: u8, long: &'static str, value: bool) -> Known {
-    Known { short, long, value }
+/// The longest name: freeze-unreachable.
+const NAME_BYTES_MAX: usize = 18;
+
+impl Known {
+    /// The long option, without the dashes.
+    fn long(&self) -> &[u8] {
+        self.name.get(..self.len.into()).unwrap_or(&[])
+    }
+}
+
+const fn known(short: u8, long: &str, value: bool) -> Known {
+    let mut name = [0; NAME_BYTES_MAX];
+    name.split_at_mut(long.len()).0.copy_from_slice(long.as_bytes());
+    Known { short, value, len: long.len() as u8, name }
 }
 
 static KNOWN: [Known; 10] = [
@@ -158,7 +181,7 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
             let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name))?;
             let attached = end.map(|end| behind(word, end + 3));
             if attached.is_some() && !option.value {
-                options.subject = option.long.as_bytes();
+                options.subject = option.long();
                 return Err(Wrong::HasValue);
             }
             apply(options, option, attached, &mut words)?;
@@ -192,7 +215,7 @@ static METHODS: [(&str, Method); 3] = [
 #[inline(never)]
 fn apply(
     options: &mut Options,
-    option: &Known,
+    option: &'static Known,
     attached: Option<&'static CStr>,
     words: &mut Words,
 ) -> Result<(), Wrong> {
@@ -200,7 +223,7 @@ fn apply(
     if option.value {
         value = attached.or_else(|| words.next());
         let Some(value) = value else {
-            options.subject = option.long.as_bytes();
+            options.subject = option.long();
             return Err(Wrong::NoValue);
         };
         options.subject = value.to_bytes();
@@ -237,10 +260,10 @@ fn apply(
 fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
     let mut found = Err(Wrong::Unknown);
     for option in &KNOWN {
-        if option.long.as_bytes() == name {
+        if option.long() == name {
             return Ok(option);
         }
-        if option.long.as_bytes().starts_with(name) {
+        if option.long().starts_with(name) {
             // A third is as ambiguous as a second: `--=` begins all of them.
             found = match found {
                 Err(Wrong::Unknown) => Ok(option),

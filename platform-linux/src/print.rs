@@ -14,19 +14,25 @@ pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
-    end(to, &mut out);
+    end_line(&mut out, to);
 }
 
 /// Writes a line with its end, for which there is room however much was put into it.
 #[inline(never)]
-fn end(to: &Fd, out: &mut Writer<'_>) {
+fn end_line(out: &mut Writer<'_>, to: &Fd) {
     out.rewind(LINE_BYTES_MAX - 1);
     out.ascii("\n");
     let _ = to.put(out.written());
 }
 
+/// One of the texts that stand below each other: so they take no pointer each.
+#[inline(never)]
+pub fn one_of(texts: &[u8], at: usize) -> &[u8] {
+    texts.split(|&byte| byte == b'\n').nth(at).unwrap_or(&[])
+}
+
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.
-pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
+pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &[u8]) {
     line(&STDERR, |out| {
         out.ascii("qga: ");
         out.ascii(what);
@@ -38,7 +44,7 @@ pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &str) {
         reason(out, errno);
         if !hint.is_empty() {
             out.ascii(" (");
-            out.ascii(hint);
+            out.raw(hint);
             out.ascii(")");
         }
     });

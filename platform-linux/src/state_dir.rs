@@ -15,9 +15,11 @@ use crate::fd::Fd;
 use crate::path::PathBuffer;
 use claim::{Key, claim};
 use core::ffi::CStr;
+use core::mem::ManuallyDrop;
+use linux_raw_sys::general::S_IFDIR;
 use qga_core::Errno;
 use qga_core::limits::MARK_PLACES_MAX;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use trust::{
     UNTRUSTED, create, directory, filesystem, in_memory, keeps_what_is_in_it, make_directory,
     open_old, own_directory, rename, trusted, unlink,
@@ -39,7 +41,8 @@ static USUAL: [(&CStr, &CStr); 2] = [(c"/run", c"/run/qga"), (c"/dev", c"/dev/.q
 
 /// The directories of the state.
 pub struct StateDir {
-    places: [Option<Fd>; MARK_PLACES_MAX],
+    /// Open for as long as the process lives, but for [`REFERENCE`].
+    places: [Option<ManuallyDrop<Fd>>; MARK_PLACES_MAX],
     /// What the mark is called in the usual places.
     key: Key,
     /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a
@@ -84,12 +87,12 @@ impl StateDir {
             let dir = claim(refused, path, dir, key, waits);
             // Without a name nobody could tell whose mark lies in a usual place.
             let is_named = dir.as_ref().is_some_and(|dir| key.take(dir, room));
-            places[NAMED] = dir;
+            places[NAMED] = dir.map(ManuallyDrop::new);
             if !is_named {
                 return places[NAMED].is_some();
             }
         }
-        let named = places[NAMED].as_ref().map_or(0, filesystem);
+        let named = places[NAMED].as_ref().map_or(0, |dir| filesystem(dir));
         for (place, &(parent, path)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
             // An initramfs may not have the parent yet.
             make_directory(parent, 0o755);
@@ -102,16 +105,17 @@ impl StateDir {
                 if filesystem(&dir) == named { Err(Errno::EXIST) } else { Ok(dir) }
             });
             let subject = if within.is_ok() { path } else { parent };
-            *place = claim(refused, subject, dir, key, waits);
+            *place = claim(refused, subject, dir, key, waits).map(ManuallyDrop::new);
             if refused.is_held() {
                 return false;
             }
         }
         if path.is_none() {
             let dir = directory(c"/var/run").or_else(|_| directory(c"/run"));
-            places[REFERENCE] = dir.ok().filter(|dir| trusted(dir, FileType::Directory).is_ok());
+            let dir = dir.ok().filter(|dir| trusted(dir, S_IFDIR).is_ok());
+            places[REFERENCE] = dir.map(ManuallyDrop::new);
         }
-        let is_usable = self.state().is_ok();
+        let is_usable = self.state().is_some();
         if is_usable {
             self.refused.only_untrusted(path);
         }
@@ -119,18 +123,21 @@ impl StateDir {
     }
 
     /// Where the state is.
-    fn state(&self) -> Result<&Fd, Errno> {
-        self.places[..REFERENCE].iter().flatten().next().ok_or(Errno::NOENT)
+    fn state(&self) -> Option<&Fd> {
+        self.places[..REFERENCE].iter().flatten().next().map(|dir| &**dir)
     }
 
-    /// A place, and what a mark is called there before it is in force, and when it is.
-    fn place(&self, at: usize) -> Result<(&Fd, &CStr, &CStr), Errno> {
+    /// Whatever lies in the reference agent's place from now on is not this agent's.
+    #[inline(never)]
+    fn forget_reference(&mut self) {
+        drop(self.places[REFERENCE].take().map(ManuallyDrop::into_inner));
+    }
+
+    /// A place, and what a mark is called there.
+    #[inline(never)]
+    fn place(&self, at: usize) -> Option<(&Fd, &Key)> {
         let key = if at == NAMED || at == REFERENCE { &Key::NONE } else { &self.key };
-        let (begun, name) = key.names();
-        match self.places.get(at) {
-            Some(Some(dir)) => Ok((dir, begun, name)),
-            _ => Err(Errno::NOENT),
-        }
+        Some((self.places.get(at)?.as_ref()?, key))
     }
 
     /// Opens a file that is there already; what no agent has written is as if it were not there,
@@ -148,21 +155,21 @@ impl StateDir {
     /// Reads the state into `into`, or that of the reference agent; ENOENT when there is none.
     pub fn load(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
         let read = |dir| self.old(dir, STATE, OFlags::RDONLY);
-        let mut file = self.state().and_then(read);
+        let mut file = self.state().ok_or(Errno::NOENT).and_then(read);
         if let (Err(Errno::NOENT), Some(reference)) = (&file, &self.places[REFERENCE]) {
             // Whatever keeps this one from reading it: it is another agent's.
             file = read(reference).map_err(|_| Errno::NOENT);
         }
         if self.open_mark(REFERENCE).is_err() {
             // What the reference writes there from now on is its own.
-            self.places[REFERENCE] = None;
+            self.forget_reference();
         }
         file?.get(into)
     }
 
     /// Replaces the state.
     pub fn save(&self, state: &[u8]) -> Result<(), Errno> {
-        let dir = self.state()?;
+        let dir = self.state().ok_or(Errno::NOENT)?;
         let file = create(dir, STATE_NEW)?;
         let written = file.put(state)?;
         if written != state.len() {
@@ -174,36 +181,36 @@ impl StateDir {
     /// Begins a new mark. Errors: EOPNOTSUPP in a place that is not in memory.
     pub fn create_mark(&self, at: usize) -> Result<Fd, Errno> {
         match self.place(at) {
-            Ok((dir, begun, _)) if at != REFERENCE && in_memory(dir) => create(dir, begun),
+            Some((dir, key)) if at != REFERENCE && in_memory(dir) => create(dir, key.begun()),
             _ => Err(Errno::OPNOTSUPP),
         }
     }
 
     /// Puts the new mark in force.
     pub fn publish_mark(&self, at: usize) -> Result<(), Errno> {
-        let (dir, begun, name) = self.place(at)?;
-        rename(dir, begun, name)
+        let (dir, key) = self.place(at).ok_or(Errno::NOENT)?;
+        rename(dir, key.begun(), key.name())
     }
 
     /// Opens the mark, for reading and, where it can be, for recording progress.
     pub fn open_mark(&self, at: usize) -> Result<Fd, Errno> {
-        let (dir, _, name) = self.place(at)?;
+        let (dir, key) = self.place(at).ok_or(Errno::NOENT)?;
         let flags = if in_memory(dir) { OFlags::RDWR } else { OFlags::RDONLY };
-        self.old(dir, name, flags)
+        self.old(dir, key.name(), flags)
     }
 
     /// Removes the mark, and one that was begun.
     pub fn remove_mark(&mut self, at: usize) -> Result<(), Errno> {
-        let (dir, begun, name) = self.place(at)?;
+        let (dir, key) = self.place(at).ok_or(Errno::NOENT)?;
         if in_memory(dir) {
-            let _ = unlink(dir, begun);
+            let _ = unlink(dir, key.begun());
         } else {
             // On a disk that others have frozen removing would wait, even for what is not there.
-            open_old(dir, name, OFlags::RDONLY)?;
+            open_old(dir, key.name(), OFlags::RDONLY)?;
         }
-        let removed = unlink(dir, name);
+        let removed = unlink(dir, key.name());
         if at == REFERENCE {
-            self.places[REFERENCE] = None;
+            self.forget_reference();
         }
         removed
     }

@@ -6,6 +6,7 @@
 use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl;
 use qga_core::Errno;
@@ -54,6 +55,42 @@ fn open_from(at: i32, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno
     unsafe { call_fd(raw::__NR_openat, at as usize, path.as_ptr() as usize, flags, mode as usize) }
 }
 
+/// What a link leads to, without a NUL (readlink(2)).
+#[inline(never)]
+pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
+    let (from, len) = (path.as_ptr() as usize, into.len());
+    // SAFETY: the path ends with a NUL, and the kernel writes at most `len` bytes.
+    unsafe { call(raw::__NR_readlink, from, into.as_mut_ptr() as usize, len, 0) }
+}
+
+/// What is known of a file (fstat(2)), no more than is asked for.
+pub struct Node {
+    /// Its type and rights.
+    pub mode: u32,
+    /// Its owner.
+    pub user: u32,
+    /// How many names it has.
+    pub links: u32,
+}
+
+/// Looks at an open file.
+#[inline(never)]
+pub fn look(file: &Fd) -> Result<Node, Errno> {
+    let mut stat = MaybeUninit::<raw::stat>::uninit();
+    let pointer = stat.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes its `struct stat` into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_fstat, file.raw() as usize, pointer, 0, 0) }?;
+    // SAFETY: the call has written it.
+    let stat = unsafe { stat.assume_init_ref() };
+    Ok(Node { mode: stat.st_mode, user: stat.st_uid, links: stat.st_nlink as u32 })
+}
+
+/// Whether a user is root or this process's own.
+#[inline(never)]
+pub fn is_own(user: u32) -> bool {
+    user == 0 || user == rustix::process::geteuid().as_raw()
+}
+
 /// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one behind the other.
 pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
     let (fd, len) = (directory.raw() as usize, into.len());
@@ -86,17 +123,19 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of a path. Errors: ENAMETOOLONG above 107 bytes.
-    pub fn new(path: &CStr) -> Result<Self, Errno> {
-        let mut address = Address { family: AF_UNIX, path: [0; 108] };
+    /// That of no path yet.
+    pub const NEW: Self = Address { family: AF_UNIX, path: [0; 108] };
+
+    /// Becomes that of a path. Errors: ENAMETOOLONG above 107 bytes.
+    pub fn set(&mut self, path: &CStr) -> Result<(), Errno> {
         let bytes = path.to_bytes();
-        if bytes.len() >= address.path.len() {
+        if bytes.len() >= self.path.len() {
             return Err(Errno::NAMETOOLONG);
         }
-        for (place, &byte) in address.path.iter_mut().zip(bytes) {
+        for (place, &byte) in self.path.iter_mut().zip(bytes) {
             *place = byte;
         }
-        Ok(address)
+        Ok(())
     }
 }
 
@@ -179,13 +218,10 @@ pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Err
 }
 
 /// The settings of a serial line (TCGETS of ioctl_tty(2)). Errors: ENOTTY.
-pub fn line_settings(line: &Fd) -> Result<raw::termios, Errno> {
-    let mut settings =
-        raw::termios { c_iflag: 0, c_oflag: 0, c_cflag: 0, c_lflag: 0, c_line: 0, c_cc: [0; 19] };
-    let (fd, pointer) = (line.raw() as usize, &raw mut settings as usize);
+pub fn line_settings(line: &Fd, settings: &mut raw::termios) -> Result<(), Errno> {
+    let (fd, pointer) = (line.raw() as usize, &raw mut *settings as usize);
     // SAFETY: the kernel writes its termios into a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }?;
-    Ok(settings)
+    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }.map(drop)
 }
 
 /// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it

@@ -23,10 +23,10 @@ const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
 
 const DOCUMENT: &str = "memory-budget.md";
 
-/// The whole file. 98,304 is the budget for all 43 commands, half of it for the first fourteen; what came to these
-/// has a budget of its own (docs/decisions.md): guest-get-time, `--freeze-timeout` and ends that thaw; and what
-/// keeps the agent safe from hostile users and odd guests.
-pub const FILE_BYTES_MAX: u64 = 49_152 + 2_048 + 4_096;
+/// The whole file. 98,304 is the budget for all 43 commands. Of that 51,200 were for the first fourteen and what came to
+/// them, and 4,096 for what keeps the agent safe from hostile users and odd guests. The latter took 8,800, so the
+/// file stands above the 55,296 that were asked for (docs/decisions.md, "What safety costs"); this holds it where it is.
+pub const FILE_BYTES_MAX: u64 = 60_000;
 /// The section .data: state that is not zero at the start takes room in the file and in memory. There is none.
 pub const DATA_BYTES_MAX: u64 = 0;
 /// The worst case of the stack, from the entry point down.

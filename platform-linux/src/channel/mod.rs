@@ -10,6 +10,7 @@ mod virtio;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::options::{Method, Options};
+use crate::print::one_of;
 use crate::signals::Signals;
 use crate::sys;
 use core::ffi::CStr;
@@ -68,25 +69,41 @@ pub fn path(options: &Options) -> &'static CStr {
     })
 }
 
-/// What somebody can do about a channel that cannot be opened.
-pub fn hint(method: Method, errno: Errno) -> &'static str {
-    match errno {
-        Errno::NOENT if method == Method::UnixListen => "its directory must exist",
-        Errno::NOENT => {
-            "is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? \
-             -r waits for it"
-        }
-        Errno::BUSY if method == Method::UnixListen => {
-            "it lies on a filesystem that cannot be thawed"
-        }
-        Errno::BUSY => "another agent has it",
-        Errno::PERM if method == Method::IsaSerial => "others may use it: chown root, chmod o-w",
-        Errno::ACCES | Errno::PERM => "run as root",
-        Errno::NOTTY => "this is no serial line",
-        Errno::ADDRINUSE => "another agent listens there, or it is no socket",
-        Errno::NAMETOOLONG => "a socket's path has at most 107 bytes",
-        _ => "",
-    }
+/// When each row of [`HINTS`] is said: the error's number, and the methods, a bit each. The first that fits counts.
+static HINTS_FOR: [(u8, u8); 10] = [
+    (Errno::NOENT.0 as u8, SOCKET),
+    (Errno::NOENT.0 as u8, ALL),
+    (Errno::BUSY.0 as u8, SOCKET),
+    (Errno::BUSY.0 as u8, ALL),
+    (Errno::PERM.0 as u8, LINE),
+    (Errno::PERM.0 as u8, ALL),
+    (Errno::ACCES.0 as u8, ALL),
+    (Errno::NOTTY.0 as u8, ALL),
+    (Errno::ADDRINUSE.0 as u8, ALL),
+    (Errno::NAMETOOLONG.0 as u8, ALL),
+];
+const LINE: u8 = 1 << Method::IsaSerial as u8;
+const SOCKET: u8 = 1 << Method::UnixListen as u8;
+const ALL: u8 = !0;
+
+const HINTS: &[u8] = b"\
+its directory must exist
+is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? -r waits for it
+it lies on a filesystem that cannot be thawed
+another agent has it
+others may use it: chown root, chmod o-w
+run as root
+run as root
+this is no serial line
+another agent listens there, or it is no socket
+a socket's path has at most 107 bytes";
+
+/// What somebody can do about a channel that cannot be opened; nothing if that is not known.
+pub fn hint(method: Method, errno: Errno) -> &'static [u8] {
+    let fits = |&(number, methods): &(u8, u8)| {
+        u32::from(number) == errno.0 && methods >> method as u8 & 1 != 0
+    };
+    HINTS_FOR.iter().position(fits).map_or(b"", |at| one_of(HINTS, at))
 }
 
 impl Channel {

@@ -1,6 +1,5 @@
 //! A serial line, set to pass bytes as they are.
 
-use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
 use core::ffi::CStr;
@@ -16,10 +15,11 @@ const LINE: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 /// Errors: ENOTTY for what is no line, EPERM for one that somebody else may give rights to.
 pub fn open(path: &CStr) -> Result<Fd, Errno> {
     let mut line = sys::open(path, LINE, 0)?;
-    let mut settings = sys::line_settings(&line)?;
-    let node = rustix::fs::fstat(&line).map_err(errno)?;
-    let own = node.st_uid == 0 || node.st_uid == rustix::process::geteuid().as_raw();
-    if !own || node.st_mode & 0o002 != 0 {
+    let mut settings =
+        raw::termios { c_iflag: 0, c_oflag: 0, c_cflag: 0, c_lflag: 0, c_line: 0, c_cc: [0; 19] };
+    sys::line_settings(&line, &mut settings)?;
+    let node = sys::look(&line)?;
+    if !sys::is_own(node.user) || node.mode & 0o002 != 0 {
         return Err(Errno::PERM);
     }
     if sys::take_line(&line).is_ok() {

@@ -4,8 +4,9 @@ use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys::{self, Address};
 use core::ffi::CStr;
+use linux_raw_sys::general::{S_IFMT, S_IFSOCK};
 use qga_core::Errno;
-use rustix::fs::{FileType, Mode};
+use rustix::fs::Mode;
 
 /// Clients that may wait to be served.
 const BACKLOG: u32 = 8;
@@ -16,18 +17,18 @@ const NOBODY_LISTENS: Errno = Errno(111);
 /// Makes the socket, in place of one that an earlier agent left, for this user alone. Errors: EADDRINUSE when an
 /// agent is living there.
 pub fn listen(path: &CStr) -> Result<Fd, Errno> {
-    let address = Address::new(path)?;
-    let is_socket = rustix::fs::lstat(path)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
-    if is_socket {
-        match sys::connect(&sys::unix_socket()?, &address) {
+    let mut address = Address::NEW;
+    address.set(path)?;
+    let socket = sys::unix_socket()?;
+    if rustix::fs::lstat(path).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFSOCK) {
+        // A socket that could not be connected is as good as new.
+        match sys::connect(&socket, &address) {
             Err(NOBODY_LISTENS) => rustix::fs::unlink(path).map_err(errno)?,
             // Gone in the meantime.
             Err(Errno::NOENT) => {}
             _ => return Err(Errno::ADDRINUSE),
         }
     }
-    let socket = sys::unix_socket()?;
     let mask = rustix::process::umask(Mode::from_raw_mode(0o177));
     let listening = sys::listen_at(&socket, &address, BACKLOG);
     rustix::process::umask(mask);
@@ -37,10 +38,5 @@ pub fn listen(path: &CStr) -> Result<Fd, Errno> {
 /// The next client, if it is still there. Errors: EACCES for one that is neither this user's nor root's.
 pub fn accept(listener: &Fd) -> Result<Option<Fd>, Errno> {
     let Ok(client) = sys::accept(listener) else { return Ok(None) };
-    let user = sys::peer(&client);
-    if user == 0 || user == rustix::process::geteuid().as_raw() {
-        Ok(Some(client))
-    } else {
-        Err(Errno::ACCES)
-    }
+    if sys::is_own(sys::peer(&client)) { Ok(Some(client)) } else { Err(Errno::ACCES) }
 }

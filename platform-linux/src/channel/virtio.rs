@@ -1,6 +1,7 @@
 //! A named virtio port: by its path, or, where no udev makes links, by its name in sysfs.
 
 use crate::fd::Fd;
+use crate::print::one_of;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
@@ -59,6 +60,5 @@ fn has_name(class: &Fd, port: &CStr, name: &[u8]) -> bool {
     let mut text = [0u8; 256];
     let port = sys::open_at(class, port, OFlags::RDONLY | OFlags::DIRECTORY, 0);
     let file = port.and_then(|port| sys::open_at(&port, c"name", OFlags::RDONLY, 0));
-    let len = file.ok().and_then(|file| file.get(&mut text).ok());
-    text.get(..len.unwrap_or(0)).unwrap_or(&[]).strip_suffix(b"\n") == Some(name)
+    file.and_then(|file| file.get(&mut text)).is_ok() && one_of(&text, 0) == name
 }

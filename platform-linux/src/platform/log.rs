@@ -34,7 +34,7 @@ impl Linux {
                 "cannot open the log file",
                 self.log_file.map_or(b"", CStr::to_bytes),
                 errno,
-                "",
+                b"",
             );
         }
     }

@@ -102,7 +102,7 @@ impl Power for Linux {
             About::Status => return read_file(c"/proc/1/status", into),
             About::CommandLine => return read_file(c"/proc/1/cmdline", into),
         };
-        rustix::fs::readlinkat_raw(rustix::fs::CWD, link, into).map_err(errno)
+        sys::read_link(link, into)
     }
 
     fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
@@ -176,6 +176,6 @@ unsafe fn become_program(path: &CStr, words: &Words, linux: &Linux, input: &Fd, 
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
     let failed = unsafe { sys::execve(path, words.as_ptr().cast(), linux.environment) };
-    crate::print::complain("cannot execute", path.to_bytes(), failed, "");
+    crate::print::complain("cannot execute", path.to_bytes(), failed, b"");
     sys::exit(NOT_EXECUTED)
 }

@@ -5,31 +5,30 @@
 use super::trust::{HELD, UNTRUSTED, in_memory, open_lock, trusted, writable};
 use crate::fd::Fd;
 use crate::path::PathBuffer;
-use crate::print::{STDERR, line};
+use crate::print::{STDERR, line, one_of};
 use crate::sys;
 use core::cell::Cell;
 use core::ffi::CStr;
+use linux_raw_sys::general::{S_IFDIR, S_IFREG};
 use qga_core::Errno;
 use qga_core::error::reason;
 use qga_core::json::write::Writer;
-use rustix::fs::FileType;
 
 /// What is said of [`HELD`] and what follows it.
-static WHY: [&str; 6] = [
-    "in use by the agent with pid ",
-    "qga.lock is no plain file: remove it",
-    "belongs to another user: chown it or use -t",
-    "others can write to it: chmod go-w or use -t",
-    "is another user's link",
-    "ignored a state file or mark that is not the agent's own",
-];
+const WHY: &[u8] = b"\
+in use by the agent with pid
+qga.lock is no plain file: remove it
+belongs to another user: chown it or use -t
+others can write to it: chmod go-w or use -t
+is another user's link
+ignored a state file or mark that is not the agent's own";
 
 /// Why a directory is not used, or a file in it.
 pub struct Refused {
     path: &'static CStr,
     /// 0 while there is nothing to say.
     errno: Cell<Errno>,
-    /// The process that has the directory; 0 where it cannot be seen.
+    /// The process that has the directory, if one has; 0 where it cannot be seen.
     pid: i32,
 }
 
@@ -52,6 +51,12 @@ impl Refused {
         }
     }
 
+    /// What is wrong with a directory.
+    fn put(&mut self, path: &'static CStr, errno: Errno) {
+        self.path = path;
+        self.errno.set(errno);
+    }
+
     /// A file in a directory is none that an agent has written.
     pub fn ignored(&self) {
         if self.errno.get() == Errno(0) {
@@ -69,11 +74,12 @@ impl Refused {
             out.ascii("qga: state directory ");
             out.raw(self.path.to_bytes());
             out.ascii(": ");
-            match WHY.get(self.errno.get().0.wrapping_sub(HELD.0) as usize) {
-                Some(why) => out.ascii(why),
+            match self.errno.get().0.checked_sub(HELD.0) {
+                Some(why) => out.raw(one_of(WHY, why as usize)),
                 None => reason(out, self.errno.get()),
             }
             if self.errno.get() == HELD {
+                out.ascii(" ");
                 out.unsigned(self.pid.unsigned_abs().into());
             }
         });
@@ -95,11 +101,18 @@ impl Key {
         name: *b".qga.state.isfrozen\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     };
 
-    /// The name of a mark that is begun, and that of one in force.
-    pub fn names(&self) -> (&CStr, &CStr) {
-        let name = &raw const self.name;
-        // SAFETY: the last byte is a NUL, whatever the others are, and the first is none.
-        unsafe { (CStr::from_ptr(name.cast()), CStr::from_ptr(name.cast::<i8>().wrapping_add(1))) }
+    /// The name of a mark that is begun.
+    #[inline(never)]
+    pub fn begun(&self) -> &CStr {
+        // SAFETY: the last byte is a NUL, whatever the others are.
+        unsafe { CStr::from_ptr((&raw const self.name).cast()) }
+    }
+
+    /// The name of a mark in force.
+    #[inline(never)]
+    pub fn name(&self) -> &CStr {
+        // SAFETY: as above, and the first byte is none.
+        unsafe { CStr::from_ptr((&raw const self.name).cast::<i8>().wrapping_add(1)) }
     }
 
     /// Becomes that of the directory of `-t`, from its name, however it was written. Whether that
@@ -111,7 +124,7 @@ impl Key {
         out.unsigned(dir.raw().unsigned_abs().into());
         // SAFETY: a number is shorter than the zeros behind it.
         let link = unsafe { CStr::from_ptr(link.as_ptr().cast()) };
-        let Ok(len) = rustix::fs::readlinkat_raw(rustix::fs::CWD, link, room.bytes()) else {
+        let Ok(len) = sys::read_link(link, room.bytes()) else {
             return false;
         };
         // FNV-1a. A place in a file is not negative, and 0 is taken.
@@ -139,22 +152,23 @@ pub fn claim(
 ) -> Option<Fd> {
     let take = || {
         let dir = dir?;
-        trusted(&dir, FileType::Directory)?;
+        trusted(&dir, S_IFDIR)?;
         if !in_memory(&dir) {
             // Opening a file for writing there may wait for a thaw that only this agent can do. A
             // usual directory in memory is locked instead; without one nothing can be frozen.
             return writable(&dir).map(|()| dir);
         }
         let lock = open_lock(&dir)?;
-        trusted(&lock, FileType::RegularFile)?;
+        trusted(&lock, S_IFREG)?;
         if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {
-            *refused = Refused { path, errno: Cell::new(HELD), pid };
+            refused.put(path, HELD);
+            refused.pid = pid;
             if !waits {
                 return Err(HELD);
             }
             refused.explain();
             sys::lock_byte(&lock, key.number, true)?;
-            *refused = Refused::nothing();
+            refused.errno.set(Errno(0));
         }
         // Closed, it would give the directory up.
         lock.keep_open();
@@ -164,7 +178,7 @@ pub fn claim(
     if let Err(errno) = taken
         && refused.errno.get() == Errno(0)
     {
-        *refused = Refused { path, errno: Cell::new(errno), pid: 0 };
+        refused.put(path, errno);
     }
     taken.ok()
 }

@@ -7,8 +7,9 @@ use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::sys;
 use core::ffi::CStr;
+use linux_raw_sys::general::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use qga_core::Errno;
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 /// Why a directory or a file is not used, above what the kernel gives: an agent that lives has it.
 pub const HELD: Errno = Errno(5000);
@@ -37,30 +38,28 @@ pub fn in_memory(directory: &Fd) -> bool {
 
 /// Whether nobody but root or this user can have made the file, or directory, or can write to it. A
 /// file has no other name, by which somebody could.
-pub fn trusted(file: &Fd, kind: FileType) -> Result<(), Errno> {
+pub fn trusted(file: &Fd, kind: u32) -> Result<(), Errno> {
     check(file, kind, false)
 }
 
 /// Whether nobody but root or this user can take away what is theirs in the directory: others may
 /// put something there if it is sticky, as a tmpfs is that was mounted without more words.
 pub fn keeps_what_is_in_it(directory: &Fd) -> Result<(), Errno> {
-    check(directory, FileType::Directory, true)
+    check(directory, S_IFDIR, true)
 }
 
 #[inline(never)]
-fn check(file: &Fd, kind: FileType, sticky_does: bool) -> Result<(), Errno> {
+fn check(file: &Fd, kind: u32, sticky_does: bool) -> Result<(), Errno> {
     const WRITERS: u32 = 0o022;
     const STICKY: u32 = 0o1000;
-    let stat = rustix::fs::fstat(file).map_err(errno)?;
-    if FileType::from_raw_mode(stat.st_mode) != kind
-        || kind == FileType::RegularFile && stat.st_nlink != 1
-    {
+    let node = sys::look(file)?;
+    if node.mode & S_IFMT != kind || kind == S_IFREG && node.links != 1 {
         return Err(NOT_PLAIN);
     }
-    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+    if !sys::is_own(node.user) {
         return Err(NOT_OWNED);
     }
-    if stat.st_mode & WRITERS == 0 || sticky_does && stat.st_mode & STICKY != 0 {
+    if node.mode & WRITERS == 0 || sticky_does && node.mode & STICKY != 0 {
         return Ok(());
     }
     Err(WRITABLE)
@@ -78,7 +77,7 @@ pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> 
     }
     let name = room.path(name)?;
     let link = sys::open(name, OFlags::PATH | OFlags::NOFOLLOW, 0)?;
-    if trusted(&link, FileType::Symlink) == Err(NOT_OWNED) {
+    if trusted(&link, S_IFLNK) == Err(NOT_OWNED) {
         return Err(FOREIGN_LINK);
     }
     directory(name)
@@ -88,7 +87,7 @@ pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> 
 #[inline(never)]
 pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
     match sys::open_at(directory, name, flags | CAREFUL, 0) {
-        Ok(file) if trusted(&file, FileType::RegularFile).is_ok() => Ok(file),
+        Ok(file) if trusted(&file, S_IFREG).is_ok() => Ok(file),
         Ok(_) | Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
         other => other,
     }
