@@ -49,7 +49,6 @@ pub struct StateDir {
 
 /// Whether the directory of `path` is in memory, so that a file can be made there while disks are
 /// frozen.
-#[inline(never)]
 pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
     let path = path.to_bytes();
     let slash = path.iter().rposition(|&byte| byte == b'/');

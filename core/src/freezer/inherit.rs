@@ -114,7 +114,6 @@ impl<F> Freezer<F> {
 /// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
 /// mounted nowhere; EBUSY when other mounts cover each of its places; why the table or its last place cannot
 /// be read.
-#[inline(never)]
 fn find<P: Freeze>(
     platform: &mut P,
     line: &mut [u8],
@@ -137,6 +136,7 @@ fn find<P: Freeze>(
 }
 
 /// Why something cannot be read that is there.
+#[inline(never)]
 fn not_gone(errno: Errno) -> Errno {
     if errno == GONE { Errno::BUSY } else { errno }
 }
