@@ -26,7 +26,7 @@ static WHY: [&str; 6] = [
 
 /// Why a directory is not used, or a file in it.
 pub struct Refused {
-    path: &'static CStr,
+    pub path: &'static CStr,
     /// 0 while there is nothing to say.
     errno: Cell<Errno>,
     /// The process that has the directory; 0 where it cannot be seen.
