@@ -52,7 +52,6 @@ pub struct StateDir {
 
 /// Whether the directory of `path` is in memory, so that a file can be made there while disks are
 /// frozen.
-#[inline(never)]
 pub fn is_beside_memory(path: &CStr, room: &mut PathBuffer) -> bool {
     let path = path.to_bytes();
     let slash = path.iter().rposition(|&byte| byte == b'/');
@@ -93,20 +92,21 @@ impl StateDir {
             }
         }
         let named = places[NAMED].as_ref().map_or(0, |dir| filesystem(dir));
-        for (place, &(parent, path)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
+        for (place, &(parent, usual)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
             // An initramfs may not have the parent yet.
             make_directory(parent, 0o755);
             let within = directory(parent).and_then(|dir| keeps_what_is_in_it(&dir));
             let dir = within.and_then(|()| {
-                make_directory(path, 0o700);
-                let dir = own_directory(path)?;
+                make_directory(usual, 0o700);
+                let dir = own_directory(usual)?;
                 // What fills or covers one filesystem does so to all that is on it: a second place
                 // there costs two descriptors for nothing.
                 if filesystem(&dir) == named { Err(Errno::EXIST) } else { Ok(dir) }
             });
-            let subject = if within.is_ok() { path } else { parent };
+            let subject = if within.is_ok() { usual } else { parent };
             *place = claim(refused, subject, dir, key, waits).map(ManuallyDrop::new);
             if refused.is_held() {
+                refused.path = path.unwrap_or(usual);
                 return false;
             }
         }

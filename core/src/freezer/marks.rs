@@ -52,7 +52,6 @@ where
     };
 
     /// Begins new marks, wherever that can be done. If it is nowhere, writing to them says why.
-    #[inline(never)]
     pub fn create<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
         let mut marks = Self::NONE;
         for (place, open) in marks.open.iter_mut().enumerate() {
@@ -153,7 +152,6 @@ where
     }
 
     /// Removes all marks, the last first: the one that is ahead is the last that is left.
-    #[inline(never)]
     pub fn remove<P: Freeze<Mark = M>>(platform: &mut P) {
         for place in (0..MARK_PLACES_MAX).rev() {
             let _ = platform.remove_mark(place);
@@ -161,6 +159,7 @@ where
     }
 
     /// The one that is ahead; after [`Marks::open`] it stands at its first row.
+    #[inline(never)]
     pub fn into_ahead(mut self) -> Option<M> {
         self.open.get_mut(self.read)?.take()
     }

@@ -25,7 +25,7 @@ ignored a state file or mark that is not the agent's own";
 
 /// Why a directory is not used, or a file in it.
 pub struct Refused {
-    path: &'static CStr,
+    pub path: &'static CStr,
     /// 0 while there is nothing to say.
     errno: Cell<Errno>,
     /// The process that has the directory, if one has; 0 where it cannot be seen.

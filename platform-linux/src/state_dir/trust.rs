@@ -128,7 +128,6 @@ pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
 }
 
 /// Makes a directory. Why it could not be made is what opening it says.
-#[inline(never)]
 pub fn make_directory(path: &CStr, mode: u32) {
     let _ = rustix::fs::mkdir(path, Mode::from_raw_mode(mode));
 }
