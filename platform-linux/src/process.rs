@@ -3,7 +3,7 @@
 
 use crate::sys;
 use core::ffi::CStr;
-use linux_raw_sys::general::{RLIMIT_CORE, RLIMIT_FSIZE, SIGCHLD};
+use linux_raw_sys::general::{RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NOFILE, SIGCHLD};
 use qga_core::Errno;
 use rustix::fs::OFlags;
 
@@ -29,6 +29,8 @@ pub fn settle() -> Result<Inherited, Errno> {
     sys::default_action(SIGCHLD);
     // The frozen mark is a file, and so is what programs print: those keep the limit as it is here.
     sys::set_soft_limit(RLIMIT_FSIZE, u64::MAX);
+    // Each handle and each frozen filesystem takes a descriptor, and so does a client: without one nobody is heard.
+    sys::set_soft_limit(RLIMIT_NOFILE, u64::MAX);
     // What passes through the agent is for nobody else, so its memory goes to no file when it dies.
     sys::set_soft_limit(RLIMIT_CORE, 0);
     let mut badness = [0; 8];
@@ -47,13 +49,15 @@ pub fn settle() -> Result<Inherited, Errno> {
 
 impl Inherited {
     /// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent had ignored, and
-    /// none is blocked.
+    /// none is blocked; and it has the usual number of descriptors.
     pub fn hand_on(&self) {
         if self.0 != [0; 8] {
             // An ordinary user with the right to change it could not open the file otherwise.
             sys::set_dumpable(true);
             let _ = sys::open(BADNESS, OFlags::RDWR, 0).and_then(|file| file.put(&self.0));
         }
+        // As the kernel and systemd begin with: select(2) of an old program knows no higher number.
+        sys::set_soft_limit(RLIMIT_NOFILE, 1024);
         for signal in 1..=SIGNAL_MAX {
             sys::default_action(signal);
         }

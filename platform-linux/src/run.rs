@@ -126,7 +126,18 @@ fn serve(
         match moved {
             Moved::Signal => drop(handle(agent, linux, signals)),
             Moved::ClientGone => agent.disconnected(),
-            Moved::Refused(errno) => note(agent, linux, "client of another user: ", errno),
+            Moved::Refused(errno) => {
+                note(agent, linux, "client turned away: ", errno);
+                // It waits still, and without a descriptor for it would be there again at once.
+                if errno.is_short() {
+                    poll(
+                        signals,
+                        None,
+                        PollFlags::empty(),
+                        Some(&Timespec { tv_sec: 1, tv_nsec: 0 }),
+                    );
+                }
+            }
             Moved::Lost(errno) => return Some(errno),
             Moved::Bytes(_) => {}
         }

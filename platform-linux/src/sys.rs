@@ -323,11 +323,6 @@ pub fn set_soft_limit(which: u32, wanted: u64) {
     }
 }
 
-/// Raises the number of descriptors that may be open to what the administrator allows.
-pub fn raise_descriptor_limit() {
-    set_soft_limit(raw::RLIMIT_NOFILE, u64::MAX);
-}
-
 /// Whether this process can be looked into by others of its user, and its memory be written to a file when it dies
 /// (PR_SET_DUMPABLE of prctl(2)).
 pub fn set_dumpable(dumpable: bool) {

@@ -46,6 +46,8 @@ fn what_is_covered_is_in_the_log_without_being_asked_for() {
         assert_eq!(said.matches(&format!("{HIDDEN} {place}\n")).count(), 1, "{place}: {said}");
     }
     // Whoever wants all or nothing says so.
+    drop(client);
+    agent.kill();
     let agent = strict(&guest);
     let reply = freeze(&mut agent.connect());
     assert!(reply.contains("sandbox: /mnt/a: Device or resource busy"), "{reply}");
@@ -129,6 +131,8 @@ fn what_others_froze_is_in_the_log_after_the_thaw() {
     let said = guest.jail.stderr();
     assert_eq!(said.matches(&format!("{THEIRS} /mnt/a\n")).count(), 1, "{said}");
     assert_eq!(guest.frozen(), [true, false]);
+    drop(client);
+    agent.kill();
     let agent = strict(&guest);
     let reply = freeze(&mut agent.connect());
     assert!(reply.contains("failed to freeze /mnt/a: Device or resource busy"), "{reply}");

@@ -77,7 +77,7 @@ fn a_client_of_another_user_is_turned_away() {
         assert_eq!(reply, b"");
     }
     assert_eq!(agent.connect().ask(PING), PONG);
-    let lines = agent.stderr().matches("client of another user: Permission denied").count();
+    let lines = agent.stderr().matches("client turned away: Permission denied").count();
     assert_eq!(lines, 3, "{}", agent.stderr());
 }
 

@@ -37,6 +37,10 @@ pub fn listen(path: &CStr) -> Result<Fd, Errno> {
 
 /// The next client, if it is still there. Errors: EACCES for one that is neither this user's nor root's.
 pub fn accept(listener: &Fd) -> Result<Option<Fd>, Errno> {
-    let Ok(client) = sys::accept(listener) else { return Ok(None) };
+    let client = match sys::accept(listener) {
+        Ok(client) => client,
+        Err(errno) if errno.is_short() => return Err(errno),
+        Err(_) => return Ok(None),
+    };
     if sys::is_own(sys::peer(&client)) { Ok(Some(client)) } else { Err(Errno::ACCES) }
 }
