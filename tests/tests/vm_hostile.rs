@@ -34,7 +34,7 @@ while [ $i -lt $2 ]; do
         2) ln -s /canary $p ;;
         3) mkfifo $p ;;
         4) mkdir $p ;;
-        5) cat /tmp/forged >$p ;;
+        5) [ -p $p ] || cat /tmp/forged >$p ;; # its other end might never be opened
         6) ln /canary/file $p ;;
         7) ln /canary/mark $p ;;
         8) mkdir $p && ln -s /canary/file $p/qga.state.new && ln -s /canary/new $p/qga.lock ;;
