@@ -2,10 +2,11 @@
 //! manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
 
 /// The calls that cannot fail, or have no way to say so.
-pub const CANNOT_FAIL: [&str; 8] = [
+pub const CANNOT_FAIL: [&str; 9] = [
     "clock_gettime",
     "execve",
     "exit_group",
+    "geteuid",
     "getpid",
     "madvise",
     "prctl",
@@ -57,6 +58,8 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
         "accept4" => {
             &["EAGAIN", "ECONNABORTED", "EINTR", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM"]
         }
+        "getsockopt" => &["ENOBUFS", "ENOMEM"],
+        "connect" => &["EACCES", "EAGAIN", "ECONNREFUSED", "EINTR", "ENOENT"],
         "memfd_create" => &["EMFILE", "ENFILE", "ENOMEM"],
         "ioctl" => &["EIO", "EINTR", "ENOTTY"],
         "prlimit64" => &["EPERM"],

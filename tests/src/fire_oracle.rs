@@ -227,14 +227,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// ENOENT for the state file is no failure but an answer, "no agent ran here before"; only strace gives it
-    /// where one did.
+    /// ENOENT for the state file is no failure but an answer, "no agent ran here before", and so is ELOOP, "this is
+    /// somebody's link"; only strace gives them where an agent did run.
     fn was_told_of_no_state(&self) -> bool {
         let log = |point: &Point| self.target.log(point.life);
         let log = self.point.map(log).unwrap_or_default();
         log.lines().any(|l| {
             l.contains(r#""qga.state", O_RDONLY"#)
-                && l.contains("ENOENT (No such file or directory) (INJECTED)")
+                && (l.contains("ENOENT (No such file or directory) (INJECTED)")
+                    || l.contains("ELOOP (Too many levels of symbolic links) (INJECTED)"))
         })
     }
 

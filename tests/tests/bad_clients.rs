@@ -217,7 +217,8 @@ fn with_small_tmpfs(name: &str, more: &[&str]) -> Option<Agent> {
         skip(name, reason);
         return None;
     }
-    let script = "mkdir full && mount -t tmpfs -o size=64k,mode=700 none full && exec \"$0\" \"$@\"";
+    let script =
+        "mkdir full && mount -t tmpfs -o size=64k,mode=700 none full && exec \"$0\" \"$@\"";
     let helper = jail::helper();
     let wrapper = [helper.to_str().expect("a path in UTF-8"), "apart", "sh", "-c", script];
     let wrapper = wrapper.map(String::from).to_vec();

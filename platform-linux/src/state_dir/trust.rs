@@ -83,12 +83,18 @@ pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> 
     directory(name)
 }
 
-/// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written.
+/// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written; why it cannot be opened
+/// or looked at.
 #[inline(never)]
 pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
     match sys::open_at(directory, name, flags | CAREFUL, 0) {
-        Ok(file) if trusted(&file, S_IFREG).is_ok() => Ok(file),
-        Ok(_) | Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
+        Ok(file) => match trusted(&file, S_IFREG) {
+            Ok(()) => Ok(file),
+            // It could not be looked at, which says nothing of who wrote it.
+            Err(errno) if errno.0 < HELD.0 => Err(errno),
+            Err(_) => Err(UNTRUSTED),
+        },
+        Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
         other => other,
     }
 }
