@@ -64,6 +64,15 @@ pub struct Conversation {
     pub steps: Vec<Step>,
 }
 
+impl Step {
+    /// Whether the reply says why the guest could not be ended by its programs, its init and its kernel. A guest
+    /// that has none of these, but its own power, ends.
+    pub fn cannot_end(&self) -> bool {
+        let refusal = b"failed to shutdown: ";
+        self.reply.windows(refusal.len()).any(|part| part == refusal)
+    }
+}
+
 impl Conversation {
     /// All requests of the conversation.
     pub fn sent_bytes(&self) -> usize {

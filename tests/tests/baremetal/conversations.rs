@@ -32,6 +32,9 @@ fn why_not(conversation: &Conversation, line: Line) -> Option<&'static str> {
     if steps.iter().any(|step| step.reply.is_empty() && step.spawned.is_some()) {
         return Some("ends the machine; machine.rs looks at how it ends");
     }
+    if steps.iter().any(|step| step.cannot_end()) {
+        return Some("the programs and the init that refuse to end it are Linux's: this one ends");
+    }
     if line != Line::Virtio && steps.iter().any(|step| step.before == Before::Reconnect) {
         return Some("a serial line does not tell that a client has gone");
     }
