@@ -86,3 +86,12 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let folders = path.split(':').chain(["/usr/local/sbin", "/usr/sbin", "/sbin"]);
     folders.map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
 }
+
+/// Waits until it holds. Panics, saying `what` does not, after a time that is long for any machine.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}

@@ -4,6 +4,7 @@
 use qga_tests::conversations;
 use qga_tests::counters;
 use qga_tests::disk::Disk;
+use qga_tests::eventually;
 use qga_tests::guest::Guest;
 use qga_tests::jail::{AGENT_FOLDER, Jail, JailedAgent, Spec, Start};
 use qga_tests::play::{Cut, play_in_jail};
@@ -34,14 +35,6 @@ fn agent_is_init() -> Spec {
 /// Runs a command in the jail, and says how it ended.
 fn run_inside(jail: &Jail, script: &str) -> std::process::Child {
     jail.enter(&["/bin/busybox", "sh", "-c", script])
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

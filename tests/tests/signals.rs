@@ -4,6 +4,7 @@
 use qga_tests::agent::{Agent, Held, Options, usual_arguments, wait};
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
+use qga_tests::eventually;
 use qga_tests::guest::{FROZEN, Guest, THAWED, freeze, returns, status, thaw};
 use qga_tests::jail::{AGENT_FOLDER, Jail, JailedAgent, Spec, Start};
 use qga_tests::{binary, counters, program, skip, sys};
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 const PING: &str = "{\"execute\":\"guest-ping\"}\n";
 const PONG: &str = r#"{"return": {}}"#;
@@ -205,15 +205,6 @@ fn a_hard_limit_of_file_size_refuses_what_needs_a_file() {
         assert!(!path.exists(), "{file} is half written");
     }
     assert_eq!(client.ask(PING), PONG);
-}
-
-/// Waits for something that a signal causes.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
