@@ -19,7 +19,7 @@ const WHY: &[u8] = b"\
 in use by the agent with pid
 qga.lock is no plain file: remove it
 belongs to another user: chown it or use -t
-others can write to it: chmod go-w or use -t
+others can write to it: name another with -t
 is another user's link
 ignored a state file or mark that is not the agent's own";
 

@@ -117,7 +117,7 @@ fn a_lock_that_is_no_file_is_an_error() {
         (Plant::Fifo, "qga.lock is no plain file: remove it"),
         (Plant::Folder, "Is a directory"),
         (Plant::Foreign, "belongs to another user"),
-        (Plant::Writable, "others can write to it: chmod go-w"),
+        (Plant::Writable, "others can write to it: name another with -t"),
         (Plant::HardLink, "qga.lock is no plain file"),
     ] {
         plant(&guest, "/run/a/qga.lock", kind, "canary");
