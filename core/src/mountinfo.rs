@@ -7,7 +7,8 @@ use crate::json::text::put;
 use crate::platform::{Device, Freeze, Inode};
 use embedded_io::Read;
 
-/// Lines of a text of any length through a buffer of a fixed one. A line longer than the buffer comes cut.
+/// Lines of a text of any length through a buffer of a fixed one. A line longer than the buffer comes cut, to the
+/// buffer but for a sixteenth, through which the rest of it goes.
 pub struct Lines<'b, R> {
     reader: R,
     buffer: &'b mut [u8],
@@ -40,9 +41,8 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
             }
             let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
             if free.is_empty() {
-                let length = self.end;
-                self.skip_line()?;
-                return Ok(self.give(length));
+                let length = self.cut_line()?;
+                return Ok(self.buffer.get_mut(..length));
             }
             match retry(|| self.reader.read(free))? {
                 0 if searched == 0 => return Ok(None),
@@ -67,12 +67,24 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
         self.end = len;
     }
 
-    /// Reads past the end of an overlong line, whose beginning fills the buffer.
-    fn skip_line(&mut self) -> Result<(), Errno> {
+    /// How much is kept of the line whose beginning fills the buffer; reads past its end.
+    fn cut_line(&mut self) -> Result<usize, Errno> {
+        let room = self.buffer.len();
+        self.start = room;
+        let mut byte = [0];
+        if retry(|| self.reader.read(&mut byte))? == 0 || byte == [self.end_byte] {
+            // It is as long as the buffer.
+            return Ok(room);
+        }
+        let kept = room - room.div_ceil(16);
+        let rest = self.buffer.get_mut(kept..).unwrap_or_default();
         loop {
-            let mut byte = [0];
-            if retry(|| self.reader.read(&mut byte))? == 0 || byte == [self.end_byte] {
-                return Ok(());
+            let len = retry(|| self.reader.read(rest))?;
+            let found = rest.iter().take(len).position(|byte| *byte == self.end_byte);
+            if found.is_some() || len == 0 {
+                self.start = kept + found.map_or(0, |at| at + 1);
+                self.end = kept + len;
+                return Ok(kept);
             }
         }
     }

@@ -67,14 +67,17 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The lines of a text, each cut to `room` bytes. Before an error nothing comes but whole lines.
-fn split(text: &[u8], end_byte: u8, room: usize, fails: bool) -> Vec<&[u8]> {
+/// The lines of a text; one of more than `room` bytes comes cut, to `room` but for a sixteenth. Before an error nothing comes but whole lines.
+fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t [u8]> {
     let mut lines: Vec<&[u8]> = text.split(|&byte| byte == end_byte).collect();
     // Behind the last end there is no line, but for one that nobody ended.
     if lines.last().is_some_and(|last| fails || last.is_empty()) {
         lines.pop();
     }
-    lines.iter().map(|line| &line[..line.len().min(room)]).collect()
+    let cut = |line: &'t [u8]| {
+        if line.len() > room { &line[..room - room.div_ceil(16)] } else { line }
+    };
+    lines.into_iter().map(cut).collect()
 }
 
 /// What a line means, read field by field.

@@ -8,9 +8,11 @@ impl Mounts {
         let mut found = Vec::new();
         for mount in &self.list {
             let known = !mount.is_local() || mount.is_cut() || found.contains(&mount.superblock);
-            // A device is known by its number, whichever of its mounts a path leads to; a btrfs is not.
+            // A device is known by its number, whichever of its mounts at that place is uppermost; a btrfs is not.
+            // Below a mount that covers the whole place there is nothing of that name.
             let leads_there = |upper: &Mount| {
-                upper.id == mount.id || mount.device.major() != 0 && upper.device == mount.device
+                let same = upper.point == mount.point && mount.device.major() != 0;
+                upper.id == mount.id || same && upper.device == mount.device
             };
             if !known && self.covering(&mount.point).is_some_and(leads_there) {
                 found.push(mount.superblock);

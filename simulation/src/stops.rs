@@ -26,7 +26,7 @@ pub(crate) fn frozen_by_agent(world: &World) -> u64 {
 }
 
 /// Whether an agent was killed in the middle of a freeze or a thaw, so that the next one must end what is frozen
-/// and nothing stands in its way: no filesystem that is covered, or cannot be thawed.
+/// and nothing stands in its way: no filesystem that is covered, is taken away meanwhile, or cannot be thawed.
 fn is_unfinished(world: &World) -> bool {
     // The mark of a reference agent has no list, whatever was written into it since.
     let mark = world.store.mark().filter(|mark| mark.starts_with(MAGIC));
@@ -36,6 +36,7 @@ fn is_unfinished(world: &World) -> bool {
         let local = |mount: &&Mount| mount.device.major() != 0 || mount.kind == "btrfs";
         let mut mounts = world.mounts.list.iter().filter(local);
         mounts.all(|mount| reachable.contains(&mount.superblock))
+            && world.mounts.vanishing.is_none()
             && bits(world, |superblock| superblock.thaw_error.is_some()) == 0
     }
 }
