@@ -30,8 +30,8 @@ pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 pub const NO_BOOT: [u8; 36] = [b'0'; 36];
 /// Most bytes of a row before its path: the state, and two numbers of ten digits, each with a byte before it.
 pub const ROW_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
-/// Longest row. One that came cut would hide where the next one begins.
-pub const ROW_BYTES_MAX: usize = ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX;
+/// Longest row, with its end. One that came cut would hide where the next one begins.
+pub const ROW_BYTES_MAX: usize = ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
 /// What ends a row; no path contains it.
 pub const ROW_END: u8 = 0;
 

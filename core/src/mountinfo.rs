@@ -7,8 +7,8 @@ use crate::json::text::put;
 use crate::platform::{Device, Freeze, Inode};
 use embedded_io::Read;
 
-/// Lines of a text of any length through a buffer of a fixed one. A line longer than the buffer comes cut, to the
-/// buffer but for a sixteenth, through which the rest of it goes.
+/// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that does not fit into
+/// it with its end comes cut: the last sixteenth of the buffer is what the rest of it goes through.
 pub struct Lines<'b, R> {
     reader: R,
     buffer: &'b mut [u8],
@@ -28,35 +28,36 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
     /// The next line, without its end. Errors: those of the reader.
     #[inline(never)]
     pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
-        let mut searched = 0;
+        let (mut searched, mut kept) = (0, usize::MAX);
         loop {
             let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
             let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
             if let Some(length) = found.map(|at| at + searched) {
-                return Ok(self.give(length));
+                return Ok(self.give(length, kept));
             }
             searched = unread.len();
             if self.start > 0 {
                 self.shift();
             }
-            let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
-            if free.is_empty() {
-                let length = self.cut_line()?;
-                return Ok(self.buffer.get_mut(..length));
+            let room = self.buffer.len();
+            if self.end == room {
+                kept = room - room.div_ceil(16);
+                (self.end, searched) = (kept, kept);
             }
+            let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
             match retry(|| self.reader.read(free))? {
                 0 if searched == 0 => return Ok(None),
-                0 => return Ok(self.give(searched)),
-                len => self.end = (self.end + len).min(self.buffer.len()),
+                0 => return Ok(self.give(searched, kept)),
+                len => self.end = (self.end + len).min(room),
             }
         }
     }
 
-    /// Gives a line of `length` bytes out.
-    fn give(&mut self, length: usize) -> Option<&mut [u8]> {
+    /// Gives a line of `length` bytes out, but for what is not kept of it.
+    fn give(&mut self, length: usize, kept: usize) -> Option<&mut [u8]> {
         let start = self.start;
         self.start = (start + length + 1).min(self.end);
-        self.buffer.get_mut(start..start + length)
+        self.buffer.get_mut(start..start + length.min(kept))
     }
 
     /// Moves the unread part to the front.
@@ -65,28 +66,6 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
         shift_down(self.buffer, self.start, self.end);
         self.start = 0;
         self.end = len;
-    }
-
-    /// How much is kept of the line whose beginning fills the buffer; reads past its end.
-    fn cut_line(&mut self) -> Result<usize, Errno> {
-        let room = self.buffer.len();
-        self.start = room;
-        let mut byte = [0];
-        if retry(|| self.reader.read(&mut byte))? == 0 || byte == [self.end_byte] {
-            // It is as long as the buffer.
-            return Ok(room);
-        }
-        let kept = room - room.div_ceil(16);
-        let rest = self.buffer.get_mut(kept..).unwrap_or_default();
-        loop {
-            let len = retry(|| self.reader.read(rest))?;
-            let found = rest.iter().take(len).position(|byte| *byte == self.end_byte);
-            if found.is_some() || len == 0 {
-                self.start = kept + found.map_or(0, |at| at + 1);
-                self.end = kept + len;
-                return Ok(kept);
-            }
-        }
     }
 }
 

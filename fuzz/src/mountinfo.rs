@@ -42,7 +42,8 @@ impl Read for Pieces<'_> {
 /// Runs one input.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let (mode, seed, room) = (input.byte(), input.byte(), usize::from(input.byte()) * 2 + 1);
+    let (mode, seed, room) =
+        (input.byte(), input.byte(), (usize::from(input.byte()) * 2 + 1).max(2));
     let end_byte = if mode & 1 == 0 { b'\n' } else { 0 };
     let reader = Pieces {
         text: input.rest,
@@ -67,7 +68,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The lines of a text; one of more than `room` bytes comes cut, to `room` but for a sixteenth. Before an error nothing comes but whole lines.
+/// The lines of a text; one of `room` bytes or more comes cut, to `room` but for a sixteenth. Before an error nothing comes but whole lines.
 fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t [u8]> {
     let mut lines: Vec<&[u8]> = text.split(|&byte| byte == end_byte).collect();
     // Behind the last end there is no line, but for one that nobody ended.
@@ -75,7 +76,7 @@ fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t 
         lines.pop();
     }
     let cut = |line: &'t [u8]| {
-        if line.len() > room { &line[..room - room.div_ceil(16)] } else { line }
+        if line.len() >= room { &line[..room - room.div_ceil(16)] } else { line }
     };
     lines.into_iter().map(cut).collect()
 }
