@@ -80,7 +80,9 @@ fn open(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) -> Result<
 /// Logs something about the channel, unless that could reach a frozen filesystem.
 fn note(agent: &LinuxAgent, linux: &mut Linux, what: &str, errno: Errno) {
     if !agent.is_frozen() {
-        linux.log(Level::Info, &[what, errno.text().unwrap_or("unknown error")]);
+        // Only a limit that is too low is something to mend.
+        let level = if errno.is_short() { Level::Warning } else { Level::Info };
+        linux.log(level, &[what, errno.text().unwrap_or("unknown error")]);
     }
 }
 

@@ -23,6 +23,13 @@ pub fn unshare(flags: libc::c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(flags) })
 }
 
+/// prlimit(2): how many descriptors a process may have open.
+pub fn limit_descriptors(pid: u32, most: usize) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: most as u64, rlim_max: 1024 };
+    // SAFETY: reads one structure that lives for the call, and writes none.
+    check(unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) })
+}
+
 /// setns(2) into the namespace behind an open file of /proc/PID/ns.
 pub fn enter_namespace(namespace: &impl AsRawFd) -> io::Result<()> {
     // SAFETY: takes a descriptor that is open; the callers are processes of one thread.

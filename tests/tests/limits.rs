@@ -7,7 +7,9 @@ use qga_tests::counters;
 use qga_tests::disk::Disk;
 use qga_tests::guest::{Guest, freeze, returns, thaw};
 use qga_tests::jail::Start;
+use qga_tests::{eventually, sys};
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const FRAME_BYTES_MAX: usize = 4_194_304;
@@ -333,4 +335,30 @@ fn path_bytes() {
         ping_works(&mut client);
     }
     assert_eq!(client.finish(), b"");
+}
+
+/// accept(2) leaves such a client where it is, so it is there again at once: that must not become a busy loop.
+#[test]
+fn a_client_for_whom_there_is_no_descriptor_waits_and_costs_nothing() {
+    let agent = Agent::plain();
+    let mut first = agent.connect();
+    ping_works(&mut first);
+    let open = counters::descriptors(agent.pid());
+    drop(first);
+    eventually("its descriptor is closed", || counters::descriptors(agent.pid()) < open);
+    let is_free =
+        |number: &usize| !PathBuf::from(format!("/proc/{}/fd/{number}", agent.pid())).exists();
+    let lowest = (0..).find(is_free).expect("a number");
+    sys::limit_descriptors(agent.pid(), lowest).expect("a limit for a child");
+    let mut client = agent.connect();
+    client.send("{\"execute\":\"guest-ping\"}\n");
+    let before_ns = counters::cpu_ns(agent.pid());
+    std::thread::sleep(Duration::from_millis(2_500));
+    let used_ns = counters::cpu_ns(agent.pid()) - before_ns;
+    assert!(used_ns < 50_000_000, "{used_ns} ns in 2.5 s");
+    let said = agent.stderr();
+    assert!(said.contains("client turned away: Too many open files"), "{said}");
+    assert!(said.lines().count() < 10, "{said}");
+    sys::limit_descriptors(agent.pid(), lowest + 8).expect("a limit for a child");
+    assert_eq!(client.text(), r#"{"return": {}}"#);
 }
