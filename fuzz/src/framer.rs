@@ -133,13 +133,15 @@ fn check_recovery(stream: &[u8], whole: &[Event]) {
     assert_eq!(before, whole, "0xFF itself was answered");
 }
 
-/// Where all of the stream is strict JSON within the limits, the frames are its values.
+/// Where all of the stream is strict JSON within the limits, the frames are its values; but for a guest-sync in a value
+/// that is no request, which is taken for that of a new client.
 fn check_strict(stream: &[u8], whole: &[Event]) {
     let Some(values) = strict::stream(stream) else { return };
     // A number ends only with the byte behind it.
     let bracketed = |value: &[u8]| matches!(value.first(), Some(b'{' | b'[' | b'"'));
     let fits = |value: &[u8]| value.len() <= FRAME_BYTES && bracketed(value);
-    if values.iter().all(|value| fits(value) && strict::judge(value) == Opinion::Accepted) {
+    let plain = |value: &[u8]| fits(value) && !strict::holds_sync(value);
+    if values.iter().all(|value| plain(value) && strict::judge(value) == Opinion::Accepted) {
         let values = values.into_iter().map(|value| Event::Frame(value.to_vec()));
         assert!(values.eq(whole.iter().cloned()), "not the values that serde_json finds");
     }

@@ -113,6 +113,10 @@ fn expected_envelope(text: &str) -> Result<(String, &str), String> {
         return Err("QMP input must be a JSON object".to_owned());
     };
     let member = |wanted: &str| members.iter().find(|(name, _)| name == wanted);
+    if member("execute").is_none() && member("return").or(member("error")).is_some() {
+        // A reply, which an echo sends back, is passed over: nothing is put down.
+        return Err(Slot::new().get().to_string());
+    }
     let execute = member("execute").map(|(_, value)| serde_json::from_str::<String>(value.get()));
     if let Some(Err(_)) = execute {
         return Err("QMP input member 'execute' must be a string".to_owned());

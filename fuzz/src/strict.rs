@@ -4,6 +4,7 @@
 use qga_core::json::text::{decode_in_place, is_character};
 use qga_core::limits::{DEPTH_MAX, MEMBERS_MAX};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The members of an object, in order, their values as written.
@@ -40,6 +41,22 @@ pub fn stream(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     let values: Result<Vec<&RawValue>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
     Some(values.ok()?.into_iter().map(|value| value.get().as_bytes()).collect())
+}
+
+/// Whether a guest-sync stands inside a value, and is not all of it.
+pub fn holds_sync(bytes: &[u8]) -> bool {
+    fn any(value: &Value, outermost: bool) -> bool {
+        let names = ["guest-sync", "guest-sync-delimited"];
+        let named = value.get("execute").and_then(Value::as_str);
+        let is_one = !outermost && named.is_some_and(|name| names.contains(&name));
+        is_one
+            || match value {
+                Value::Array(values) => values.iter().any(|value| any(value, false)),
+                Value::Object(members) => members.values().any(|value| any(value, false)),
+                _ => false,
+            }
+    }
+    serde_json::from_slice(bytes).is_ok_and(|value| any(&value, true))
 }
 
 /// What serde_json says of a text.
