@@ -294,7 +294,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
     /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
-    #[inline(never)]
     fn execute(&mut self, platform: &mut P, found: Scan) {
         let Self { doing, framer, window, state, secret, .. } = self;
         let frame = framer.place();
@@ -353,7 +352,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// Writes the next window of the response, if there is one.
-    #[inline(never)]
     fn respond(&mut self, platform: &mut P) {
         let Doing::Responding(body, echo, frame) = &mut self.doing else { return };
         let mut out = self.window.writer();

@@ -106,7 +106,6 @@ impl<const N: usize> Framer<N> {
     }
 
     /// Where the next bytes go; never empty once [`Framer::scan`] has said [`Scan::More`].
-    #[inline(never)]
     pub fn space(&mut self) -> &mut [u8] {
         let most = self.most();
         // What is behind is kept for `sync`, unless a long frame wants the room: that reaches no farther back then.
@@ -306,7 +305,6 @@ impl<const N: usize> Framer<N> {
     }
 
     /// The object that ends here, if it may be a guest-sync that begins a conversation.
-    #[inline(never)]
     fn sync(&mut self) -> Option<Scan> {
         let low = self.scanned.saturating_sub(Self::SYNC_BYTES);
         let before = last_sync(self.buffer.get(low..self.scanned)?)?;

@@ -133,7 +133,6 @@ impl<F> Freezer<F> {
     /// Freezes everything; returns how many filesystems. Errors: one cannot be opened or frozen (all run
     /// again then), nothing can be reached that should be frozen, or the mark cannot be written (nothing was
     /// frozen).
-    #[inline(never)]
     pub fn freeze<'s, P: Freeze<Filesystem = F> + Log>(
         &'s mut self,
         platform: &mut P,

@@ -38,6 +38,7 @@ impl Init {
     }
 
     /// Looks at process 1; `text` is room for what the kernel says of it.
+    #[inline(never)]
     pub fn look<P: Power>(&mut self, platform: &mut P, mode: Mode, text: &mut [u8]) {
         let path = read(platform, About::Program, text);
         // So shows a file that an update has replaced.

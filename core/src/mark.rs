@@ -141,7 +141,6 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
 
 /// Writes all bytes where the mark stands, or over those that are `at` there: a phase at [`PHASE_AT`], a state where its
 /// row begins. Errors: a freeze must not go on without its record; a thaw must not stop for it.
-#[inline(never)]
 pub fn put<M: Write<Error = Errno> + Seek>(
     mark: &mut M,
     at: Option<u64>,

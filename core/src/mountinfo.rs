@@ -26,7 +26,6 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
     }
 
     /// The next line, without its end. Errors: those of the reader.
-    #[inline(never)]
     pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
         let (mut searched, mut kept) = (0, usize::MAX);
         loop {

@@ -159,7 +159,6 @@ impl Shutdown {
     }
 
     /// Goes over to a stage that has so much time.
-    #[inline(never)]
     fn enter(&mut self, stage: Stage, now_ms: u64, time_ms: u64) {
         self.stage = stage;
         self.until_ms = now_ms.saturating_add(time_ms);
@@ -332,7 +331,6 @@ impl Shutdown {
     }
 
     /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
-    #[inline(never)]
     fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
         let mut out = Writer::after(&mut self.account, self.account_len);
         if !out.is_empty() {

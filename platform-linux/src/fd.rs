@@ -36,7 +36,6 @@ impl Fd {
     }
 
     /// Writes as much as fits (write(2)).
-    #[inline(never)]
     pub fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
         rustix::io::write(self, bytes).map_err(errno)
     }

@@ -127,7 +127,6 @@ fn print(text: &str) -> ! {
     sys::exit(0)
 }
 
-#[inline(never)]
 fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
     complain(what, path.map_or(b"", CStr::to_bytes), errno, b"");
     sys::exit(1)

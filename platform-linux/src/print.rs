@@ -18,7 +18,6 @@ pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
 }
 
 /// Writes a line with its end, for which there is room however much was put into it.
-#[inline(never)]
 fn end_line(out: &mut Writer<'_>, to: &Fd) {
     out.rewind(LINE_BYTES_MAX - 1);
     out.ascii("\n");
@@ -26,7 +25,6 @@ fn end_line(out: &mut Writer<'_>, to: &Fd) {
 }
 
 /// One of the texts that stand below each other: so they take no pointer each.
-#[inline(never)]
 pub fn one_of(texts: &[u8], at: usize) -> &[u8] {
     texts.split(|&byte| byte == b'\n').nth(at).unwrap_or(&[])
 }

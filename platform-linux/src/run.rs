@@ -23,7 +23,6 @@ const RETRY_MS: u64 = 1000;
 pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 
 /// Serves until the agent is told to stop; the exit status.
-#[inline(never)]
 pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
     let retry = options.retry || linux.is_init;
@@ -87,7 +86,6 @@ fn note(agent: &LinuxAgent, linux: &mut Linux, what: &str, errno: Errno) {
 }
 
 /// Serves one channel; nothing when the agent is to end, else why the channel is of no use any more.
-#[inline(never)]
 fn serve(
     agent: &mut LinuxAgent,
     linux: &mut Linux,
@@ -147,7 +145,6 @@ fn serve(
 }
 
 /// Does what the signals that wait ask for; whether there was any.
-#[inline(never)]
 fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool {
     let mut any = false;
     while let Some(signal) = signals.next() {

@@ -34,7 +34,6 @@ impl Signals {
     }
 
     /// The next signal that waits.
-    #[inline(never)]
     pub fn next(&self) -> Option<Signal> {
         // signalfd(2): `struct signalfd_siginfo`, 128 bytes, the number first.
         let mut info = [0u8; 128];

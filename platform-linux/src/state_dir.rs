@@ -134,7 +134,6 @@ impl StateDir {
     }
 
     /// A place, and what a mark is called there.
-    #[inline(never)]
     fn place(&self, at: usize) -> Option<(&Fd, &Key)> {
         let key = if at == NAMED || at == REFERENCE { &Key::NONE } else { &self.key };
         Some((self.places.get(at)?.as_ref()?, key))

@@ -74,7 +74,6 @@ pub struct Node {
 }
 
 /// Looks at an open file.
-#[inline(never)]
 pub fn look(file: &Fd) -> Result<Node, Errno> {
     let mut stat = MaybeUninit::<raw::stat>::uninit();
     let pointer = stat.as_mut_ptr() as usize;
@@ -86,7 +85,6 @@ pub fn look(file: &Fd) -> Result<Node, Errno> {
 }
 
 /// Whether a user is root or this process's own.
-#[inline(never)]
 pub fn is_own(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
 }
@@ -308,7 +306,6 @@ pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
 }
 
 /// Sets a limit of this process, as far as the administrator allows (prlimit(2)).
-#[inline(never)]
 pub fn set_soft_limit(which: u32, wanted: u64) {
     // `struct rlimit64`: the soft limit, then the hard one, which it cannot exceed.
     let mut limit = [0u64; 2];

@@ -109,6 +109,7 @@ impl<P: Platform> Table<P> {
     ];
 
     /// The row of a command that this guest offers, by its name as written between the quotes.
+    #[inline(never)]
     pub fn find(platform: &P, name: &[u8]) -> Option<&'static Row<P>> {
         Self::ROWS.iter().find(|row| row.is_offered(platform) && is_named(name, row.name))
     }

@@ -26,7 +26,6 @@ impl Limit {
 
     /// Begins to count when it finds something frozen, and thaws when the time is over. What cannot be thawed
     /// then is tried again after the same time: it stays on record, and the status says `error`.
-    #[inline(never)]
     pub fn keep<P: Platform>(&mut self, platform: &mut P, freezer: &mut P::Freezer) {
         let (true, Some(ms_max)) = (freezer.is_frozen(), self.ms_max) else {
             self.over_at_ms = None;

@@ -95,7 +95,6 @@ where
 
     /// Puts them in force. Errors: no place could take one, or an older mark cannot be removed from
     /// a place that could not: it would speak for this freeze.
-    #[inline(never)]
     pub fn publish<P: Freeze<Mark = M>>(&mut self, platform: &mut P) -> Result<(), Errno> {
         let mut in_force = false;
         for (place, open) in self.open.iter_mut().enumerate() {
@@ -159,7 +158,6 @@ where
     }
 
     /// The one that is ahead; after [`Marks::open`] it stands at its first row.
-    #[inline(never)]
     pub fn into_ahead(mut self) -> Option<M> {
         self.open.get_mut(self.read)?.take()
     }

@@ -119,6 +119,7 @@ impl<F> Freezer<F> {
 }
 
 /// The entry whose row is the first that begins at `from` or behind it.
+#[inline(never)]
 fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
     entries.iter_mut().filter(|entry| entry.row >= from).min_by_key(|entry| entry.row)
 }

@@ -91,7 +91,6 @@ struct Grammar<'f, 's> {
 const _: () = assert!(MEMBERS_MAX <= u8::MAX as usize);
 
 impl<'f, 's> Grammar<'f, 's> {
-    #[inline(never)]
     fn token(&mut self, token: Token, lexer: &Lexer, end: usize) -> Result<(), Raised> {
         let text = self.frame.get(lexer.start..end).unwrap_or(&[]);
         let expected = |what: u8| self.expect & what != 0;
@@ -195,12 +194,12 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     #[cold]
-    #[inline(never)]
     fn wrong(&self, what: &'static str) -> Result<(), Raised> {
         Err(self.slot.raise(&Error::Json(what)))
     }
 
     /// Checks the escapes and the UTF-8 of a string token.
+    #[inline(never)]
     fn string(&self, token: &'f [u8], special: bool) -> Result<(), Raised> {
         if !special {
             return Ok(());

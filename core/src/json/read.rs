@@ -85,13 +85,11 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     #[cold]
-    #[inline(never)]
     fn missing(&self) -> Raised {
         self.slot.raise(&Error::Missing(self.at))
     }
 
     #[cold]
-    #[inline(never)]
     fn wrong_type(&self, expected: &'static str) -> Raised {
         self.slot.raise(&Error::WrongType(self.at, expected))
     }
@@ -109,7 +107,6 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     /// A string as written, without its quotes.
-    #[inline(never)]
     fn quoted(&mut self) -> Result<&'de mut [u8], Raised> {
         match self.text()? {
             [b'"' | b'\'', inside @ .., _] => Ok(inside),
@@ -125,7 +122,6 @@ impl<'de, 'e> Value<'de, 'e> {
         size.map(|size| (digits.is_some(), size)).ok_or_else(|| self.wrong_type("integer"))
     }
 
-    #[inline(never)]
     fn signed(&mut self) -> Result<i64, Raised> {
         let (negative, size) = self.integer()?;
         let number = if negative { 0i64.checked_sub_unsigned(size) } else { size.try_into().ok() };
@@ -142,7 +138,6 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     /// Which of `words` it is, or its number, or its truth.
-    #[inline(never)]
     fn alternate(
         &mut self,
         name: &'static str,
@@ -282,7 +277,6 @@ struct Members<'de> {
 
 impl<'de> Members<'de> {
     /// The next declared member; where one is missing, and behind the last one, a value without text.
-    #[inline(never)]
     fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {
         let text = self.texts.get_mut(self.next).and_then(Option::take);
         let name = self.fields.get(self.next).unwrap_or(&"");

@@ -306,14 +306,12 @@ impl Serializer for &mut Writer<'_> {
 
 impl Writer<'_> {
     /// What stands between the elements of an array or object: nothing behind its bracket.
-    #[inline(never)]
     fn separate(&mut self) {
         if !matches!(self.written().last(), Some(b'[' | b'{')) {
             self.ascii(", ");
         }
     }
 
-    #[inline(never)]
     fn key(&mut self, key: &str) {
         self.separate();
         self.ascii("\"");

@@ -13,7 +13,6 @@ impl Linux {
     /// Opens the log file, if there is to be one and it is not open yet, or was moved away since: then the old one
     /// is closed when the new one is open. Not while anything is frozen: either could wait for ever, closing too,
     /// when it is the last that a file without a name is waiting for.
-    #[inline(never)]
     pub fn open_log(&mut self) -> Result<(), Errno> {
         if let (true, Some(path)) = (self.log.is_none() || self.log_is_old, self.log_file) {
             // A FIFO that nobody reads is an error, where open(2) would wait for somebody.

@@ -46,7 +46,6 @@ type Words = [*const c_char; PROGRAM_WORDS_MAX + 1];
 impl Power for Linux {
     const OFFERED: bool = true;
 
-    #[inline(never)]
     fn start_program(&mut self, command: &[&CStr]) -> Result<(), Errno> {
         let (Some(path), true) = (command.first(), command.len() <= PROGRAM_WORDS_MAX) else {
             return Err(Errno::TOOBIG);
@@ -157,7 +156,6 @@ impl Power for Linux {
 }
 
 /// Reads the beginning of a file.
-#[inline(never)]
 fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
     sys::open(path, OFlags::RDONLY, 0)?.get(into)
 }

@@ -102,7 +102,6 @@ impl Key {
     };
 
     /// The name of a mark that is begun.
-    #[inline(never)]
     pub fn begun(&self) -> &CStr {
         // SAFETY: the last byte is a NUL, whatever the others are.
         unsafe { CStr::from_ptr((&raw const self.name).cast()) }
@@ -142,7 +141,6 @@ impl Key {
 }
 
 /// Takes a directory, if it can be trusted, for this process alone.
-#[inline(never)]
 pub fn claim(
     refused: &mut Refused,
     path: &'static CStr,

@@ -100,7 +100,6 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
 }
 
 /// Which filesystem a directory is on; 0 is none.
-#[inline(never)]
 pub fn filesystem(directory: &Fd) -> u64 {
     rustix::fs::fstat(directory).map_or(0, |stat| stat.st_dev)
 }
@@ -128,7 +127,6 @@ pub fn unlink(directory: &Fd, name: &CStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(errno)
 }
 
-#[inline(never)]
 pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
     rustix::fs::renameat(directory, from, directory, to).map_err(errno)
 }
