@@ -187,7 +187,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
-    #[inline(never)]
     fn take_back(&mut self) -> bool {
         let untrue = |_: &mut Asker| self.state.freezer.status() != Status::Frozen;
         let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return false };
@@ -229,7 +228,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// One unit of work: at most one command, or one window of a response; behind it a thaw, if a freeze has
     /// lasted too long.
-    #[inline(never)]
     pub fn step(&mut self, platform: &mut P) -> Step {
         let next = self.work(platform);
         self.freeze_limit.keep(platform, &mut self.state.freezer);
@@ -418,7 +416,6 @@ fn understand<'f, P: Platform>(
 }
 
 /// Replaces whatever is in the window by the beginning of an error reply.
-#[inline(never)]
 fn refuse<P: Platform, const N: usize>(
     doing: &mut Doing<P>,
     window: &mut Window<N>,

@@ -61,7 +61,6 @@ pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
 }
 
 /// Makes all bytes zero by writing to those that are not: memory that was never written to stays untouched.
-#[inline(never)]
 pub fn wipe(bytes: &mut [u8]) {
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {

@@ -248,7 +248,6 @@ impl<F> Default for Freezer<F> {
 }
 
 /// The boot that the guest is in, if that is known.
-#[inline(never)]
 fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
     platform.boot_id().unwrap_or(mark::NO_BOOT)
 }

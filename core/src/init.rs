@@ -70,7 +70,6 @@ impl Default for Init {
 }
 
 /// Whether process 1 catches SIGTSTP, number 20, if that is shown.
-#[inline(never)]
 fn catches_stop<P: Power>(platform: &mut P, text: &mut [u8]) -> Option<bool> {
     let mut lines = read(platform, About::Status, text).split(|&byte| byte == b'\n');
     // A number of 16 hexadecimal digits; the signal is the upper bit of the fifth from the right.
@@ -79,7 +78,6 @@ fn catches_stop<P: Power>(platform: &mut P, text: &mut [u8]) -> Option<bool> {
 }
 
 /// What the kernel says; nothing where it is not shown.
-#[inline(never)]
 pub fn read<'t, P: Power>(platform: &mut P, about: About, text: &'t mut [u8]) -> &'t [u8] {
     let len = platform.about(about, text).unwrap_or(0);
     text.get(..len).unwrap_or(&[])

@@ -175,7 +175,6 @@ pub fn show_row<M: Read<Error = Errno> + Seek>(mark: Option<&mut M>, at: u64, sh
 }
 
 /// Puts the beginning of a path into `shown`.
-#[inline(never)]
 pub fn show(path: &[u8], shown: &mut Shown) {
     shown.clear();
     for &byte in path.iter().take(PATH_SHOWN_BYTES) {

@@ -168,7 +168,6 @@ pub fn each_local<P: Freeze>(
 }
 
 /// The mount of a line, if it is that of a local filesystem, or cut so that nobody knows.
-#[inline(never)]
 pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
     let Mount { id, device: superblock, mountpoint, kind, read_only, cut } = Mount::parse(line)?;
     if superblock.major() == 0 && kind != b"btrfs" && !cut {

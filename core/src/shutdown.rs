@@ -230,7 +230,6 @@ impl Shutdown {
     }
 
     /// The present program did not work.
-    #[inline(never)]
     fn next_program(&mut self, because: &str, errno: Errno) -> Next {
         self.note(self.path().to_bytes(), because, errno);
         self.number += 1;

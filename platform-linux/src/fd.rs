@@ -30,7 +30,6 @@ impl Fd {
     }
 
     /// Reads what there is (read(2)).
-    #[inline(never)]
     pub fn get(&self, into: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::read(self, into).map_err(errno)
     }

@@ -212,7 +212,6 @@ static METHODS: [(&str, Method); 3] = [
 ];
 
 /// Puts an option down, with its value: the one attached to it, or else the next word.
-#[inline(never)]
 fn apply(
     options: &mut Options,
     option: &'static Known,
@@ -256,7 +255,6 @@ fn apply(
 }
 
 /// The long option of this name, or the only one that begins so.
-#[inline(never)]
 fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
     let mut found = Err(Wrong::Unknown);
     for option in &KNOWN {

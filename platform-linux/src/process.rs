@@ -21,7 +21,6 @@ pub struct Inherited([u8; 8]);
 
 /// Settles the process. Errors: the signals cannot be blocked, and any of them would end an agent that holds
 /// filesystems frozen.
-#[inline(never)]
 pub fn settle() -> Result<Inherited, Errno> {
     // All: those of a fault that does happen end the process all the same, sent by somebody they mean nothing.
     sys::block_signals(sys::ALL_SIGNALS)?;

@@ -128,7 +128,6 @@ impl StateDir {
     }
 
     /// Whatever lies in the reference agent's place from now on is not this agent's.
-    #[inline(never)]
     fn forget_reference(&mut self) {
         drop(self.places[REFERENCE].take().map(ManuallyDrop::into_inner));
     }

@@ -56,7 +56,6 @@ fn open_from(at: i32, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno
 }
 
 /// What a link leads to, without a NUL (readlink(2)).
-#[inline(never)]
 pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
     let (from, len) = (path.as_ptr() as usize, into.len());
     // SAFETY: the path ends with a NUL, and the kernel writes at most `len` bytes.
@@ -150,7 +149,6 @@ pub fn listen_at(socket: &Fd, address: &Address, backlog: u32) -> Result<(), Err
     unsafe { call(raw::__NR_listen, socket.raw() as usize, backlog as usize, 0, 0) }.map(drop)
 }
 
-#[inline(never)]
 fn name_socket(number: u32, socket: &Fd, address: &Address) -> Result<(), Errno> {
     let (fd, pointer) = (socket.raw() as usize, &raw const *address as usize);
     // SAFETY: both calls only read the address, which lives until the call returns.
@@ -192,7 +190,6 @@ pub fn epoll() -> Result<Fd, Errno> {
 
 /// Locks one byte of a file for this process (fcntl(2), F_SETLK, or F_SETLKW, which waits); the process that has it, if
 /// one does, 0 where that cannot be seen.
-#[inline(never)]
 pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Errno> {
     let mut lock = raw::flock {
         l_type: raw::F_WRLCK as i16,
@@ -229,7 +226,6 @@ pub fn take_line(line: &Fd) -> Result<(), Errno> {
     line_control(line, ioctl::TIOCVHANGUP)
 }
 
-#[inline(never)]
 fn line_control(line: &Fd, request: u32) -> Result<(), Errno> {
     // SAFETY: neither request has an argument.
     unsafe { call(raw::__NR_ioctl, line.raw() as usize, request as usize, 0, 0) }.map(drop)

@@ -65,7 +65,6 @@ impl<F> Freezer<F> {
 
 /// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
 /// mounted nowhere; EBUSY when each of its places is hidden; why the table or its last place cannot be read.
-#[inline(never)]
 pub(super) fn find<P: Freeze>(
     platform: &mut P,
     line: &mut [u8],
@@ -89,7 +88,6 @@ fn not_gone(errno: Errno) -> Errno {
 
 /// Opens a filesystem where it is mounted. Errors: EBUSY when the path leads elsewhere; ENAMETOOLONG when it is not
 /// known whole; why it cannot be looked at or opened.
-#[inline(never)]
 pub(super) fn reach<P: Freeze>(
     platform: &mut P,
     mount: &Local<'_>,

@@ -72,7 +72,6 @@ where
 
     /// Writes to each mark: appends to those that are begun, or overwrites `at` there in those in
     /// force.
-    #[inline(never)]
     fn put(&mut self, at: Option<u64>, bytes: &[u8]) -> Result<(), Errno> {
         let (mut result, mut failed) = (Err(self.failed), Ok(()));
         for open in &mut self.open {
@@ -119,7 +118,6 @@ where
 
     /// Opens the marks of this boot that were written by an agent like this one, and says what else
     /// was found.
-    #[inline(never)]
     pub fn open<P: Freeze<Mark = M>>(platform: &mut P) -> Self {
         let mut marks = Self::NONE;
         for (place, open) in marks.open.iter_mut().enumerate() {

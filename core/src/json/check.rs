@@ -199,7 +199,6 @@ impl<'f, 's> Grammar<'f, 's> {
     }
 
     /// Checks the escapes and the UTF-8 of a string token.
-    #[inline(never)]
     fn string(&self, token: &'f [u8], special: bool) -> Result<(), Raised> {
         if !special {
             return Ok(());

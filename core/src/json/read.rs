@@ -128,7 +128,6 @@ impl<'de, 'e> Value<'de, 'e> {
         number.ok_or_else(|| self.wrong_type("integer"))
     }
 
-    #[inline(never)]
     fn boolean(&mut self) -> Result<bool, Raised> {
         match &*self.text()? {
             b"true" => Ok(true),
@@ -158,7 +157,6 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     /// The object's members, the declared ones in the order of `fields`.
-    #[inline(never)]
     fn members(&mut self, fields: &'static [&'static str]) -> Result<Members<'de>, Raised> {
         let mut members =
             Members { texts: Default::default(), fields, next: 0, unexpected: None, at: self.at };
@@ -285,7 +283,6 @@ impl<'de> Members<'de> {
     }
 
     /// An error if there were others than the declared ones.
-    #[inline(never)]
     fn end(&self, slot: &Slot<'de>) -> Result<(), Raised> {
         match self.unexpected {
             Some(name) => Err(slot.raise(&Error::Unexpected(self.at, name))),

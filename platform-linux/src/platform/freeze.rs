@@ -18,7 +18,6 @@ fn read_only(path: &CStr) -> Result<Fd, Errno> {
 }
 
 /// Looks up a path, or what is open as `at` when that is empty.
-#[inline(never)]
 fn look(at: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Inode, Errno> {
     // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
     let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;

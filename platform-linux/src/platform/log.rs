@@ -44,7 +44,6 @@ impl Log for Linux {
         self.log_of(level, pieces, b"");
     }
 
-    #[inline(never)]
     fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
         if level > Level::Warning && !self.verbose {
             return;

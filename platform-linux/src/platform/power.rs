@@ -91,7 +91,6 @@ impl Power for Linux {
         self.is_init
     }
 
-    #[inline(never)]
     fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
         let link = match about {
             About::Program => c"/proc/1/exe",
@@ -144,7 +143,6 @@ impl Power for Linux {
         rustix::fs::sync();
     }
 
-    #[inline(never)]
     fn reboot(&mut self, mode: Mode) -> Result<(), Errno> {
         let command = match mode {
             Mode::Powerdown => RebootCommand::PowerOff,

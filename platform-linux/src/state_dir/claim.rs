@@ -65,7 +65,6 @@ impl Refused {
     }
 
     /// Says it on standard error.
-    #[inline(never)]
     pub fn explain(&self) {
         if self.errno.get() == Errno(0) {
             return;

@@ -31,7 +31,6 @@ pub fn directory(path: &CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::DIRECTORY, 0)
 }
 
-#[inline(never)]
 pub fn in_memory(directory: &Fd) -> bool {
     rustix::fs::fstatfs(directory).is_ok_and(|of| matches!(of.f_type, TMPFS_MAGIC | RAMFS_MAGIC))
 }
@@ -48,7 +47,6 @@ pub fn keeps_what_is_in_it(directory: &Fd) -> Result<(), Errno> {
     check(directory, S_IFDIR, true)
 }
 
-#[inline(never)]
 fn check(file: &Fd, kind: u32, sticky_does: bool) -> Result<(), Errno> {
     const WRITERS: u32 = 0o022;
     const STICKY: u32 = 0o1000;
@@ -85,7 +83,6 @@ pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> 
 
 /// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written; why it cannot be opened
 /// or looked at.
-#[inline(never)]
 pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
     match sys::open_at(directory, name, flags | CAREFUL, 0) {
         Ok(file) => match trusted(&file, S_IFREG) {
@@ -116,13 +113,11 @@ pub fn open_lock(directory: &Fd) -> Result<Fd, Errno> {
 }
 
 /// Makes a file that nobody has open or linked elsewhere.
-#[inline(never)]
 pub fn create(directory: &Fd, name: &CStr) -> Result<Fd, Errno> {
     let _ = unlink(directory, name);
     sys::open_at(directory, name, OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, 0o600)
 }
 
-#[inline(never)]
 pub fn unlink(directory: &Fd, name: &CStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(errno)
 }
