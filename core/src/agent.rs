@@ -226,7 +226,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         &self.state
     }
 
-    /// One unit of work: at most one command, or one window of a response; behind it a thaw, if a freeze has
+    /// One unit of work: at most one command, or one window of a response; after it a thaw, if a freeze has
     /// lasted too long.
     pub fn step(&mut self, platform: &mut P) -> Step {
         let next = self.work(platform);

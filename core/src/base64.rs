@@ -33,7 +33,7 @@ pub fn decode_in_place(text: &mut [u8]) -> Option<&mut [u8]> {
         let mut block = [ZERO; TEXT_BLOCK];
         let filled = gather(text, &mut read, &mut block);
         decode_block(&block, &mut bytes)?;
-        // Bits behind the last whole byte are ignored, as every decoder that clients know does.
+        // Bits after the last whole byte are ignored, as every decoder that clients know does.
         let (whole, rest) = (filled / 4 * 3, filled % 4);
         let last = filled < TEXT_BLOCK;
         if rest == 1 || last && !padding_fits(text.get(read..)?, filled) {
@@ -71,7 +71,7 @@ fn gather(text: &[u8], read: &mut usize, block: &mut [u8; TEXT_BLOCK]) -> usize 
     filled
 }
 
-/// Whether `end`, behind the last `digits`, is padding that fits, or nothing; newlines do not count.
+/// Whether `end`, after the last `digits`, is padding that fits, or nothing; newlines do not count.
 fn padding_fits(end: &[u8], digits: usize) -> bool {
     let signs = end.iter().filter(|&&byte| byte == b'=').count();
     let fits = signs == 0 || signs <= 2 && (digits + signs).is_multiple_of(4);
@@ -84,8 +84,8 @@ pub const fn raw_room(room: usize) -> usize {
 }
 
 /// Encodes the bytes of `buffer` at `raw` into its beginning and returns the length of the text, padded to
-/// a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or behind, so that the
-/// text never overtakes the bytes it is made of. What stands in the buffer behind the text means nothing then.
+/// a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or after, so that the
+/// text never overtakes the bytes it is made of. What stands in the buffer after the text means nothing then.
 pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
     let (mut read, mut write) = (raw.start, 0);
     let mut text = [0; TEXT_BLOCK];
@@ -108,7 +108,7 @@ pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
         }
         let place = buffer.get_mut(write..).unwrap_or(&mut []);
         match place.first_chunk_mut::<TEXT_BLOCK>() {
-            // What stands behind the text at the end means nothing.
+            // What stands after the text at the end means nothing.
             Some(place) => *place = text,
             None => copy(place, text.get(..len).unwrap_or(&text)),
         }

@@ -11,7 +11,7 @@ macro_rules! errnos {
             $(#[doc = $text] pub const $name: Errno = Errno($number);)*
         }
 
-        /// The texts, one behind the other, in the order of their numbers.
+        /// The texts, one after the other, in the order of their numbers.
         const TEXTS: &str = concat!($($text),*);
         /// Each number, and how long its text is.
         static LENGTHS: &[(u8, u8)] = &[$(($number, $text.len() as u8)),*];

@@ -41,7 +41,7 @@ use core::ops::Range;
 enum Mode {
     /// Collecting a frame, or waiting for one.
     Collect = 0,
-    /// Behind a refused frame: closing brackets that nothing opened are still part of it.
+    /// After a refused frame: closing brackets that nothing opened are still part of it.
     Refused,
     /// Before a guest-sync inside a request whose fault has not been said.
     Unsaid,
@@ -49,7 +49,7 @@ enum Mode {
     Swallow,
     /// Skipping to the end of a line.
     SkipLine,
-    /// At the beginning of a line behind one that was cut short.
+    /// At the beginning of a line after one that was cut short.
     LineStart,
 }
 

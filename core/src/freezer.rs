@@ -143,7 +143,7 @@ impl<F> Freezer<F> {
 
     /// Thaws what was frozen; returns how many filesystems run again because of it. With nothing recorded it
     /// tries every mount, for an operator who must get a guest going that somebody else froze; but the first
-    /// thaw behind a freeze that was over by itself does nothing.
+    /// thaw after a freeze that was over by itself does nothing.
     /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
     pub fn thaw<'s, P: Freeze<Filesystem = F> + Log>(
         &'s mut self,

@@ -128,7 +128,7 @@ fn save<P: Files>(platform: &mut P, next: u64) -> Result<(), Errno> {
     platform.save_state(out.written())
 }
 
-/// The number behind `fd_counter=`, if it is one that so many may follow that they never run out.
+/// The number after `fd_counter=`, if it is one that so many may follow that they never run out.
 fn parse(state: &[u8]) -> Option<u64> {
     let mut lines = state.split(|&byte| byte == b'\n');
     let number = lines.find_map(|line| line.strip_prefix(b"fd_counter="))?;

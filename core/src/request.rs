@@ -24,7 +24,7 @@ pub struct Parts {
     pub arguments: Range<usize>,
 }
 
-/// The members of a request, and behind them what makes an object without `execute` a reply.
+/// The members of a request, and after them what makes an object without `execute` a reply.
 const NAMES: [&str; 5] = ["id", "execute", "arguments", "return", "error"];
 
 /// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`; a reply puts

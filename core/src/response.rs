@@ -1,7 +1,7 @@
 //! Responses on their way out: what a command answers becomes text in the window, a window at a time.
 //!
 //! Three shapes: a *value* is written whole; *rows* are written element by element; *bytes* are base64 of
-//! a file, chunk by chunk. A 48 MiB guest-file-read takes the memory of a ping. Behind each body the
+//! a file, chunk by chunk. A 48 MiB guest-file-read takes the memory of a ping. After each body the
 //! request's `id` is repeated, straight out of the frame, which stays in place until then.
 //!
 //! Commit rule: a response commits when its first byte leaves the window. Until then an error takes its place;
@@ -62,7 +62,7 @@ impl<const N: usize> Window<N> {
         crate::bulk::wipe(&mut self.bytes);
     }
 
-    /// A writer behind what is pending. [`Window::keep`] what it wrote.
+    /// A writer after what is pending. [`Window::keep`] what it wrote.
     pub fn writer(&mut self) -> Writer<'_> {
         Writer::after(&mut self.bytes, self.len)
     }
@@ -89,14 +89,14 @@ pub enum Body<P: Platform> {
     Bytes(Bytes<P>),
 }
 
-/// Writes one element behind the cursor and moves that; `false` at the end.
+/// Writes one element after the cursor and moves that; `false` at the end.
 pub type NextRow<P> = fn(&mut P, &State<P>, &mut usize, &mut Writer<'_>) -> bool;
 
 /// What a list is made of.
 pub struct List<P: Platform> {
     /// What stands before it.
     pub head: &'static str,
-    /// What stands behind it.
+    /// What stands after it.
     pub tail: &'static str,
     /// Writes an element.
     pub next: NextRow<P>,
@@ -112,7 +112,7 @@ pub struct Rows<P: Platform> {
 
 /// The least room that is worth a call into the platform.
 const CHUNK_BYTES_MIN: usize = 1024;
-/// Room for what stands behind the bytes.
+/// Room for what stands after the bytes.
 const TAIL_BYTES: usize = 64;
 
 /// Reads the next bytes of what a handle stands for.

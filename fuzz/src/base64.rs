@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use qga_core::base64::{decode_in_place, encode_in_place, raw_room};
 use qga_sim::Random;
 
-/// Bits behind the last byte do not matter, as for every decoder that clients know.
+/// Bits after the last byte do not matter, as for every decoder that clients know.
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
 
@@ -61,7 +61,7 @@ fn encode(bytes: &[u8], seed: u64) {
         let len = (raw_room(most) / 3 * 3).min(rest.len());
         let (piece, after) = rest.split_at(len);
         rest = after;
-        // As in the agent: the bytes lie at the end of the room, or behind its usual place.
+        // As in the agent: the bytes lie at the end of the room, or after its usual place.
         let mut room = vec![0xA5; most];
         let begin = most - len;
         room[begin..].copy_from_slice(piece);

@@ -38,7 +38,7 @@ fn raw(tree: &[u8]) {
 }
 
 /// Builds a tree of what the input says; the first property of each node below the root is found,
-/// and one that is deeper, or behind a damage, is not.
+/// and one that is deeper, or beyond a damage, is not.
 fn structured(seed: u8, input: &mut Input<'_>) {
     const STRINGS: &[u8] = b"chosen\0psci\0x\0\0";
     const PLACES: [u32; 4] = [0, 7, 12, 14];

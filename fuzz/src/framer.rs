@@ -124,12 +124,12 @@ fn check_places(stream: &[u8], whole: &[Event]) {
     }
 }
 
-/// Behind a 0xFF the next request is found, and nothing is said of what was partial before it.
+/// After a 0xFF the next request is found, and nothing is said of what was partial before it.
 fn check_recovery(stream: &[u8], whole: &[Event]) {
     let longer = [stream, b"\xFF", PING, b"\n"].concat();
     let found = events(&longer, |left| left);
     let (last, before) = found.split_last().expect("the ping");
-    assert_eq!(*last, Event::Frame(PING.to_vec()), "the ping behind 0xFF");
+    assert_eq!(*last, Event::Frame(PING.to_vec()), "the ping after 0xFF");
     assert_eq!(before, whole, "0xFF itself was answered");
 }
 
@@ -137,7 +137,7 @@ fn check_recovery(stream: &[u8], whole: &[Event]) {
 /// that is no request, which is taken for that of a new client.
 fn check_strict(stream: &[u8], whole: &[Event]) {
     let Some(values) = strict::stream(stream) else { return };
-    // A number ends only with the byte behind it.
+    // A number ends only with the byte after it.
     let bracketed = |value: &[u8]| matches!(value.first(), Some(b'{' | b'[' | b'"'));
     let fits = |value: &[u8]| value.len() <= FRAME_BYTES && bracketed(value);
     let plain = |value: &[u8]| fits(value) && !strict::holds_sync(value);

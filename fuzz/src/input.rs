@@ -1,6 +1,6 @@
 //! The bytes of an input, taken off its front by the structured targets.
 
-/// What is left of an input; zeroes behind its end.
+/// What is left of an input; zeroes after its end.
 pub struct Input<'d> {
     /// The bytes that nobody has taken.
     pub rest: &'d [u8],

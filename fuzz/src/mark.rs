@@ -1,7 +1,7 @@
 //! The frozen mark: any bytes where an earlier agent leaves its own, filesystems that are frozen or
 //! not, and an agent that starts.
 //!
-//! The mark is raw, or raw rows behind a true head, or rows of true filesystems, or of another boot.
+//! The mark is raw, or raw rows after a true head, or rows of true filesystems, or of another boot.
 //! Held against the agent, by a reading of the mark with other means: it starts; it thaws nothing
 //! that an unfinished freeze or thaw of the mark does not list, and all of that which it can reach;
 //! its status is what the mark makes it; the mark stays while anything is held to be frozen; the

@@ -71,7 +71,7 @@ pub fn run(data: &[u8]) {
 /// The lines of a text; one of `room` bytes or more comes cut, to `room` but for a sixteenth. Before an error nothing comes but whole lines.
 fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t [u8]> {
     let mut lines: Vec<&[u8]> = text.split(|&byte| byte == end_byte).collect();
-    // Behind the last end there is no line, but for one that nobody ended.
+    // After the last end there is no line, but for one that nobody ended.
     if lines.last().is_some_and(|last| fails || last.is_empty()) {
         lines.pop();
     }

@@ -155,7 +155,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
 }
 
 /// What the manual page makes of it: words that are no options are passed over, `--` ends them, a
-/// long name may be a beginning that only one has, a value stands behind `=` or is the next word.
+/// long name may be a beginning that only one has, a value stands after `=` or is the next word.
 /// Help and version are given at once, whatever follows.
 fn theirs(words: &[&[u8]]) -> Result<Wish, Fault> {
     let mut wish = Wish::default();

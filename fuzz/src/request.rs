@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     let space = framer.space();
     let len = data.len().min(space.len() - 1);
     space[..len].copy_from_slice(&data[..len]);
-    // A number or a word ends with the byte behind it.
+    // A number or a word ends with the byte after it.
     space[len] = b'\n';
     framer.received(len + 1);
     loop {

@@ -1,7 +1,7 @@
 //! Slow inputs: a request that is blown up to 64 KiB must not take much longer than a plain one of that size, and so
 //! many small ones not much longer than so many plain small ones.
 //!
-//! The first byte chooses what stands before and behind; the rest is repeated between, with 0xFD for 256 times the byte
+//! The first byte chooses what stands before and after; the rest is repeated between, with 0xFD for 256 times the byte
 //! before it, and 0xFE for the number of the repetition: so a few bytes are many keys that differ late. What is measured is the
 //! processor time of this thread, which does not count what else the machine does, and of it the least of some tries.
 
@@ -19,7 +19,7 @@ const BYTES: usize = 64 * 1024;
 const TIMES_MAX: u32 = 10;
 const TRIES: usize = 40;
 
-/// What stands before and behind.
+/// What stands before and after.
 const AROUND: [(&str, &str); 10] = [
     ("", "\n"),
     ("{\"execute\":\"guest-ping\",\"id\":\"", "\"}\n"),
@@ -56,7 +56,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn blown_up(choice: u8, pattern: &[u8]) -> Vec<u8> {
-    let (before, behind) = AROUND[usize::from(choice) % AROUND.len()];
+    let (before, after) = AROUND[usize::from(choice) % AROUND.len()];
     let mut text = before.as_bytes().to_vec();
     for number in 0.. {
         let len = text.len();
@@ -73,7 +73,7 @@ fn blown_up(choice: u8, pattern: &[u8]) -> Vec<u8> {
         }
     }
     text.truncate(BYTES);
-    text.extend(behind.bytes());
+    text.extend(after.bytes());
     text
 }
 

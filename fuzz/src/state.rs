@@ -12,7 +12,7 @@ use qga_sim::Sim;
 
 /// A state as long as this may be cut: it is not believed.
 const STATE_BYTES_MAX: usize = 256;
-/// No agent has given a number as large as this out: behind a damaged state they go on here.
+/// No agent has given a number as large as this out: after a damaged state they go on here.
 const FAR: u64 = 1 << 40;
 
 /// Runs one input.
@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
         match (saved, last) {
             (None, None) => assert_eq!(handle as u64, HANDLE_FIRST, "the first of all"),
             (Some(Some(number)), None) => assert_eq!(handle as u64, number, "as it was saved"),
-            (Some(None), None) => assert!(handle as u64 >= FAR, "{handle} behind a damaged state"),
+            (Some(None), None) => assert!(handle as u64 >= FAR, "{handle} after a damaged state"),
             (_, Some(last)) => assert!(handle > last, "{handle} after {last}"),
         }
         last = Some(handle);

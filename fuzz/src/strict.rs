@@ -107,7 +107,7 @@ fn walk(text: &str, depth: usize, keys: usize) -> Opinion {
             }
             Err(_) => Opinion::Refused,
         },
-        // QEMU's numbers have no exponent right behind a zero.
+        // QEMU's numbers have no exponent right after a zero.
         Some(b'0'..=b'9' | b'-') => {
             let digits = text.trim_start_matches('-').as_bytes();
             limit(!matches!(digits, [b'0', b'e' | b'E', ..]))

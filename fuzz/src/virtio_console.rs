@@ -2,7 +2,7 @@
 //! the driver's user in, nothing but promises kept out.
 //!
 //! The device is honest where an act says so (it answers the driver, returns its buffers), so that
-//! what lies behind the handshake is reached, and otherwise writes what it likes into the shared
+//! what lies after the handshake is reached, and otherwise writes what it likes into the shared
 //! memory. Held against the driver: no panic, no access outside of the memory, work bounded in
 //! accesses, a port found only when its name was announced, no waiting where it said that it is
 //! ready, an error that stays until the restart, and a restart that works.
@@ -21,7 +21,7 @@ const ACCESSES_MAX: usize = 20_000;
 /// Most bytes that are read or written in one call.
 const BYTES_MAX: usize = 6000;
 
-/// The input, byte by byte; zeroes behind its end.
+/// The input, byte by byte; zeroes after its end.
 struct Input<'d> {
     data: &'d [u8],
 }

@@ -46,7 +46,7 @@ unsafe extern "C" fn _start() -> ! {
 /// `stack` is what the kernel left.
 unsafe extern "C" fn entry(stack: *const usize) -> ! {
     // SAFETY: the number of arguments is the first word, the list of them begins at the second and ends with
-    // a null pointer, the environment begins behind that.
+    // a null pointer, the environment begins after that.
     let (count, list) = unsafe { (*stack, stack.wrapping_add(1).cast::<*const c_char>()) };
     let environment = list.wrapping_add(count + 1).cast::<*const u8>();
     // SAFETY: the kernel's list, which lives as long as the process.

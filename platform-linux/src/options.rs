@@ -1,5 +1,5 @@
 //! The command line, as the reference agent takes it: short options alone or joined, long ones whole or as
-//! an unambiguous beginning, values attached or behind. Other words are ignored, as there.
+//! an unambiguous beginning, values attached or after. Other words are ignored, as there.
 
 use core::ffi::{CStr, c_char};
 use qga_core::mountinfo::decimal;
@@ -166,7 +166,7 @@ static KNOWN: [Known; 10] = [
     known(b'h', "help", false),
 ];
 
-/// Reads the words behind the program's name.
+/// Reads the words after the program's name.
 pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
     while options.command == Command::Run
         && let Some(word) = words.next()
@@ -179,7 +179,7 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
             let end = name.iter().position(|&byte| byte == b'=');
             options.subject = bytes;
             let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name))?;
-            let attached = end.map(|end| behind(word, end + 3));
+            let attached = end.map(|end| after(word, end + 3));
             if attached.is_some() && !option.value {
                 options.subject = option.long();
                 return Err(Wrong::HasValue);
@@ -190,7 +190,7 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
                 let option = KNOWN.iter().find(|option| option.short == short && short.is_ascii());
                 options.subject = bytes;
                 let option = option.ok_or(Wrong::Unknown)?;
-                let attached = (at + 1 < shorts.len()).then(|| behind(word, at + 2));
+                let attached = (at + 1 < shorts.len()).then(|| after(word, at + 2));
                 apply(options, option, attached, &mut words)?;
                 if option.value || options.command != Command::Run {
                     break;
@@ -273,7 +273,7 @@ fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
 }
 
 /// The rest of `word` from byte `at` on.
-fn behind(word: &'static CStr, at: usize) -> &'static CStr {
+fn after(word: &'static CStr, at: usize) -> &'static CStr {
     let at = at.min(word.count_bytes());
     // SAFETY: `at` is at most the place of the NUL, so the rest ends with it too.
     unsafe { CStr::from_ptr(word.as_ptr().wrapping_add(at)) }

@@ -1,4 +1,4 @@
-//! Paths for the kernel: bytes in, the same with a NUL behind them out, in one buffer that is always there, so
+//! Paths for the kernel: bytes in, the same with a NUL after them out, in one buffer that is always there, so
 //! that a path takes no stack.
 
 use core::ffi::CStr;

@@ -88,7 +88,7 @@ pub fn is_own(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
 }
 
-/// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one behind the other.
+/// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one after the other.
 pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
     let (fd, len) = (directory.raw() as usize, into.len());
     // SAFETY: the kernel writes at most `len` bytes there.

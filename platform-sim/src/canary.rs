@@ -7,7 +7,7 @@
 /// A bug to be found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Canary {
-    /// A thaw right behind one that failed says that it worked and does nothing.
+    /// A thaw right after one that failed says that it worked and does nothing.
     SwallowedThaw,
     /// A saved state whose last digit is 3 is said to be saved and is not.
     ForgottenState,

@@ -3,7 +3,7 @@
 //!
 //! Four sources of trouble, which can be combined: single faults ([`Faults::fail`]), transfers that
 //! move less than asked or are interrupted ([`Faults::shorten`], [`Faults::interrupt`]), chance
-//! from the seed ([`Faults::chance`]), and the cut ([`Faults::cut_after`]), behind which no call
+//! from the seed ([`Faults::chance`]), and the cut ([`Faults::cut_after`]), after which no call
 //! has any effect: to the guest that is the moment in which the agent was killed.
 
 use qga_core::Errno;
@@ -195,7 +195,7 @@ impl Faults {
         self.descriptors_max = most;
     }
 
-    /// Behind call number `calls` (all kinds, counted from 0) no call has any effect.
+    /// After call number `calls` (all kinds, counted from 0) no call has any effect.
     pub fn cut_after(&mut self, calls: u64) {
         self.cut_after = Some(calls);
     }

@@ -179,7 +179,7 @@ pub struct Machine {
     pub kernel_error: Option<Errno>,
     /// The other processes.
     pub processes: Vec<Process>,
-    /// How the guest ended; no call has any effect behind it.
+    /// How the guest ended; no call has any effect after it.
     pub ending: Option<Ending>,
     /// Every program that was started, with its arguments, as a command line.
     pub started: Vec<String>,

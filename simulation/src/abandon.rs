@@ -27,7 +27,7 @@ impl<S: Source> Play<S> {
         let most = self.request.len() - clean - 2;
         let len = usize::from(self.source.byte()) % most + 1;
         self.request.truncate(clean + len);
-        // Behind this anything may be the request's `id`, a guest-sync too.
+        // After this anything may be the request's `id`, a guest-sync too.
         while self.request.ends_with(b"\"id\":") || self.request.ends_with(b"\"id\": ") {
             self.request.pop();
         }

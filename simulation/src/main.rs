@@ -24,13 +24,13 @@ Holds seeded sessions with the agent on a simulated guest and judges every step.
   --script S     that script only
   --fault F      fails that call in the session shown, as the torture does
   --threads T    on so many processors (default: all)
-  --findings F   ends behind so many findings (default 10)
+  --findings F   ends after so many findings (default 10)
   --canary NAME  with this bug in the guest: it must be found within 10000 sessions";
 
 /// Within how many sessions a canary must be found.
 const CANARY_SEEDS: u64 = 10_000;
 const SEEDS_DEFAULT: u64 = 1_000_000;
-/// Behind how many findings a campaign ends.
+/// After how many findings a campaign ends.
 const FINDINGS_DEFAULT: u64 = 10;
 
 #[derive(Default)]

@@ -25,7 +25,7 @@ pub struct Play<S> {
     /// Most bytes that the channel takes to and from the agent at a time.
     pub(crate) piece_bytes: usize,
     pub(crate) take_bytes: usize,
-    /// The client hangs up behind so many bytes sent and received.
+    /// The client hangs up after so many bytes sent and received.
     pub(crate) break_off: Option<(usize, usize)>,
     /// Steps for which the client will not read.
     pub(crate) stalled: u32,
@@ -222,7 +222,7 @@ impl<S: Source> Play<S> {
         }
     }
 
-    /// Begins a request, behind a 0xFF if need be.
+    /// Begins a request, after a 0xFF if need be.
     pub(crate) fn begin(&mut self) {
         self.request.clear();
         if std::mem::take(&mut self.dirty) {

@@ -71,7 +71,7 @@ impl Session {
         }
     }
 
-    /// Every fault that the session can have, when these faults are in it already: those behind the last
+    /// Every fault that the session can have, when these faults are in it already: those after the last
     /// call that fails. Panics at what must not happen.
     pub fn points(self, given: &[Point]) -> Vec<Point> {
         let calls = self.run(given, None, false);
@@ -108,7 +108,7 @@ fn hold<S: Source>(
     let mut play = Play::new(source, seed, take(), &faults, show);
     play.session.sim.with(|world| world.canary = canary);
     play.run_acts();
-    // What comes behind them is without faults.
+    // What comes after them is without faults.
     let acts = play.calls() as usize;
     let sim = play.session.sim.clone();
     give(play.end());

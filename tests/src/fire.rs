@@ -3,7 +3,7 @@
 //!
 //! strace counts each system call by itself (`when=3` of `read` is the third read), so a [`Point`] names
 //! the call and its number among its likes. SIGKILL strikes at the entry of a call, which then does
-//! nothing: killed at call k is killed behind call k-1.
+//! nothing: killed at call k is killed after call k-1.
 
 use crate::agent::{start, usual_arguments};
 use crate::connection::ANSWER_DEADLINE;

@@ -230,7 +230,7 @@ impl Scene {
 
 /// Waits for the kill that `point` promises, or kills by hand.
 fn end(agent: JailedAgent, tracer: Tracer, point: Option<&Point>) -> Result<Life, String> {
-    // The last point lies behind the last reply, a moment away.
+    // The last point lies after the last reply, a moment away.
     let patience = Instant::now() + Duration::from_secs(5);
     while point.is_some() && !is_gone(agent.pid) && Instant::now() < patience {
         std::thread::sleep(Duration::from_micros(200));

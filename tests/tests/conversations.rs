@@ -141,7 +141,7 @@ fn new_files_have_mode_0644_whatever_the_umask() {
 #[test]
 fn the_time_is_this_machines() {
     let now_ns = || {
-        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock behind 1970");
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
         i64::try_from(since.as_nanos()).expect("a clock before 2262")
     };
     let agent = Agent::plain();

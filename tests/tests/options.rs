@@ -69,7 +69,7 @@ fn words_cut_short_and_their_end() {
     for word in ["--ver", "--v", "--=x"] {
         refused(&mut agent(&[word]), &["ambiguous", word]);
     }
-    // Behind this word nothing is an option.
+    // After this word nothing is an option.
     refused(&mut agent(&["-m", "unix-listen", "--", "--version"]), &["unix-listen", "path"]);
 }
 

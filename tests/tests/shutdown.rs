@@ -184,7 +184,7 @@ fn process_1_reaps_orphans() {
     eventually("orphans stay zombies", || counters::children(jail.init).is_empty());
     assert_eq!(client.ask(PING), PONG);
     assert!(jail.runs());
-    // Falling asleep counts too, and comes behind the reply.
+    // Falling asleep counts too, and comes after the reply.
     std::thread::sleep(Duration::from_millis(100));
     let before = counters::switches(jail.init);
     std::thread::sleep(Duration::from_secs(1));

@@ -36,7 +36,7 @@ pub fn open<'a, P: Files>(
     })
 }
 
-/// `r`, `w` or `a`, with `b` (no meaning) and `+` (both directions) behind it in either order.
+/// `r`, `w` or `a`, with `b` (no meaning) and `+` (both directions) after it in either order.
 fn parse_mode(mode: &[u8]) -> Option<How> {
     let (kind, flags) = mode.split_first()?;
     let (mut both, mut binary) = (false, false);

@@ -190,7 +190,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         Ok(Reply::Value)
     }
 
-    /// The same behind a 0xFF, by which a client finds the reply in a stream it does not know.
+    /// The same after a 0xFF, by which a client finds the reply in a stream it does not know.
     fn delimited<A: Deserialize<'c>, R: Serialize>(self, run: impl FnOnce(A) -> R) -> Done<P> {
         let value = run(read::from_text(self.arguments, self.slot)?);
         self.out.rewind(0);

@@ -51,7 +51,7 @@ impl<F> Freezer<F> {
         let mut from = 0;
         while let Some(entry) = next(&mut self.entries, from) {
             from = entry.row + 1;
-            // A row without a result that is not frozen gets its result before any behind it does: else an agent
+            // A row without a result that is not frozen gets its result before any after it does: else an agent
             // that is killed here leaves it as the last such row, which the next one would thaw.
             let thawed = match entry.frozen {
                 true => platform.thaw(&entry.filesystem),
@@ -118,7 +118,7 @@ impl<F> Freezer<F> {
     }
 }
 
-/// The entry whose row is the first that begins at `from` or behind it.
+/// The entry whose row is the first that begins at `from` or after it.
 #[inline(never)]
 fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
     entries.iter_mut().filter(|entry| entry.row >= from).min_by_key(|entry| entry.row)

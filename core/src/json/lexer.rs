@@ -178,7 +178,7 @@ impl Default for Lexer {
     }
 }
 
-/// Where the next value of a checked text is, at `from` or behind, commas and colons skipped; nothing at the
+/// Where the next value of a checked text is, at `from` or after, commas and colons skipped; nothing at the
 /// end of an array or object.
 pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     let (mut lexer, mut at) = (Lexer::new(), from);

@@ -33,7 +33,7 @@ pub fn from_text<'de, T: Deserialize<'de>>(
 pub enum Base64<'de> {
     /// The decoded bytes.
     Bytes(&'de [u8]),
-    /// Not base64. A command says so in its turn, behind the errors that come before it.
+    /// Not base64. A command says so in its turn, after the errors that come before it.
     Invalid,
 }
 
@@ -94,7 +94,7 @@ impl<'de, 'e> Value<'de, 'e> {
         self.slot.raise(&Error::WrongType(self.at, expected))
     }
 
-    /// The text behind the first byte, if that is `open`.
+    /// The text after the first byte, if that is `open`.
     fn inside(&mut self, open: u8, expected: &'static str) -> Result<&'de mut [u8], Raised> {
         match self.text()?.split_first_mut() {
             Some((first, rest)) if *first == open => Ok(rest),
@@ -274,7 +274,7 @@ struct Members<'de> {
 }
 
 impl<'de> Members<'de> {
-    /// The next declared member; where one is missing, and behind the last one, a value without text.
+    /// The next declared member; where one is missing, and after the last one, a value without text.
     fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {
         let text = self.texts.get_mut(self.next).and_then(Option::take);
         let name = self.fields.get(self.next).unwrap_or(&"");

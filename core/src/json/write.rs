@@ -23,7 +23,7 @@ impl<'w> Writer<'w> {
         Writer { bytes, len: 0, full: false }
     }
 
-    /// A writer into `bytes` behind the first `len`, which are written already.
+    /// A writer into `bytes` after the first `len`, which are written already.
     #[inline(never)]
     pub fn after(bytes: &'w mut [u8], len: usize) -> Self {
         let len = len.min(bytes.len());
@@ -51,7 +51,7 @@ impl<'w> Writer<'w> {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// Takes back what was written behind the first `len` bytes.
+    /// Takes back what was written after the first `len` bytes.
     pub fn rewind(&mut self, len: usize) {
         self.len = self.len.min(len);
         self.full = false;
@@ -305,7 +305,7 @@ impl Serializer for &mut Writer<'_> {
 }
 
 impl Writer<'_> {
-    /// What stands between the elements of an array or object: nothing behind its bracket.
+    /// What stands between the elements of an array or object: nothing after its bracket.
     fn separate(&mut self) {
         if !matches!(self.written().last(), Some(b'[' | b'{')) {
             self.ascii(", ");

@@ -24,12 +24,12 @@ impl Level {
 
 /// Where the agent's own messages go. The core never logs while filesystems are frozen.
 pub trait Log {
-    /// Writes one line, the pieces one behind the other. Failure is nobody's business.
+    /// Writes one line, the pieces one after the other. Failure is nobody's business.
     fn log(&mut self, level: Level, pieces: &[&str]) {
         let _ = (level, pieces);
     }
 
-    /// The same about a path: behind the pieces its beginning, escaped so that it cannot begin a line of its own.
+    /// The same about a path: after the pieces its beginning, escaped so that it cannot begin a line of its own.
     fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
         let _ = path;
         self.log(level, pieces);

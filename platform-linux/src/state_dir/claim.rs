@@ -120,7 +120,7 @@ impl Key {
         let mut out = Writer::new(&mut link);
         out.ascii("/proc/self/fd/");
         out.unsigned(dir.raw().unsigned_abs().into());
-        // SAFETY: a number is shorter than the zeros behind it.
+        // SAFETY: a number is shorter than the zeros after it.
         let link = unsafe { CStr::from_ptr(link.as_ptr().cast()) };
         let Ok(len) = sys::read_link(link, room.bytes()) else {
             return false;

@@ -187,7 +187,7 @@ fn second_kills(scene: &Scene, recorded: &Recorded, first: usize) -> Result<Vec<
         true => Err(error),
         false => Ok(()),
     })?;
-    // Only behind the execve does the shell become the agent.
+    // Only after the execve does the shell become the agent.
     let all = kills(&log);
     let agent = all.iter().position(|point| point.call == "execve").map_or(0, |at| at + 1);
     Ok(all[agent..].to_vec())

@@ -35,7 +35,7 @@ fn lines(output: &[u8]) -> Vec<String> {
     output.split_inclusive(|&byte| byte == b'\n').map(|l| l.escape_ascii().to_string()).collect()
 }
 
-/// Whether any object may come behind this beginning, as the value of its `id` or inside of that.
+/// Whether any object may come after this beginning, as the value of its `id` or inside of that.
 fn is_in_id(half: &str) -> bool {
     let inside = half.rsplit_once("\"id\":").is_some_and(|(before, inside)| {
         // Whether it is the request's own.
@@ -46,7 +46,7 @@ fn is_in_id(half: &str) -> bool {
     inside && open && text.ends_with([':', ',', '['])
 }
 
-/// Whether a text in other quotes is content of the string that is open behind this beginning.
+/// Whether a text in other quotes is content of the string that is open after this beginning.
 fn is_in_string(half: &str, sync: &str) -> bool {
     let quotes = half.replace("\\\"", "").matches('"').count();
     quotes % 2 == 1 && sync.contains('\'')

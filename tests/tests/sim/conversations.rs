@@ -80,7 +80,7 @@ fn cut_in_two_at_every_byte() {
 }
 
 fn cut_everywhere(conversation: &Conversation) -> Vec<String> {
-    // Behind the folder's name in a request the places are others than in the data, and a few more.
+    // After the folder's name in a request the places are others than in the data, and a few more.
     let places = conversation.sent_bytes() + 8 * conversation.steps.len();
     (1..places)
         .filter_map(|at| check(conversation, Cut::At(at), |_: &mut Small| {}).err())

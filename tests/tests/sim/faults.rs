@@ -160,7 +160,7 @@ fn every_kind_of_call_failing_from_some_point_on() {
     assert!(runs > 8_000, "only {runs} fault points");
 }
 
-/// Holds a conversation until the agent is killed behind call number `at`, and lets the next one take over.
+/// Holds a conversation until the agent is killed after call number `at`, and lets the next one take over.
 fn kill_behind(conversation: &Conversation, at: u64) -> Result<(), String> {
     let sim = guest(conversation);
     sim.with(|world| world.faults.cut_after(at));
@@ -200,7 +200,7 @@ fn killed_behind_every_call() {
         for at in 0..=trace(&conversation).len() {
             runs += 1;
             if let Err(error) = kill_behind(&conversation, at as u64) {
-                failures.push(format!("{}: killed behind call {at}: {error}", conversation.name));
+                failures.push(format!("{}: killed after call {at}: {error}", conversation.name));
             }
         }
     }

@@ -131,7 +131,7 @@ fn as_many_handles_as_there_is_room_for() {
     assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 1000 + HANDLES_MAX}));
 }
 
-/// Handle numbers behind a damaged state go on at the milliseconds since 1970, where the guest knows them.
+/// Handle numbers after a damaged state go on at the milliseconds since 1970, where the guest knows them.
 #[test]
 fn a_damaged_state_goes_on_at_the_time_of_day() {
     const LEAST: u64 = 1 << 40;
@@ -168,7 +168,7 @@ fn a_damaged_state_starts_far_above() {
         let mut session = start(&sim);
         let handle = open(&mut session, "/dev/null", "r")["return"].as_u64().expect("a handle");
         let shown = state.escape_ascii();
-        assert!((1 << 40..1 << 62).contains(&handle), "{handle} behind the damaged state {shown}");
+        assert!((1 << 40..1 << 62).contains(&handle), "{handle} after the damaged state {shown}");
     }
 }
 
@@ -207,7 +207,7 @@ fn a_secret_is_wiped_with_its_reply() {
         );
         assert!(!remains(&mut session, b"not so secret"), "all of the frame is wiped");
     }
-    // Half a request, a wrong one, and one with others behind it.
+    // Half a request, a wrong one, and one with others after it.
     let request = format!(
         "{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":1000,\"buf-b64\":\"{text}\"}}}}\n"
     );

@@ -134,7 +134,7 @@ fn strange_mount_points() {
             world.files.add(&long.repeat(depth), Content::Directory);
         }
         world.mount("ext4", Device::new(8, 1), &deep);
-        // A line longer than any buffer: what is behind the kind does not matter.
+        // A line longer than any buffer: what is after the kind does not matter.
         let source = "/dev/".to_owned() + &"x".repeat(60_000);
         world.mount_from("ext4", Device::new(8, 2), &source, "/mnt-long-line");
         world.mount("ext4", Device::new(8, 3), "/z");

@@ -82,7 +82,7 @@ fn behind_the_freeze_in_the_same_piece() {
     assert_eq!(output.lines().count(), 5, "{output}");
 }
 
-/// What is malformed behind the limit is not looked at: the same error wherever it is cut.
+/// What is malformed after the limit is not looked at: the same error wherever it is cut.
 #[test]
 fn a_fault_behind_the_limit_is_not_said() {
     for bad in ["#", "]]", "\u{1}", &"[".repeat(100)] {

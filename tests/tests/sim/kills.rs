@@ -1,5 +1,5 @@
-//! The agent killed behind every single platform call from its start through a freeze to the end of
-//! a thaw, and the next one killed behind every call of its recovery. Whatever the moment: the
+//! The agent killed after every single platform call from its start through a freeze to the end of
+//! a thaw, and the next one killed after every call of its recovery. Whatever the moment: the
 //! agent after them says what is true of the guest, and a thaw makes everything run that an agent
 //! froze.
 
@@ -36,7 +36,7 @@ fn live(sim: &Sim) {
     }
 }
 
-/// A guest whose agent was killed behind that many calls, up again.
+/// A guest whose agent was killed after that many calls, up again.
 fn killed(first: usize) -> Sim {
     let sim = guest();
     sim.with(|world| world.faults.cut_after(first as u64));
@@ -45,7 +45,7 @@ fn killed(first: usize) -> Sim {
     sim
 }
 
-/// The agent killed behind that many calls, and the one after it behind its first, its second and so on, until
+/// The agent killed after that many calls, and the one after it after its first, its second and so on, until
 /// it lives to the end of `recover`, which says whether it could be started; how many were killed.
 fn killed_twice(first: usize, theirs_known: bool, recover: impl Fn(&Sim) -> bool) -> usize {
     let mut kills = 0;
@@ -55,7 +55,7 @@ fn killed_twice(first: usize, theirs_known: bool, recover: impl Fn(&Sim) -> bool
         if recover(&sim) && sim.with(|world| !world.faults.is_cut()) {
             return kills as usize;
         }
-        judge(&sim, theirs_known, &format!("killed behind call {first}, then behind {kills}"));
+        judge(&sim, theirs_known, &format!("killed after call {first}, then after {kills}"));
         kills += 1;
     }
 }
@@ -114,7 +114,7 @@ fn killed_behind_every_call() {
     for at in 0..=calls.len() {
         let sim = killed(at);
         let last = at.checked_sub(1).map(|last| calls[last]);
-        judge(&sim, !ambiguous.contains(&at), &format!("killed behind call {at} ({last:?})"));
+        judge(&sim, !ambiguous.contains(&at), &format!("killed after call {at} ({last:?})"));
     }
 }
 
@@ -159,7 +159,7 @@ fn killed_while_rolling_back() {
         let sim = failing();
         sim.with(|world| world.faults.cut_after(at));
         live(&sim);
-        judge(&sim, false, &format!("killed behind call {at} of a freeze that fails"));
+        judge(&sim, false, &format!("killed after call {at} of a freeze that fails"));
     }
 }
 
@@ -205,7 +205,7 @@ fn killed_and_a_call_of_the_recovery_fails() {
             let sim = killed(first);
             let Some(kind) = recover_with_fault(&sim, second) else { break };
             runs += 1;
-            let when = format!("killed behind call {first}, then call {second} ({kind:?}) fails");
+            let when = format!("killed after call {first}, then call {second} ({kind:?}) fails");
             let judged = catch_unwind(AssertUnwindSafe(|| judge_carefully(&sim, &when)));
             failures.extend(judged.is_err().then_some(when));
         }

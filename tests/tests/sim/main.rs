@@ -1,5 +1,5 @@
 //! The agent on the simulated guest: every conversation byte for byte and cut everywhere, every row
-//! of the table, every platform call failing, the agent killed behind every one of them.
+//! of the table, every platform call failing, the agent killed after every one of them.
 
 mod abandoned;
 mod conversations;

@@ -173,9 +173,9 @@ fn away_during_the_recovery_and_frozen_by_others_since() {
             killed
         });
         let session = Large::start(&sim).expect("a start");
-        assert!(!session.agent().is_frozen(), "killed behind call {calls}");
-        assert_eq!(frozen(&sim, "/mnt/a"), Some(By::Other), "killed behind call {calls}");
-        assert_eq!(frozen(&sim, "/mnt/c"), None, "killed behind call {calls}");
+        assert!(!session.agent().is_frozen(), "killed after call {calls}");
+        assert_eq!(frozen(&sim, "/mnt/a"), Some(By::Other), "killed after call {calls}");
+        assert_eq!(frozen(&sim, "/mnt/c"), None, "killed after call {calls}");
         if !killed {
             assert!(calls > 20, "only {calls} calls");
             return;

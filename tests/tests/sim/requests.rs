@@ -87,7 +87,7 @@ fn text(random: &mut Random) -> String {
         .collect()
 }
 
-/// Closing brackets that nothing opened, behind a request that was refused, are part of it.
+/// Closing brackets that nothing opened, after a request that was refused, are part of it.
 #[test]
 fn one_bad_request_earns_one_error() {
     let sim = Sim::new(1);
@@ -99,6 +99,6 @@ fn one_bad_request_earns_one_error() {
         let [error, ping, stray] = lines[..] else { panic!("{bad}: {output}") };
         assert!(error.starts_with("{\"error\":"), "{bad}: {output}");
         assert_eq!(ping, "{\"return\": {}}", "{bad}");
-        assert!(stray.contains("JSON parse error"), "behind a good request: {bad}: {output}");
+        assert!(stray.contains("JSON parse error"), "after a good request: {bad}: {output}");
     }
 }

@@ -143,7 +143,7 @@ fn killed_anywhere_and_one_place_covered() {
             let mut session = Large::start(&sim).expect("a start");
             let ours = sim.with(|world| world.mounts.is_frozen_by_agent());
             let expected = if ours { "frozen" } else { "thawed" };
-            let what = format!("killed behind call {at}, place {place} covered");
+            let what = format!("killed after call {at}, place {place} covered");
             assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": expected}), "{what}");
             if ours {
                 assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 3}), "{what}");

@@ -145,7 +145,7 @@ fn a_directory_of_others_is_refused() {
         refuses(&guest, Start { arguments: &["-t", name], ..Start::default() }, &[name, why]);
         assert_eq!(fs::read_dir(path(name)).expect("a folder").count(), 0, "{name}");
     }
-    // Root's own link is followed, another user's is not, also with a stroke behind it.
+    // Root's own link is followed, another user's is not, also with a stroke after it.
     fs::create_dir(path("/etc/victim")).expect("a folder");
     symlink("/etc/victim", path("/run/link")).expect("a link");
     guest.run(&["chown", "-h", "1000", "/run/link"]);

@@ -56,9 +56,9 @@ fn every_length_is_decoded_however_it_is_broken_into_lines() {
                 for end in ["\n", "\r\n", "\\n", "\\r\\n"] {
                     let broken = lines.join(end);
                     assert_eq!(decoded(&broken).as_ref(), Some(&bytes), "{len} in lines of {line}");
-                    let (before, behind) = (format!("{end}{text}"), format!("{text}{end}"));
+                    let (before, after) = (format!("{end}{text}"), format!("{text}{end}"));
                     assert_eq!(decoded(&before).as_ref(), Some(&bytes), "{before}");
-                    assert_eq!(decoded(&behind).as_ref(), Some(&bytes), "{behind}");
+                    assert_eq!(decoded(&after).as_ref(), Some(&bytes), "{after}");
                 }
             }
         }

@@ -73,7 +73,7 @@ fn what_is_left_moves_to_the_front_whatever_its_length() {
             assert_eq!(frames(&mut framer, format!("{head}{half}").as_bytes()), [head.as_str()]);
             // What is behind is kept as far as a guest-sync could reach.
             let room = 2048 - half.len() - head.len().min(KEPT);
-            assert_eq!(framer.space().len(), room, "{len} behind {before}");
+            assert_eq!(framer.space().len(), room, "{len} after {before}");
             assert_eq!(frames(&mut framer, rest.as_bytes()), [format!("{half}{rest}")]);
         }
     }

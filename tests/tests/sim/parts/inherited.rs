@@ -118,14 +118,14 @@ fn what_was_never_frozen_may_be_gone() {
         // The third cannot be thawed at once, so that the client hears what else there is to say.
         sim.with(|world| world.mounts.at("/mnt/c").thaw_error = Some(Errno::IO));
         session.restart().expect("a restart");
-        assert_eq!(status(&mut session), "error", "killed behind call {at}");
+        assert_eq!(status(&mut session), "error", "killed after call {at}");
         sim.with(|world| world.mounts.at("/mnt/c").thaw_error = None);
         assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
         assert_eq!(status(&mut session), "thawed");
         assert_eq!(frozen(&sim, "/mnt/c"), None);
         return;
     }
-    panic!("no call behind which one of three was frozen");
+    panic!("no call after which one of three was frozen");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn the_longest_path_on_the_longest_number_is_taken_over() {
     assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
     session.restart().expect("a restart");
     assert_eq!(status(&mut session), "frozen");
-    // The row behind it is where it is thought to be.
+    // The row after it is where it is thought to be.
     sim.with(|world| world.mounts.at("/mnt").thaw_error = Some(Errno::IO));
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), stuck("/mnt: Input/output error"));
     sim.with(|world| world.mounts.at("/mnt").thaw_error = None);

@@ -144,7 +144,7 @@ fn an_echo_waits_for_the_room_of_its_longest_step() {
             let whole = echo.fill(frame.as_bytes(), &mut out);
             let before: &[usize] = if steps == 1 { &[0] } else { &[0, 8, 9] };
             let expected = before.iter().all(|before| 30 - taken >= before + 16);
-            assert_eq!(whole, expected, "{frame} behind {taken}");
+            assert_eq!(whole, expected, "{frame} after {taken}");
         }
     }
 }
