@@ -112,6 +112,13 @@ impl<'a> Session<'a> {
         let strike = self.point.map(|point| point.strike);
         match (how(status).as_str(), strike) {
             ("exited 0", _) if said.is_empty() => Ok(true),
+            // A client that no descriptor is left for waits, and the log says so.
+            ("exited 0", Some(Strike::Error(_)))
+                if said.contains(": warning: client turned away: Too many open files")
+                    && said.lines().count() == 1 =>
+            {
+                Ok(true)
+            }
             // What looks like a link is no file of an agent's: it goes on without, and says so.
             ("exited 0", Some(Strike::Error(_)))
                 if said.starts_with("qga: state directory ")
