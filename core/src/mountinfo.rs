@@ -4,11 +4,12 @@
 use crate::errno::Errno;
 use crate::frame::shift_down;
 use crate::json::text::put;
+use crate::limits::{MOUNT_LINE_BYTES_MAX, PATH_BYTES_MAX};
 use crate::platform::{Device, Freeze, Inode};
 use embedded_io::Read;
 
 /// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that does not fit into
-/// it with its end comes cut: the last sixteenth of the buffer is what the rest of it goes through.
+/// it with its end comes cut, to [`kept_bytes`].
 pub struct Lines<'b, R> {
     reader: R,
     buffer: &'b mut [u8],
@@ -40,7 +41,7 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
             }
             let room = self.buffer.len();
             if self.end == room {
-                kept = room - room.div_ceil(16);
+                kept = kept_bytes(room);
                 (self.end, searched) = (kept, kept);
             }
             let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
@@ -67,6 +68,13 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
         self.end = len;
     }
 }
+
+/// How much comes of a line that does not fit into `room` bytes: through the last sixteenth goes the rest of it, which
+/// is not read byte by byte then, and the longest path that there is comes whole all the same.
+pub const fn kept_bytes(room: usize) -> usize {
+    room - room.div_ceil(16)
+}
+const _: () = assert!(kept_bytes(MOUNT_LINE_BYTES_MAX) > 4 * PATH_BYTES_MAX + 2048);
 
 /// Repeats a call that a signal interrupted.
 pub fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {

@@ -4,7 +4,7 @@
 use crate::input::Input;
 use embedded_io::{ErrorType, Read};
 use qga_core::Errno;
-use qga_core::mountinfo::{Lines, Mount, unescape};
+use qga_core::mountinfo::{Lines, Mount, kept_bytes, unescape};
 use qga_sim::Random;
 
 /// The table, open.
@@ -68,7 +68,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The lines of a text; one of `room` bytes or more comes cut, to `room` but for a sixteenth. Before an error nothing comes but whole lines.
+/// The lines of a text; one of `room` bytes or more comes cut, as [`kept_bytes`] says. Before an error
+/// nothing comes but whole lines.
 fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t [u8]> {
     let mut lines: Vec<&[u8]> = text.split(|&byte| byte == end_byte).collect();
     // After the last end there is no line, but for one that nobody ended.
@@ -76,7 +77,7 @@ fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t 
         lines.pop();
     }
     let cut = |line: &'t [u8]| {
-        if line.len() >= room { &line[..room - room.div_ceil(16)] } else { line }
+        if line.len() >= room { &line[..kept_bytes(room)] } else { line }
     };
     lines.into_iter().map(cut).collect()
 }

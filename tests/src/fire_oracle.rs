@@ -114,7 +114,8 @@ impl<'a> Session<'a> {
             ("exited 0", _) if said.is_empty() => Ok(true),
             // A client that no descriptor is left for waits, and the log says so.
             ("exited 0", Some(Strike::Error(_)))
-                if said.contains(": warning: client turned away: Too many open files")
+                if self.point.is_some_and(|point| point.call == "accept4")
+                    && said.contains(": warning: client turned away: Too many open files")
                     && said.lines().count() == 1 =>
             {
                 Ok(true)

@@ -15,6 +15,7 @@ pub mod fire_oracle;
 pub mod fire_wire;
 pub mod guest;
 pub mod jail;
+pub mod machine;
 pub mod play;
 pub mod pty;
 pub mod requests;

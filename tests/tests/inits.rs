@@ -3,27 +3,17 @@
 //!
 //! The commonest are in every run; the others take minutes, and run with `QGA_INITS=full`.
 
+use qga_tests::machine::machine;
 use qga_tests::skip;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use xtask::vm::{self, Builder, RunAs, Vm};
+use xtask::vm::{Builder, RunAs, Vm};
 
 /// What a shutdown may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MODES: [&str; 3] = ["powerdown", "halt", "reboot"];
 /// A shell script that is process 1 and does nothing.
 const SHELL: &str = "sh -c 'touch /run/up; while :; do sleep 1000; done'";
-
-/// A machine with the agent under test, or a counted skip.
-fn machine(test: &str) -> Option<Builder> {
-    match vm::prepare() {
-        Ok(()) => Some(Vm::builder().binary(&qga_tests::binary()).with_shell()),
-        Err(reason) => {
-            skip(&format!("inits::{test}"), &reason.replace('\n', "; "));
-            None
-        }
-    }
-}
 
 /// How a shutdown ended.
 #[derive(PartialEq, Debug)]
@@ -60,7 +50,9 @@ fn shut_down(vm: &mut Vm, mode: &str) -> End {
 /// /run/up says that init is up.
 fn each_mode_ends(test: &str, says: &str, build: impl Fn(Builder) -> Builder) {
     for mode in MODES {
-        let Some(builder) = machine(test) else { return };
+        let Some(builder) = machine(&format!("inits::{test}")).map(Builder::with_shell) else {
+            return;
+        };
         let mut vm = build(builder).boot().unwrap();
         // An init that is asked while it comes up may not hear it, and is overridden.
         vm.shell("until [ -e /run/up ]; do sleep 0.1; done").unwrap();
@@ -214,7 +206,11 @@ fn systemd_by_its_programs() {
 /// An agent in a container of the guest: with processes of its own it touches nothing of the machine's, and says why.
 #[test]
 fn a_container_with_processes_of_its_own() {
-    let Some(builder) = machine("a_container_with_processes_of_its_own") else { return };
+    let Some(builder) =
+        machine("inits::a_container_with_processes_of_its_own").map(Builder::with_shell)
+    else {
+        return;
+    };
     let script = "mount --make-rshared /\n(unshare -m -p -f /bin/qga) &";
     let mut vm = builder.run_as(RunAs::Absent).script(script).boot().unwrap();
     for mode in MODES {
@@ -227,7 +223,11 @@ fn a_container_with_processes_of_its_own() {
 /// With the machine's processes it ends the machine, whose disks are then left as its own mounts show them.
 #[test]
 fn a_container_with_the_machines_processes() {
-    let Some(builder) = machine("a_container_with_the_machines_processes") else { return };
+    let Some(builder) =
+        machine("inits::a_container_with_the_machines_processes").map(Builder::with_shell)
+    else {
+        return;
+    };
     let script = "mount --make-rshared /\n(unshare -m /bin/qga) &";
     let mut vm = builder.run_as(RunAs::Absent).script(script).boot().unwrap();
     assert_eq!(shut_down(&mut vm, "powerdown"), End::Ended);
@@ -236,7 +236,11 @@ fn a_container_with_the_machines_processes() {
 /// Processes get SIGTERM and time to end; stubborn ones do not keep the guest up; disks are left clean.
 #[test]
 fn process_1_ends_processes_and_disks() {
-    let Some(builder) = machine("process_1_ends_processes_and_disks") else { return };
+    let Some(builder) =
+        machine("inits::process_1_ends_processes_and_disks").map(Builder::with_shell)
+    else {
+        return;
+    };
     let wait = "while :; do sleep 0.05; done";
     let script = format!(
         "(trap 'echo bye >/data/bye; exit' TERM; {wait}) &\n(trap '' TERM; exec 9>/data/busy; {wait}) &"

@@ -1,9 +1,9 @@
 //! The agent in real virtual machines: as process 1 on virtio-serial and isa-serial, freezing a real disk under
 //! a writer, losing its port and getting it back, sleeping when there is nothing to do, ending the machine.
 
-use qga_tests::skip;
+use qga_tests::machine::machine;
 use std::time::{Duration, Instant};
-use xtask::vm::{self, AGENT_PORT, Builder, Channel, RunAs, Vm};
+use xtask::vm::{AGENT_PORT, Channel, RunAs, Vm};
 
 const PING: &str = r#"{"execute":"guest-ping"}"#;
 const PONG: &str = r#"{"return": {}}"#;
@@ -15,17 +15,6 @@ const NOTICE: Duration = Duration::from_millis(700);
 const WRITER: &str = "echo 0 >/run/count
 (i=0; while :; do i=$((i+1)); echo $i >/data/f; echo $i >/run/next; mv -f /run/next /run/count; done) &
 echo $! >/run/writer";
-
-/// A machine with the agent under test, or a counted skip.
-fn machine(test: &str) -> Option<Builder> {
-    match vm::prepare() {
-        Ok(()) => Some(Vm::builder().binary(&qga_tests::binary())),
-        Err(reason) => {
-            skip(&format!("vm::{test}"), &reason.replace('\n', "; "));
-            None
-        }
-    }
-}
 
 fn command(name: &str, arguments: &str) -> String {
     format!(r#"{{"execute":"guest-{name}","arguments":{{{arguments}}}}}"#)
@@ -66,7 +55,7 @@ fn advances(vm: &mut Vm) -> bool {
 
 #[test]
 fn agent_is_the_only_userland() {
-    let Some(builder) = machine("agent_is_the_only_userland") else { return };
+    let Some(builder) = machine("vm::agent_is_the_only_userland") else { return };
     let mut vm = builder.boot().unwrap();
     let mut agent = vm.agent().unwrap();
     assert_eq!(agent.request(PING).unwrap(), PONG);
@@ -87,7 +76,7 @@ fn agent_is_the_only_userland() {
 
 #[test]
 fn shutdown_reboot() {
-    let Some(builder) = machine("shutdown_reboot") else { return };
+    let Some(builder) = machine("vm::shutdown_reboot") else { return };
     let mut vm = builder.reboots().boot().unwrap();
     let mut agent = vm.agent().unwrap();
     agent.send(shutdown("reboot").as_bytes()).unwrap();
@@ -99,7 +88,7 @@ fn shutdown_reboot() {
 
 #[test]
 fn shutdown_halt() {
-    let Some(builder) = machine("shutdown_halt") else { return };
+    let Some(builder) = machine("vm::shutdown_halt") else { return };
     let mut vm = builder.boot().unwrap();
     let mut agent = vm.agent().unwrap();
     agent.send(shutdown("halt").as_bytes()).unwrap();
@@ -111,7 +100,7 @@ fn shutdown_halt() {
 
 #[test]
 fn freeze_under_a_writer() {
-    let Some(builder) = machine("freeze_under_a_writer") else { return };
+    let Some(builder) = machine("vm::freeze_under_a_writer") else { return };
     let mut vm = builder.with_shell().script(WRITER).boot().unwrap();
     let mut agent = vm.agent().unwrap();
     let mut ask = |name: &str| agent.request(&command(name, "")).unwrap();
@@ -134,7 +123,7 @@ fn freeze_under_a_writer() {
 
 #[test]
 fn killed_while_frozen_and_started_anew() {
-    let Some(builder) = machine("killed_while_frozen_and_started_anew") else { return };
+    let Some(builder) = machine("vm::killed_while_frozen_and_started_anew") else { return };
     let builder = builder.run_as(RunAs::Respawned).with_shell().script(WRITER);
     let mut vm = builder.boot().unwrap();
     let mut agent = vm.agent().unwrap();
@@ -166,7 +155,7 @@ fn killed_at_any_time_around_freeze() {
     /// So many kills, ever farther from each other: the last comes long after a freeze, however slow the emulation is.
     const KILLS: u32 = 24;
     const STEP_US: u32 = 1500;
-    let Some(builder) = machine("killed_at_any_time_around_freeze") else { return };
+    let Some(builder) = machine("vm::killed_at_any_time_around_freeze") else { return };
     let mut vm = builder.run_as(RunAs::Respawned).with_shell().boot().unwrap();
     let mut found = [0, 0];
     for kill in 0..KILLS {
@@ -209,7 +198,7 @@ fn wait_until_closed(vm: &mut Vm) {
 
 #[test]
 fn the_port_reconnects() {
-    let Some(builder) = machine("the_port_reconnects") else { return };
+    let Some(builder) = machine("vm::the_port_reconnects") else { return };
     let debugfs = "mount -t debugfs none /sys/kernel/debug";
     let mut vm = builder.with_shell().script(debugfs).boot().unwrap();
     drop(vm.agent().unwrap());
@@ -251,7 +240,7 @@ fn the_port_reconnects() {
 
 #[test]
 fn process_1_sleeps_reaps_and_stays() {
-    let Some(builder) = machine("process_1_sleeps_reaps_and_stays") else { return };
+    let Some(builder) = machine("vm::process_1_sleeps_reaps_and_stays") else { return };
     let mut vm = builder.with_shell().boot().unwrap();
     let mut agent = vm.agent().unwrap();
     assert_eq!(agent.request(PING).unwrap(), PONG);
@@ -271,7 +260,7 @@ fn process_1_sleeps_reaps_and_stays() {
 
 #[test]
 fn a_hypervisor_that_does_not_read() {
-    let Some(builder) = machine("a_hypervisor_that_does_not_read") else { return };
+    let Some(builder) = machine("vm::a_hypervisor_that_does_not_read") else { return };
     let mut vm = builder.with_shell().boot().unwrap();
     let mut agent = vm.agent().unwrap();
     let open = command("file-open", r#""path":"/dev/zero""#);
@@ -322,7 +311,7 @@ fn transfer(vm: &mut Vm, agent: &mut Channel, quads: usize) {
 
 #[test]
 fn large_requests_over_virtio_serial() {
-    let Some(builder) = machine("large_requests_over_virtio_serial") else { return };
+    let Some(builder) = machine("vm::large_requests_over_virtio_serial") else { return };
     let mut vm = builder.with_shell().boot().unwrap();
     let mut agent = vm.agent().unwrap();
     agent.set_timeout(PATIENCE);
@@ -332,7 +321,7 @@ fn large_requests_over_virtio_serial() {
 
 #[test]
 fn isa_serial() {
-    let Some(builder) = machine("isa_serial") else { return };
+    let Some(builder) = machine("vm::isa_serial") else { return };
     let mut vm = builder.isa_serial().with_shell().boot().unwrap();
     let mut agent = vm.agent().unwrap();
     agent.set_timeout(PATIENCE);
@@ -345,7 +334,7 @@ fn isa_serial() {
 
 #[test]
 fn a_port_that_is_plugged_in_later() {
-    let Some(builder) = machine("a_port_that_is_plugged_in_later") else { return };
+    let Some(builder) = machine("vm::a_port_that_is_plugged_in_later") else { return };
     let builder = builder.without_agent_port().with_shell().arguments(&["-r"]);
     let mut vm = builder.boot().unwrap();
     assert_eq!(vm.shell("cat /proc/1/comm").unwrap(), "qga\n");
@@ -373,7 +362,7 @@ fn a_port_that_is_plugged_in_later() {
 /// the port was opened; its reply must come all the same.
 #[test]
 fn each_command_a_new_connection() {
-    let Some(machine) = machine("each_command_a_new_connection") else { return };
+    let Some(machine) = machine("vm::each_command_a_new_connection") else { return };
     let mut vm = machine.boot().unwrap();
     drop(vm.synced(AGENT_PORT).unwrap());
     for round in 0..200 {
@@ -389,7 +378,7 @@ fn each_command_a_new_connection() {
 #[test]
 fn the_kernel_spares_the_agent_and_not_its_programs() {
     let name = "the_kernel_spares_the_agent_and_not_its_programs";
-    let Some(builder) = machine(name) else { return };
+    let Some(builder) = machine(&format!("vm::{name}")) else { return };
     let program =
         "#!/bin/sh\ncat /proc/self/oom_score_adj >/run/new; mv /run/new /run/badness; sleep 100\n";
     let builder = builder.run_as(RunAs::Child).with_shell();

@@ -1,22 +1,11 @@
 //! Devices that only a kernel of its own has: a mapped device that is suspended while a freeze comes, and a real
 //! serial line that a user of its group has opened, or opens.
 
-use qga_tests::skip;
+use qga_tests::machine::machine;
 use std::time::Duration;
-use xtask::vm::{self, Builder, RunAs, Vm};
+use xtask::vm::{Builder, RunAs, Vm};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A machine with the agent under test and a root shell, or a counted skip.
-fn machine(test: &str) -> Option<Builder> {
-    match vm::prepare() {
-        Ok(()) => Some(Vm::builder().binary(&qga_tests::binary()).with_shell()),
-        Err(reason) => {
-            skip(&format!("vm_devices::{test}"), &reason.replace('\n', "; "));
-            None
-        }
-    }
-}
 
 fn shell(vm: &mut Vm, command: &str) -> String {
     vm.shell(command).unwrap_or_else(|error| panic!("{command}: {error}"))
@@ -34,7 +23,9 @@ fn ask(vm: &mut Vm, command: &str) -> String {
 fn a_suspended_device_is_left_out_and_named_or_refused() {
     let name = "a_suspended_device_is_left_out_and_named_or_refused";
     for (strict, arguments) in [(false, &[][..]), (true, &["--freeze-unreachable", "fail"])] {
-        let Some(builder) = machine(name) else { return };
+        let Some(builder) = machine(&format!("vm_devices::{name}")).map(Builder::with_shell) else {
+            return;
+        };
         let builder = builder.module("dm_mod").module("brd").package("dmsetup");
         let map = "umount /data; mkdir /mapped
             size=$(cat /sys/class/block/vda/size)
@@ -71,7 +62,11 @@ fn a_suspended_device_is_left_out_and_named_or_refused() {
 /// begins with a descriptor of the line.
 #[test]
 fn a_serial_line_of_a_group_is_the_agents_alone() {
-    let Some(builder) = machine("a_serial_line_of_a_group_is_the_agents_alone") else { return };
+    let Some(builder) = machine("vm_devices::a_serial_line_of_a_group_is_the_agents_alone")
+        .map(Builder::with_shell)
+    else {
+        return;
+    };
     let users = b"root:x:0:0:root:/:/bin/sh\nhostile:x:1000:20:hostile:/tmp:/bin/sh\n";
     let earlier = "#!/bin/sh
 exec 3<>/dev/ttyS1 && : >/tmp/open

@@ -5,9 +5,10 @@
 //!
 //! 300 tries for each setting in an ordinary run, 10,000 with QGA_FIRE=full.
 
+use qga_tests::machine::machine;
 use qga_tests::skip;
 use std::time::{Duration, Instant};
-use xtask::vm::{self, RunAs, Vm};
+use xtask::vm::{RunAs, Vm};
 
 /// How long a try may take under emulation, for the deadline of all of them.
 const TRY: Duration = Duration::from_millis(200);
@@ -93,16 +94,14 @@ fn is_frozen(vm: &mut Vm) -> bool {
 #[test]
 fn nothing_is_written_nothing_waits_nothing_thaws() {
     let name = "vm_hostile::nothing_is_written_nothing_waits_nothing_thaws";
-    if let Err(reason) = vm::prepare() {
-        return skip(name, &reason.replace('\n', "; "));
-    }
+    let Some(builder) = machine(name) else { return };
     let all = std::env::var("QGA_FIRE").is_ok_and(|value| value == "full");
     let tries = if all { 10_000 } else { 300 };
     if !all {
         skip(&format!("{name}, all 10000"), "300 were made; QGA_FIRE=full makes all");
     }
     let users = b"root:x:0:0:root:/:/bin/sh\nhostile:x:1000:1000:hostile:/tmp:/bin/sh\n";
-    let builder = Vm::builder().binary(&qga_tests::binary()).run_as(RunAs::Absent).with_shell();
+    let builder = builder.run_as(RunAs::Absent).with_shell();
     let builder = builder.file("/etc/passwd", users, 0o644);
     let builder = builder.file("/bin/hostile", HOSTILE.as_bytes(), 0o755);
     let mut vm = builder.file("/bin/agents", AGENTS.as_bytes(), 0o755).boot().unwrap();

@@ -3,9 +3,10 @@
 //! `QGA_FIRE=full`, or as many as `QGA_SYNCS` says.
 
 use qga_tests::fire::is_full;
+use qga_tests::machine::machine;
 use qga_tests::skip;
 use std::time::{Duration, Instant};
-use xtask::vm::{self, AGENT_PORT, Builder, Vm};
+use xtask::vm::{AGENT_PORT, Vm};
 
 const TRIES: u64 = 300;
 const TRIES_FULL: u64 = 10_000;
@@ -22,16 +23,6 @@ const LEFT: [&str; 6] = [
     "\"half a string and nothing else ",
     "@@@ garbage {{{ without an end",
 ];
-
-fn machine(test: &str) -> Option<Builder> {
-    match vm::prepare() {
-        Ok(()) => Some(Vm::builder().binary(&qga_tests::binary())),
-        Err(reason) => {
-            skip(&format!("vm_sync::{test}"), &reason.replace('\n', "; "));
-            None
-        }
-    }
-}
 
 /// How many tries, and whether something was asked for.
 fn tries(test: &str) -> u64 {
@@ -81,7 +72,7 @@ fn sync(vm: &mut Vm, id: u64, what: &str) -> Vec<String> {
 
 #[test]
 fn no_sync_is_lost() {
-    let Some(builder) = machine("no_sync_is_lost") else { return };
+    let Some(builder) = machine("vm_sync::no_sync_is_lost") else { return };
     let tries = tries("no_sync_is_lost");
     let mut vm = builder.boot().unwrap();
     drop(vm.synced(AGENT_PORT).unwrap());

@@ -2,7 +2,9 @@
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
-use qga_core::mountinfo::{Lines, Local, Mount, decimal, device, each_local, retry, unescape};
+use qga_core::mountinfo::{
+    Lines, Local, Mount, decimal, device, each_local, kept_bytes, retry, unescape,
+};
 use qga_core::platform::{Absent, Device, Freeze, Inode};
 
 /// All lines through a buffer of `room` bytes.
@@ -22,7 +24,7 @@ fn expected(text: &[u8], room: usize) -> Vec<Vec<u8>> {
     let text = text.strip_suffix(b"\n").map_or((text, text.is_empty()), |text| (text, false));
     let (text, none) = text;
     let cut = |line: &[u8]| match line.len() {
-        len if len >= room => line[..room - room.div_ceil(16)].to_vec(),
+        len if len >= room => line[..kept_bytes(room)].to_vec(),
         _ => line.to_vec(),
     };
     let lines = text.split(|&byte| byte == b'\n').map(cut);
