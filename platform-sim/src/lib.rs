@@ -17,6 +17,8 @@ pub mod drive;
 mod errnos;
 pub mod faults;
 pub mod files;
+pub mod freeze;
+pub mod init;
 pub mod mounts;
 pub mod power;
 mod sight;

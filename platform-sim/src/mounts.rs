@@ -1,16 +1,13 @@
-//! Mounts and freezing: a list as data in, the frozen state out.
+//! Mounts: which filesystems are mounted where, as data, and which of them are frozen.
 //!
 //! A path leads to the mount that covers it, as in Linux: what was mounted last on a place hides
 //! what was there before. A superblock is frozen or not, whichever of its mounts it was reached by.
 
+use crate::World;
 use crate::files::Content;
-use crate::store::{Mark, PLACES};
-use crate::table::Table;
-use crate::{Canary, Kind, Sim, World};
 use qga_core::Errno;
-use qga_core::freezer::Freezer;
 use qga_core::limits::MOUNT_LINE_BYTES_MAX;
-use qga_core::platform::{Device, Freeze, Inode};
+use qga_core::platform::{Device, Inode};
 
 /// Where the numbers of btrfs' superblocks begin: above those of anything else without a device.
 const BTRFS_NUMBERS: u32 = 1000;
@@ -106,7 +103,7 @@ pub struct Mounts {
     /// takes that away in between (umount2(2), MNT_DETACH).
     pub vanishing: Option<String>,
     /// Whether the last thaw failed.
-    thaw_failed: bool,
+    pub(crate) thaw_failed: bool,
     next_id: usize,
 }
 
@@ -200,7 +197,7 @@ impl Mounts {
     }
 
     /// A filesystem that is neither mounted nor open is gone: the next mount of its device finds it as new.
-    fn bury(&mut self, superblock: usize) {
+    pub(crate) fn bury(&mut self, superblock: usize) {
         let mounted = self.list.iter().any(|mount| mount.superblock == superblock);
         if let Some(gone) = self.superblocks.get_mut(superblock)
             && !mounted
@@ -265,7 +262,7 @@ impl World {
         self.mounts.add(kind, device, source, point.as_bytes(), below);
     }
 
-    fn inspect(&self, path: &[u8]) -> Result<Inode, Errno> {
+    pub(crate) fn inspect(&self, path: &[u8]) -> Result<Inode, Errno> {
         let (path, inode) = self.files.resolve(path)?;
         let inode = inode.ok_or(Errno::NOENT)?;
         let mount = self.mounts.covering(&path).ok_or(Errno::NOENT)?;
@@ -276,140 +273,5 @@ impl World {
         }
         let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
         Ok(Inode { on: mount.device, mount: mount.number(), plain })
-    }
-}
-
-/// An open mount point.
-#[derive(Debug)]
-pub struct Filesystem {
-    sim: Sim,
-    superblock: usize,
-    inode: Inode,
-}
-
-impl Drop for Filesystem {
-    fn drop(&mut self) {
-        self.sim.with(|world| {
-            world.open.filesystems -= 1;
-            world.mounts.superblocks[self.superblock].opened -= 1;
-            world.mounts.bury(self.superblock);
-        });
-    }
-}
-
-impl Freeze for Sim {
-    const OFFERED: bool = true;
-    type Table = Table;
-    type Filesystem = Filesystem;
-    type Mark = Mark;
-    type Freezer = Freezer<Filesystem>;
-
-    fn mounts(&mut self) -> Result<Table, Errno> {
-        let text = self.call(Kind::Mounts, |world| {
-            world.open.tables += 1;
-            Ok(world.mounts.table())
-        })?;
-        Ok(Table::new(self.clone(), text))
-    }
-
-    fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
-        self.call(Kind::Inspect, |world| {
-            let inode = world.inspect(path)?;
-            let vanishes = |point: &mut String| point.as_bytes() == path;
-            if let Some(point) = world.mounts.vanishing.take_if(vanishes) {
-                world.mounts.detach(&point);
-            }
-            Ok(inode)
-        })
-    }
-
-    fn open_mount(&mut self, path: &[u8]) -> Result<Filesystem, Errno> {
-        let (superblock, inode) = self.call(Kind::OpenMount, |world| {
-            let inode = world.inspect(path)?;
-            let mount = world.mounts.covering(path).ok_or(Errno::NOENT)?.superblock;
-            world.open.filesystems += 1;
-            world.mounts.superblocks[mount].opened += 1;
-            Ok((mount, inode))
-        })?;
-        Ok(Filesystem { sim: self.clone(), superblock, inode })
-    }
-
-    fn inspect_open(&mut self, filesystem: &Filesystem) -> Result<Inode, Errno> {
-        self.call(Kind::InspectOpen, |_| Ok(filesystem.inode))
-    }
-
-    fn freeze(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
-        self.call(Kind::Freeze, |world| {
-            let superblock = &mut world.mounts.superblocks[filesystem.superblock];
-            if let Some(errno) = superblock.freeze_error {
-                return Err(errno);
-            }
-            if superblock.frozen.is_some() {
-                return Err(Errno::BUSY);
-            }
-            superblock.frozen = Some(By::Agent);
-            world.mounts.changes.push((true, filesystem.superblock));
-            Ok(())
-        })
-    }
-
-    fn thaw(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
-        let failed_before =
-            self.with(|world| std::mem::replace(&mut world.mounts.thaw_failed, true));
-        self.call(Kind::Thaw, |world| {
-            let superblock = &mut world.mounts.superblocks[filesystem.superblock];
-            if let (Some(errno), Some(_)) = (superblock.thaw_error, superblock.frozen) {
-                return Err(errno);
-            }
-            let by = superblock.frozen.ok_or(Errno::INVAL)?;
-            world.mounts.thaw_failed = false;
-            if failed_before && world.canary == Some(Canary::SwallowedThaw) {
-                return Ok(());
-            }
-            superblock.frozen = None;
-            world.mounts.thawed_of_others += usize::from(by == By::Other);
-            world.mounts.changes.push((false, filesystem.superblock));
-            Ok(())
-        })
-    }
-
-    fn create_mark(&mut self, place: usize) -> Result<Mark, Errno> {
-        if place >= PLACES {
-            return Err(Errno::OPNOTSUPP);
-        }
-        let bytes = self.call(Kind::CreateMark, |world| world.store.begin_mark(place))?;
-        Ok(Mark::new(self.clone(), place, bytes))
-    }
-
-    fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
-        if place >= PLACES {
-            return Err(Errno::OPNOTSUPP);
-        }
-        self.call(Kind::PublishMark, |world| world.store.publish_mark(place))
-    }
-
-    fn open_mark(&mut self, place: usize) -> Result<Mark, Errno> {
-        if place >= PLACES {
-            return Err(Errno::NOENT);
-        }
-        let bytes = self.call(Kind::OpenMark, |world| world.store.open_mark(place))?;
-        Ok(Mark::new(self.clone(), place, bytes))
-    }
-
-    fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
-        if place >= PLACES {
-            return Err(Errno::NOENT);
-        }
-        self.call(Kind::RemoveMark, |world| {
-            // More than one freeze has begun a mark in each place.
-            if world.store.marks_begun == 2 * PLACES && world.canary == Some(Canary::LastingMark) {
-                return Ok(());
-            }
-            world.store.remove_mark(place)
-        })
-    }
-
-    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
-        self.call(Kind::BootId, |world| Ok(world.store.boot_id))
     }
 }

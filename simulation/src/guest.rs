@@ -4,7 +4,8 @@
 use qga_core::Errno;
 use qga_core::platform::Device;
 use qga_sim::files::{Content, Permit};
-use qga_sim::power::{Init, Place, Process, Program, Sign};
+use qga_sim::init::{Init, Sign};
+use qga_sim::power::{Place, Process, Program};
 use qga_sim::{Sim, World};
 
 /// The files that clients open.

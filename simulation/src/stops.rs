@@ -9,8 +9,8 @@ use qga_core::Errno;
 use qga_core::freezer::Status;
 use qga_core::mark::{HEAD_BYTES, MAGIC};
 use qga_core::platform::Level;
+use qga_sim::init::{Init, Sign};
 use qga_sim::mounts::{By, Mount, Superblock};
-use qga_sim::power::{Init, Sign};
 use qga_sim::store::Place;
 use qga_sim::{LogLine, World};
 

@@ -7,7 +7,8 @@ use qga_core::Errno;
 use qga_core::Step;
 use qga_core::limits::{SHUTDOWN_SIGN_MS, SHUTDOWN_TERM_MS};
 use qga_core::platform::{Device, Exit, Mode};
-use qga_sim::power::{Ending, Init, Process, Program, Sign};
+use qga_sim::init::{Init, Sign};
+use qga_sim::power::{Ending, Process, Program};
 use qga_sim::{Kind, Sim, World};
 use serde_json::json;
 

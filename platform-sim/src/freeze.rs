@@ -1,0 +1,144 @@
+//! Freezing: mount points as the agent opens them, frozen and thawed through these, and the marks that it keeps.
+
+use crate::mounts::By;
+use crate::store::{Mark, PLACES};
+use crate::table::Table;
+use crate::{Canary, Kind, Sim};
+use qga_core::Errno;
+use qga_core::freezer::Freezer;
+use qga_core::platform::{Freeze, Inode};
+
+/// An open mount point.
+#[derive(Debug)]
+pub struct Filesystem {
+    sim: Sim,
+    superblock: usize,
+    inode: Inode,
+}
+
+impl Drop for Filesystem {
+    fn drop(&mut self) {
+        self.sim.with(|world| {
+            world.open.filesystems -= 1;
+            world.mounts.superblocks[self.superblock].opened -= 1;
+            world.mounts.bury(self.superblock);
+        });
+    }
+}
+
+impl Freeze for Sim {
+    const OFFERED: bool = true;
+    type Table = Table;
+    type Filesystem = Filesystem;
+    type Mark = Mark;
+    type Freezer = Freezer<Filesystem>;
+
+    fn mounts(&mut self) -> Result<Table, Errno> {
+        let text = self.call(Kind::Mounts, |world| {
+            world.open.tables += 1;
+            Ok(world.mounts.table())
+        })?;
+        Ok(Table::new(self.clone(), text))
+    }
+
+    fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
+        self.call(Kind::Inspect, |world| {
+            let inode = world.inspect(path)?;
+            let vanishes = |point: &mut String| point.as_bytes() == path;
+            if let Some(point) = world.mounts.vanishing.take_if(vanishes) {
+                world.mounts.detach(&point);
+            }
+            Ok(inode)
+        })
+    }
+
+    fn open_mount(&mut self, path: &[u8]) -> Result<Filesystem, Errno> {
+        let (superblock, inode) = self.call(Kind::OpenMount, |world| {
+            let inode = world.inspect(path)?;
+            let mount = world.mounts.covering(path).ok_or(Errno::NOENT)?.superblock;
+            world.open.filesystems += 1;
+            world.mounts.superblocks[mount].opened += 1;
+            Ok((mount, inode))
+        })?;
+        Ok(Filesystem { sim: self.clone(), superblock, inode })
+    }
+
+    fn inspect_open(&mut self, filesystem: &Filesystem) -> Result<Inode, Errno> {
+        self.call(Kind::InspectOpen, |_| Ok(filesystem.inode))
+    }
+
+    fn freeze(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
+        self.call(Kind::Freeze, |world| {
+            let superblock = &mut world.mounts.superblocks[filesystem.superblock];
+            if let Some(errno) = superblock.freeze_error {
+                return Err(errno);
+            }
+            if superblock.frozen.is_some() {
+                return Err(Errno::BUSY);
+            }
+            superblock.frozen = Some(By::Agent);
+            world.mounts.changes.push((true, filesystem.superblock));
+            Ok(())
+        })
+    }
+
+    fn thaw(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
+        let failed_before =
+            self.with(|world| std::mem::replace(&mut world.mounts.thaw_failed, true));
+        self.call(Kind::Thaw, |world| {
+            let superblock = &mut world.mounts.superblocks[filesystem.superblock];
+            if let (Some(errno), Some(_)) = (superblock.thaw_error, superblock.frozen) {
+                return Err(errno);
+            }
+            let by = superblock.frozen.ok_or(Errno::INVAL)?;
+            world.mounts.thaw_failed = false;
+            if failed_before && world.canary == Some(Canary::SwallowedThaw) {
+                return Ok(());
+            }
+            superblock.frozen = None;
+            world.mounts.thawed_of_others += usize::from(by == By::Other);
+            world.mounts.changes.push((false, filesystem.superblock));
+            Ok(())
+        })
+    }
+
+    fn create_mark(&mut self, place: usize) -> Result<Mark, Errno> {
+        if place >= PLACES {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let bytes = self.call(Kind::CreateMark, |world| world.store.begin_mark(place))?;
+        Ok(Mark::new(self.clone(), place, bytes))
+    }
+
+    fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
+        if place >= PLACES {
+            return Err(Errno::OPNOTSUPP);
+        }
+        self.call(Kind::PublishMark, |world| world.store.publish_mark(place))
+    }
+
+    fn open_mark(&mut self, place: usize) -> Result<Mark, Errno> {
+        if place >= PLACES {
+            return Err(Errno::NOENT);
+        }
+        let bytes = self.call(Kind::OpenMark, |world| world.store.open_mark(place))?;
+        Ok(Mark::new(self.clone(), place, bytes))
+    }
+
+    fn remove_mark(&mut self, place: usize) -> Result<(), Errno> {
+        if place >= PLACES {
+            return Err(Errno::NOENT);
+        }
+        self.call(Kind::RemoveMark, |world| {
+            // More than one freeze has begun a mark in each place.
+            if world.store.marks_begun == 2 * PLACES && world.canary == Some(Canary::LastingMark) {
+                return Ok(());
+            }
+            world.store.remove_mark(place)
+        })
+    }
+
+    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
+        self.call(Kind::BootId, |world| Ok(world.store.boot_id))
+    }
+}
