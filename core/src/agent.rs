@@ -8,19 +8,20 @@
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
 //! the last is drained, so a client that does not read stops itself and nobody else.
 
+mod understand;
+
 use crate::bulk::wipe_stack;
-use crate::command::{Call, Poll, Reply, Row, State, Table};
+use crate::command::{Call, Poll, Reply, State};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
 use crate::freezer::{Freezing as _, Limit, Status};
-use crate::json::check::{Members, check};
 use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
 use crate::platform::{Level, Platform};
-use crate::request::{Envelope, Parts, envelope};
-use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window};
+use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window, describe};
 use crate::shutdown::Progress;
 use core::ops::Range;
+use understand::understand;
 
 /// What the agent needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -385,36 +386,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
     }
 }
 
-/// The `id` of a request, the row of its command and the place of its arguments.
-type Understood<P> = (Range<usize>, Result<(&'static Row<P>, Range<usize>), Raised>);
-
-/// What a frame asks for. What is wrong is put into `slot`.
-#[inline(never)]
-fn understand<'f, P: Platform>(
-    platform: &P,
-    frame: &'f [u8],
-    frozen: bool,
-    slot: &Slot<'f>,
-) -> Understood<P> {
-    let mut members = Members::new();
-    if let Err(raised) = check(frame, &mut members, slot) {
-        return (0..0, Err(raised));
-    }
-    let Envelope { id, parts } = envelope(frame, &members, slot);
-    let found = parts.and_then(|Parts { execute, arguments }| {
-        let name = frame.get(execute).unwrap_or(&[]);
-        match Table::find(platform, name) {
-            None => Err(slot.raise(&Error::CommandNotFound(name))),
-            Some(row) if frozen && !row.while_frozen => {
-                let why = "the agent is in frozen state";
-                Err(slot.raise(&Error::CommandDisabled(row.name, why)))
-            }
-            Some(row) => Ok((row, arguments)),
-        }
-    });
-    (id, found)
-}
-
 /// Replaces whatever is in the window by the beginning of an error reply.
 fn refuse<P: Platform, const N: usize>(
     doing: &mut Doing<P>,
@@ -434,12 +405,3 @@ fn refuse<P: Platform, const N: usize>(
 /// In the place of a reply that is true no more.
 const TAKEN_BACK: Error<'static> =
     Error::Text("thawed before this reply could leave: told to stop, or the freeze took too long");
-
-/// The error reply up to where the `id` goes.
-fn describe(error: &Error<'_>, out: &mut crate::json::write::Writer<'_>) {
-    out.ascii("{\"error\": {\"class\": \"");
-    out.ascii(error.class());
-    out.ascii("\", \"desc\": \"");
-    error.describe(out);
-    out.ascii("\"}");
-}

@@ -10,6 +10,7 @@
 use crate::base64;
 use crate::command::State;
 use crate::errno::Errno;
+use crate::error::Error;
 use crate::json::text::{escape, utf8};
 use crate::json::write::Writer;
 use crate::platform::Platform;
@@ -318,4 +319,13 @@ impl Echo {
         }
         1
     }
+}
+
+/// The error reply up to where the `id` goes.
+pub fn describe(error: &Error<'_>, out: &mut Writer<'_>) {
+    out.ascii("{\"error\": {\"class\": \"");
+    out.ascii(error.class());
+    out.ascii("\", \"desc\": \"");
+    error.describe(out);
+    out.ascii("\"}");
 }

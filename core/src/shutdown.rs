@@ -13,16 +13,18 @@
 //!
 //! Nothing here waits: [`Shutdown::poll`] says when to ask again.
 
+mod account;
+
 use crate::errno::Errno;
-use crate::error::{Error, reason};
+use crate::error::Error;
 use crate::init::{Init, read};
-use crate::json::write::Writer;
 use crate::limits::{
-    SHUTDOWN_KILL_MS, SHUTDOWN_PROGRAMS_MS_MAX, SHUTDOWN_REPORT_BYTES_MAX, SHUTDOWN_SIGN_MS,
-    SHUTDOWN_STATE_MS, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
+    SHUTDOWN_KILL_MS, SHUTDOWN_PROGRAMS_MS_MAX, SHUTDOWN_SIGN_MS, SHUTDOWN_STATE_MS,
+    SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS,
 };
 use crate::mountinfo::each_local;
 use crate::platform::{About, Clock, Exit, FIRST_PROCESSES, Freeze, Mode, Power, Signal};
+use account::{Account, NO_ERRNO};
 use core::ffi::CStr;
 
 /// How work that takes longer is getting on.
@@ -72,8 +74,7 @@ pub struct Shutdown {
     programs_until_ms: u64,
     /// When the time of the stage is over.
     until_ms: u64,
-    account_len: usize,
-    account: [u8; SHUTDOWN_REPORT_BYTES_MAX],
+    account: Account,
 }
 
 impl Shutdown {
@@ -90,8 +91,7 @@ impl Shutdown {
             init: Init::new(),
             programs_until_ms: 0,
             until_ms: 0,
-            account_len: 0,
-            account: [0; SHUTDOWN_REPORT_BYTES_MAX],
+            account: Account::new(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Shutdown {
         self.mode = mode;
         self.number = 0;
         self.signalled = false;
-        self.account_len = 0;
+        self.account.clear();
     }
 
     /// Whether the agent is ending the machine by itself. Others may then tell it to stop, because they were told
@@ -138,7 +138,7 @@ impl Shutdown {
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
                     platform.hold_init(false);
-                    self.note(REBOOT, "", failed);
+                    self.account.note(REBOOT, "", failed);
                     Next::Refused
                 }
             };
@@ -206,7 +206,7 @@ impl Shutdown {
                 let output = line.get_mut(..SAID_BYTES_MAX).unwrap_or(&mut []);
                 let len = platform.program_output(output);
                 self.next_program("", NO_ERRNO);
-                self.note_exit(exit, output.get(..len).unwrap_or(&[]));
+                self.account.note_exit(exit, output.get(..len).unwrap_or(&[]));
                 // Above 125 a shell says that something could not be run.
                 let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
                 if refused { Next::Refused } else { Next::Stage }
@@ -231,7 +231,7 @@ impl Shutdown {
 
     /// The present program did not work.
     fn next_program(&mut self, because: &str, errno: Errno) -> Next {
-        self.note(self.path().to_bytes(), because, errno);
+        self.account.note(self.path().to_bytes(), because, errno);
         self.number += 1;
         self.stage = Stage::Program;
         Next::Stage
@@ -250,7 +250,7 @@ impl Shutdown {
                 Err(errno) => ("", errno),
             },
         };
-        self.note(b"init", because, errno);
+        self.account.note(b"init", because, errno);
         Next::Stage
     }
 
@@ -272,7 +272,7 @@ impl Shutdown {
         if !self.signalled {
             return self.next_program(because, NO_ERRNO);
         }
-        self.note(b"init", because, NO_ERRNO);
+        self.account.note(b"init", because, NO_ERRNO);
         self.stage = Stage::Terminate;
         Next::Stage
     }
@@ -309,7 +309,7 @@ impl Shutdown {
                 return Next::Stage;
             }
         };
-        self.note(REBOOT, because, errno);
+        self.account.note(REBOOT, because, errno);
         Next::Refused
     }
 
@@ -329,42 +329,10 @@ impl Shutdown {
         Next::Stage
     }
 
-    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
-    fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
-        let mut out = Writer::after(&mut self.account, self.account_len);
-        if !out.is_empty() {
-            out.ascii("; ");
-        }
-        out.raw(who);
-        out.ascii(": ");
-        out.ascii(because);
-        if errno != NO_ERRNO {
-            reason(&mut out, errno);
-        }
-        self.account_len = out.len();
-    }
-
-    /// Ends the line of a program: how it ended, and what it printed last.
-    fn note_exit(&mut self, exit: Exit, output: &[u8]) {
-        let mut out = Writer::after(&mut self.account, self.account_len);
-        let (word, number) = match exit {
-            Exit::Status(status) => ("exit status ", status),
-            Exit::Signal(signal) => ("ended by signal ", signal),
-        };
-        out.ascii(word);
-        out.unsigned(u64::from(number));
-        if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
-            out.ascii(", it said: ");
-            out.raw(output.get(..=last).unwrap_or(output));
-        }
-        self.account_len = out.len();
-    }
-
     /// The reply when nothing worked.
     fn failed(&mut self) -> Progress<'_> {
         self.stage = Stage::Look;
-        let account = self.account.get(..self.account_len).unwrap_or(&[]);
-        Progress::Done(Err(Error::Tried("failed to shutdown", account)))
+        Progress::Done(Err(Error::Tried("failed to shutdown", self.account.text())))
     }
 }
 
@@ -391,9 +359,6 @@ const PROGRAMS: u8 = 2;
 
 /// Most of what a program printed that the account shows.
 const SAID_BYTES_MAX: usize = 128;
-
-/// There is no errno: the text says why.
-const NO_ERRNO: Errno = Errno(0);
 
 const REBOOT: &[u8] = b"reboot(2)";
 

@@ -1,0 +1,64 @@
+//! What was tried to end the guest and why it did not work, line by line: the text of the error reply.
+
+use crate::errno::Errno;
+use crate::error::reason;
+use crate::json::write::Writer;
+use crate::limits::SHUTDOWN_REPORT_BYTES_MAX;
+use crate::platform::Exit;
+
+/// There is no errno: the text says why.
+pub const NO_ERRNO: Errno = Errno(0);
+
+/// The account of one shutdown. All zero when empty.
+pub struct Account {
+    len: usize,
+    bytes: [u8; SHUTDOWN_REPORT_BYTES_MAX],
+}
+
+impl Account {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Account { len: 0, bytes: [0; SHUTDOWN_REPORT_BYTES_MAX] }
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// All of it.
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
+    pub fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
+        let mut out = Writer::after(&mut self.bytes, self.len);
+        if !out.is_empty() {
+            out.ascii("; ");
+        }
+        out.raw(who);
+        out.ascii(": ");
+        out.ascii(because);
+        if errno != NO_ERRNO {
+            reason(&mut out, errno);
+        }
+        self.len = out.len();
+    }
+
+    /// Ends the line of a program: how it ended, and what it printed last.
+    pub fn note_exit(&mut self, exit: Exit, output: &[u8]) {
+        let mut out = Writer::after(&mut self.bytes, self.len);
+        let (word, number) = match exit {
+            Exit::Status(status) => ("exit status ", status),
+            Exit::Signal(signal) => ("ended by signal ", signal),
+        };
+        out.ascii(word);
+        out.unsigned(u64::from(number));
+        if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
+            out.ascii(", it said: ");
+            out.raw(output.get(..=last).unwrap_or(output));
+        }
+        self.len = out.len();
+    }
+}
