@@ -23,7 +23,8 @@ struct Owned<T>(UnsafeCell<T>);
 // SAFETY: the program has one thread, and `entry` is the only one to look inside, once.
 unsafe impl<T> Sync for Owned<T> {}
 
-/// All memory that is neither stack nor constant. The agent stands first: see the order of its fields.
+/// All memory that is neither stack nor constant. The agent stands first: see the order of its fields. It begins a
+/// page (link.ld), so that which of them share one does not hang on the size of the code.
 #[repr(C)]
 struct Memory {
     agent: LinuxAgent,

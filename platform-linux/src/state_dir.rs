@@ -21,8 +21,8 @@ use qga_core::Errno;
 use qga_core::limits::MARK_PLACES_MAX;
 use rustix::fs::OFlags;
 use trust::{
-    UNTRUSTED, create, directory, filesystem, in_memory, keeps_what_is_in_it, make_directory,
-    open_old, own_directory, rename, trusted, unlink,
+    UNTRUSTED, create, directory, filesystem, found_or_made, in_memory, keeps_what_is_in_it,
+    of_what_is_open, open_old, rename, trusted, unlink,
 };
 
 const STATE: &CStr = c"qga.state";
@@ -94,11 +94,10 @@ impl StateDir {
         let named = places[NAMED].as_ref().map_or(0, |dir| filesystem(dir));
         for (place, &(parent, usual)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
             // An initramfs may not have the parent yet.
-            make_directory(parent, 0o755);
-            let within = directory(parent).and_then(|dir| keeps_what_is_in_it(&dir));
+            let within = found_or_made(parent, OFlags::empty(), 0o755);
+            let within = within.and_then(|dir| keeps_what_is_in_it(&dir));
             let dir = within.and_then(|()| {
-                make_directory(usual, 0o700);
-                let dir = own_directory(usual)?;
+                let dir = found_or_made(usual, OFlags::NOFOLLOW, 0o700)?;
                 // What fills or covers one filesystem does so to all that is on it: a second place
                 // there costs two descriptors for nothing.
                 if filesystem(&dir) == named { Err(Errno::EXIST) } else { Ok(dir) }
@@ -162,7 +161,7 @@ impl StateDir {
             // What the reference writes there from now on is its own.
             self.forget_reference();
         }
-        file?.get(into)
+        file?.get(into).map_err(of_what_is_open)
     }
 
     /// Replaces the state.

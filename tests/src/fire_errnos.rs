@@ -17,7 +17,8 @@ pub const CANNOT_FAIL: [&str; 9] = [
 /// The errors of one call; nothing where the call is not known here.
 pub fn of(call: &str) -> Option<&'static [&'static str]> {
     Some(match call {
-        "read" => &["EIO", "EINTR", "EAGAIN", "ENOMEM", "ECONNRESET"],
+        // ENOENT from a filesystem in user space that has lost what is open.
+        "read" => &["ENOENT", "EIO", "EINTR", "EAGAIN", "ENOMEM", "ECONNRESET"],
         "write" => &[
             "EIO",
             "EINTR",

@@ -115,14 +115,16 @@ impl<P: Platform> Table<P> {
     }
 }
 
-/// What outlives a request: everything that commands may change.
+/// What outlives a request: everything that commands may change. In this order what every start writes to lies
+/// together; the freezer's own order goes on so.
+#[repr(C)]
 pub struct State<P: Platform> {
     /// The open files.
     pub files: Handles<P::File>,
-    /// The frozen filesystems.
-    pub freezer: P::Freezer,
     /// A shutdown under way.
     pub shutdown: Shutdown,
+    /// The frozen filesystems.
+    pub freezer: P::Freezer,
 }
 
 impl<P: Platform> State<P> {

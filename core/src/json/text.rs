@@ -150,8 +150,10 @@ pub(crate) fn put(text: &mut [u8], write: &mut usize, byte: u32) {
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
-    // Ends with the first character that differs, so a long key takes no longer.
-    key == name.as_bytes() || Characters(key).eq(name.bytes().map(u32::from))
+    // An escape is longer than its character. The comparison ends with the first that differs, so a long key takes no
+    // longer.
+    let escaped = || key.len() > name.len() && Characters(key).eq(name.bytes().map(u32::from));
+    key == name.as_bytes() || escaped()
 }
 
 /// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as
@@ -164,6 +166,7 @@ impl Iterator for Characters<'_> {
 
     fn next(&mut self) -> Option<u32> {
         let (code, len) = match self.0.first()? {
+            &plain @ (0..b'\\' | b']'..0x80) => (Some(u32::from(plain)), 1),
             b'\\' => match escape(self.0) {
                 Ok((code, len)) => (Some(code), len),
                 Err(_) => (None, 1),

@@ -88,12 +88,18 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
         Ok(file) => match trusted(&file, S_IFREG) {
             Ok(()) => Ok(file),
             // It could not be looked at, which says nothing of who wrote it.
-            Err(errno) if errno.0 < HELD.0 => Err(errno),
+            Err(errno) if errno.0 < HELD.0 => Err(of_what_is_open(errno)),
             Err(_) => Err(UNTRUSTED),
         },
         Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),
         other => other,
     }
+}
+
+/// Why a file that is open cannot be looked at or read. It is there: ENOENT, as a filesystem in user space may say,
+/// would be taken for a file that no agent has written yet.
+pub fn of_what_is_open(errno: Errno) -> Errno {
+    if errno == Errno::NOENT { Errno::STALE } else { errno }
 }
 
 /// Which filesystem a directory is on; 0 is none.
@@ -126,12 +132,12 @@ pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
     rustix::fs::renameat(directory, from, directory, to).map_err(errno)
 }
 
-/// Makes a directory. Why it could not be made is what opening it says.
-pub fn make_directory(path: &CStr, mode: u32) {
-    let _ = rustix::fs::mkdir(path, Mode::from_raw_mode(mode));
-}
-
-/// Opens a directory that was made under this name, not one that a link leads to.
-pub fn own_directory(path: &CStr) -> Result<Fd, Errno> {
-    sys::open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)
+/// Opens a directory, which is made if it is missing: the one of this name, not one that a link of this name leads to,
+/// if `flags` say so. Why it could not be made is what opening it says.
+pub fn found_or_made(path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno> {
+    let open = || sys::open(path, flags | OFlags::DIRECTORY, 0);
+    open().or_else(|_| {
+        let _ = rustix::fs::mkdir(path, Mode::from_raw_mode(mode));
+        open()
+    })
 }

@@ -9,7 +9,7 @@ use qga_tests::play::{Cut, play};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-const CONFINED: &str = env!("CARGO_BIN_EXE_qga-confined");
+const CONFINED: &str = env!("CARGO_BIN_EXE_qga_confined");
 
 /// The filter works: a program with a C library, which maps memory when it starts, does not get far.
 #[test]

@@ -9,14 +9,32 @@ pub struct Tally {
     ignored: Vec<String>,
     /// Tests that ran and said that they skipped themselves, which libtest counts as passed.
     skipped: Vec<String>,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
     /// The test program that prints, as cargo announced it.
     program: String,
+    /// The failure whose output libtest repeats at the moment.
+    telling: Option<usize>,
 }
+
+/// What failed, and what it said: repeated in the report, because the output above it is long.
+struct Failure {
+    name: String,
+    said: Vec<String>,
+}
+
+impl Failure {
+    fn new(name: String) -> Self {
+        Failure { name, said: Vec::new() }
+    }
+}
+
+/// As many lines as a list of a dozen wrong cases takes.
+const SAID_LINES_MAX: usize = 24;
 
 impl Tally {
     /// Takes one line of what cargo and the test programs print.
     pub fn line(&mut self, line: &str) {
+        self.tell(line);
         let words: Vec<&str> = line.split_whitespace().collect();
         if let ["Running", .., program, _] | ["Doc-tests", program] = words[..] {
             self.program = program.to_owned();
@@ -28,7 +46,7 @@ impl Tally {
         } else if let Some(test) = line.strip_prefix("test ") {
             let Some((name, outcome)) = test.rsplit_once(" ... ") else { return };
             if outcome.starts_with("FAILED") {
-                self.failures.push(format!("{}: {name}", self.program));
+                self.failures.push(Failure::new(format!("{}: {name}", self.program)));
             } else if let Some(reason) = outcome.strip_prefix("ignored") {
                 let reason = reason.trim_start_matches([',', ' ']);
                 let reason = if reason.is_empty() { "marked as ignored" } else { reason };
@@ -50,14 +68,14 @@ impl Tally {
             self.passed += 1;
         } else {
             self.failed += 1;
-            self.failures.push(name.to_owned());
+            self.failures.push(Failure::new(name.to_owned()));
         }
     }
 
     /// Takes a suite that could not run at all: one failure.
     pub fn could_not_run(&mut self, name: &str, error: &str) {
         self.failed += 1;
-        self.failures.push(format!("{name}: could not run: {error}"));
+        self.failures.push(Failure::new(format!("{name}: could not run: {error}")));
     }
 
     /// How many failed so far.
@@ -72,7 +90,10 @@ impl Tally {
             text.push_str(&format!("SKIPPED: {skip}\n"));
         }
         for failure in &self.failures {
-            text.push_str(&format!("FAILED: {failure}\n"));
+            text.push_str(&format!("FAILED: {}\n", failure.name));
+            for said in &failure.said {
+                text.push_str(&format!("    {said}\n"));
+            }
         }
         // A test that skipped itself has passed in libtest's eyes only.
         let passed = self.passed.saturating_sub(self.skipped.len() as u64);
@@ -80,6 +101,23 @@ impl Tally {
         match self.skipped.len() + self.ignored.len() {
             0 => text,
             skips => format!("{text}, {skips} skipped"),
+        }
+    }
+
+    /// Keeps what a failed test said, from its panic on: libtest repeats it behind `---- NAME stdout ----`.
+    fn tell(&mut self, line: &str) {
+        if let Some(name) =
+            line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"))
+        {
+            let name = format!("{}: {name}", self.program);
+            self.telling = self.failures.iter().position(|failure| failure.name == name);
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.telling = None;
+        } else if let Some(failure) = self.telling.and_then(|at| self.failures.get_mut(at)) {
+            let begun = !failure.said.is_empty() || line.contains("panicked at");
+            if begun && !line.trim().is_empty() && failure.said.len() < SAID_LINES_MAX {
+                failure.said.push(line.to_owned());
+            }
         }
     }
 
@@ -112,6 +150,20 @@ test a::breaks ... FAILED
 test a::later ... ignored, needs a moon
 test a::never ... ignored
 SKIPPED: freeze: not root
+
+failures:
+
+---- a::breaks stdout ----
+a long story
+
+thread 'a::breaks' panicked at src/a.rs:7:5:
+left is not right
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+
+
+failures:
+    a::breaks
+
 test result: FAILED. 2 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.00s
 test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s
 ";
@@ -131,7 +183,8 @@ test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fin
         assert!(report.contains("SKIPPED: src/lib.rs: a::later: needs a moon\n"));
         assert!(report.contains("SKIPPED: src/lib.rs: a::never: marked as ignored\n"));
         assert_eq!(report.matches("SKIPPED: freeze").count(), 1);
-        assert!(report.contains("FAILED: src/lib.rs: a::breaks\n"));
+        let said = "    thread 'a::breaks' panicked at src/a.rs:7:5:\n    left is not right\n";
+        assert!(report.contains(&format!("FAILED: src/lib.rs: a::breaks\n{said}")), "{report}");
     }
 
     #[test]

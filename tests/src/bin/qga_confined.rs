@@ -1,4 +1,4 @@
-//! `qga-confined PROGRAM ARGUMENTS...` becomes the program (an absolute path), under the filter of
+//! `qga_confined PROGRAM ARGUMENTS...` becomes the program (an absolute path), under the filter of
 //! `fire_filter`: whatever gets memory or makes a process is killed by SIGSYS.
 
 use qga_tests::fire_filter;
@@ -10,7 +10,7 @@ fn main() {
     let words: Vec<CString> = words.collect::<Result<_, _>>().expect("arguments without NUL");
     let mut pointers: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
     pointers.push(std::ptr::null());
-    assert!(pointers.len() > 1, "usage: qga-confined PROGRAM ARGUMENTS...");
+    assert!(pointers.len() > 1, "usage: qga_confined PROGRAM ARGUMENTS...");
     fire_filter::install().expect("a seccomp filter");
     // SAFETY: a list of C strings with a null pointer at its end, all alive; nothing allocates from here on.
     unsafe {
