@@ -2,7 +2,7 @@
 //! work at a time. Control flow only: it knows no command.
 //!
 //! ```text
-//!  space/received -> Framer -> check -> envelope -> row of THE TABLE -> Body -> Window -> pending/sent
+//!  space/received -> Framer -> check -> envelope -> row of THE TABLE -> Pieces -> Window -> pending/sent
 //! ```
 //!
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
@@ -11,15 +11,16 @@
 mod understand;
 
 use crate::bulk::wipe_stack;
-use crate::command::{Call, Poll, Reply, State};
+use crate::command::{Call, Poll, Reply};
 use crate::errno::Errno;
 use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
-use crate::freezer::{Freezing as _, Limit, Status};
+use crate::freezer::Limit;
 use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
-use crate::platform::{Level, Platform};
-use crate::response::{Body, Bytes, Echo, RETURN, Rows, Window, describe};
+use crate::platform::{Freezing as _, Level, Platform, Status};
+use crate::response::{Cursor, Echo, Failed, Piece, RETURN, Window, describe, fill};
 use crate::shutdown::Progress;
+use crate::state::State;
 use core::ops::Range;
 use understand::understand;
 
@@ -62,8 +63,8 @@ enum Secret {
 enum Doing<P: Platform> {
     /// Waiting for a request.
     Listening = 0,
-    /// Writing a response.
-    Responding(Body<P>, Echo, Range<usize>),
+    /// Writing a response: what is left of its body, then the `id`.
+    Responding(Option<Piece<P>>, Echo, Range<usize>),
     /// Following work that takes longer. Nobody waits for its result when the client has gone.
     Following(Poll<P>, Option<Asker>),
 }
@@ -75,6 +76,8 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     // In this order an idle agent has written to three pages: the beginning of the window shares one with
     // what stands before it, the beginning of the frame buffer with the framer, the state has one.
     doing: Doing<P>,
+    /// Where the body goes on that is being written in pieces.
+    cursor: Cursor,
     stopping: bool,
     secret: Secret,
     /// Whose reply says that everything is frozen, until that begins to leave.
@@ -94,6 +97,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let () = Self::SIZES;
         Agent {
             doing: Doing::Listening,
+            cursor: Cursor::new(),
             stopping: false,
             secret: Secret::Nothing,
             told: None,
@@ -294,14 +298,14 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
     /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
     fn execute(&mut self, platform: &mut P, found: Scan) {
-        let Self { doing, framer, window, state, secret, .. } = self;
+        let Self { doing, cursor, framer, window, state, secret, .. } = self;
         let frame = framer.place();
         let inside = found == Scan::Sync;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
         let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
         if inside {
-            if matches!(found, Ok((row, _)) if row.is_sync()) {
+            if matches!(found, Ok((row, _)) if row.command.is_sync()) {
                 framer.resume();
             }
             return;
@@ -314,27 +318,24 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             }
             return;
         };
-        if row.secret || *secret == Secret::Open {
+        if row.command.secret || *secret == Secret::Open {
             *secret = Secret::Ended;
         }
         if !state.freezer.is_frozen() {
-            platform.log(Level::Info, &[row.name, " called"]);
+            platform.log(Level::Info, &[row.command.name, " called"]);
         }
         let was_frozen = state.freezer.is_frozen();
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
         let mut out = window.writer();
         out.ascii(RETURN);
-        let mut wanted = (0, 0);
-        let call =
-            Call { platform, state, arguments, slot: &slot, out: &mut out, wanted: &mut wanted };
+        let call = Call { platform, state, arguments, slot: &slot, out: &mut out, cursor };
         let reply = (row.run)(call);
         let (full, len) = (out.is_full(), out.len());
         window.keep(len);
         let body = match reply {
-            Ok(Reply::Value) => Body::Done,
-            Ok(Reply::Rows(list)) => Body::Rows(Rows::new(list)),
-            Ok(Reply::Bytes(read)) => Body::Bytes(Bytes::new(read, wanted.0, wanted.1)),
+            Ok(Reply::Value) => None,
+            Ok(Reply::Pieces(piece)) => Some(piece),
             Ok(Reply::Later(poll)) => {
                 window.clear();
                 *doing = Doing::Following(poll, Some(Asker { id, frame }));
@@ -354,22 +355,22 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     fn respond(&mut self, platform: &mut P) {
         let Doing::Responding(body, echo, frame) = &mut self.doing else { return };
         let mut out = self.window.writer();
-        let written = match body {
-            Body::Done => Ok(true),
-            Body::Rows(rows) => Ok(rows.fill(platform, &self.state, &mut out)),
-            Body::Bytes(bytes) => bytes.fill(platform, &mut self.state, &mut out),
-        };
-        let whole = match written {
-            Ok(whole) => whole,
-            Err(errno) => {
-                // Bytes fail only before they commit, so the window holds nothing but their beginning.
-                out.rewind(0);
-                describe(&Error::Failed("failed to read file", errno), &mut out);
-                true
+        let whole = match body {
+            None => true,
+            Some(piece) => {
+                match fill(*piece, platform, &mut self.state, &mut self.cursor, &mut out) {
+                    Ok(whole) => whole,
+                    Err(Failed(what, errno)) => {
+                        // Pieces fail only before they commit, so the window holds nothing but their beginning.
+                        out.rewind(0);
+                        describe(&Error::Failed(what, errno), &mut out);
+                        true
+                    }
+                }
             }
         };
         if whole {
-            *body = Body::Done;
+            *body = None;
         }
         let ended = whole && echo.fill(self.framer.part(frame.clone()), &mut out);
         let len = out.len();
@@ -399,7 +400,7 @@ fn refuse<P: Platform, const N: usize>(
     describe(error, &mut out);
     let len = out.len();
     window.keep(len);
-    *doing = Doing::Responding(Body::Done, Echo::new(id), frame);
+    *doing = Doing::Responding(None, Echo::new(id), frame);
 }
 
 /// In the place of a reply that is true no more.

@@ -27,9 +27,9 @@
 mod bytes;
 mod found;
 
-pub(crate) use bytes::shift_down;
 pub use found::{Fault, Scan};
 
+use crate::bytes::shift_down;
 use crate::error::Error;
 use crate::json::lexer::{Found, Lexer, Token};
 use crate::limits::{DEPTH_MAX, FRAME_KEEP_BYTES, SYNC_BYTES_MAX};

@@ -9,14 +9,12 @@
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
 
-mod freezing;
 mod inherit;
 mod limit;
 mod listing;
 mod marks;
 mod thawing;
 
-pub use freezing::Freezing;
 pub use limit::Limit;
 use marks::{Found, Marks};
 
@@ -24,7 +22,8 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Phase, RowState, Shown};
-use crate::platform::{Device, Freeze, Level, Log};
+pub use crate::platform::Status;
+use crate::platform::{Device, Freeze, Freezing, Level, Log};
 use heapless::Vec;
 
 const TABLE: &str = "failed to read the mount table";
@@ -46,17 +45,6 @@ struct Entry<F> {
     busy: bool,
     /// An earlier agent was about to freeze it; whether it did is not known.
     unsure: bool,
-}
-
-/// The answer to guest-fsfreeze-status.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
-    /// Nothing of ours is frozen.
-    Thawed,
-    /// Something of ours is.
-    Frozen,
-    /// Something of ours is, and could not be thawed, or is gone.
-    Error,
 }
 
 /// What the agent has frozen. All zero when new.
@@ -247,9 +235,48 @@ impl<F> Default for Freezer<F> {
     }
 }
 
-/// The boot that the guest is in, if that is known.
-fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
-    platform.boot_id().unwrap_or(mark::NO_BOOT)
+impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
+    const NEW: Self = Freezer::new();
+
+    fn is_frozen(&self) -> bool {
+        Freezer::is_frozen(self)
+    }
+
+    fn holds(&self) -> bool {
+        // Without a list any filesystem may be meant.
+        self.listless || self.entries.iter().any(|entry| entry.frozen)
+    }
+
+    fn status(&self) -> Status {
+        Freezer::status(self)
+    }
+
+    fn scratch(&mut self) -> &mut [u8] {
+        &mut self.line
+    }
+
+    fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    fn restore(&mut self, platform: &mut P) {
+        Freezer::restore(self, platform);
+    }
+
+    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
+        Freezer::freeze(self, platform)
+    }
+
+    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
+        Freezer::thaw(self, platform)
+    }
+
+    fn expire(&mut self, platform: &mut P) -> bool {
+        // What fails stays on record.
+        let _ = Freezer::thaw(self, platform);
+        self.expired = !self.frozen;
+        self.expired
+    }
 }
 
 /// What the mark lists is mounted nowhere.

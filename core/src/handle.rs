@@ -4,10 +4,10 @@
 //! The next number is saved before it is used ([`Handles::open`]), in the reference's own format, so that
 //! either agent goes on where the other stopped: `[global]`, `fd_counter=N`.
 
+use crate::bytes::decimal;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{HANDLE_FIRST, HANDLES_MAX};
-use crate::mountinfo::decimal;
 use crate::platform::{Files, Level, Log, WallClock};
 use heapless::Vec;
 
@@ -121,7 +121,7 @@ impl<F> Default for Handles<F> {
 
 fn save<P: Files>(platform: &mut P, next: u64) -> Result<(), Errno> {
     let mut text = [0; STATE_BYTES_MAX];
-    let mut out = crate::json::write::Writer::new(&mut text);
+    let mut out = crate::writer::Writer::new(&mut text);
     out.ascii(STATE_HEAD);
     out.unsigned(next);
     out.ascii("\n");

@@ -15,6 +15,7 @@
 mod agent;
 pub mod base64;
 pub mod bulk;
+pub mod bytes;
 pub mod command;
 mod errno;
 pub mod error;
@@ -24,6 +25,7 @@ pub mod handle;
 pub mod init;
 pub mod json;
 pub mod limits;
+pub mod lines;
 pub mod mark;
 pub mod mountinfo;
 pub mod platform;
@@ -31,6 +33,8 @@ pub mod request;
 pub mod response;
 mod serve;
 pub mod shutdown;
+pub mod state;
+pub mod writer;
 
 pub use agent::{Agent, Step};
 pub use errno::Errno;

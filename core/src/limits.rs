@@ -47,7 +47,11 @@ pub const READ_COUNT_DEFAULT: i64 = 4096;
 /// Escaped to six bytes each it must leave room in the smallest window: see [`WINDOW_BYTES_MIN`].
 pub const SUBJECT_BYTES_MAX: usize = 512;
 
-/// Smallest window an agent can have: one error with two subjects in full, or one row of any list.
+/// Largest piece of a reply: that is how much a call has room for. The largest element of a list that is written at once
+/// is a row of guest-info, 120 bytes; longer texts go on in the next piece. Reading a file in less would cost more calls.
+pub const PIECE_BYTES_MAX: usize = 1024;
+
+/// Smallest window an agent can have: one error with two subjects in full, or a few pieces.
 pub const WINDOW_BYTES_MIN: usize = 4096;
 const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 

@@ -13,10 +13,11 @@
 //! reference agent's mark is an empty file of the same name; it is understood as "frozen, no list".
 
 use crate::errno::Errno;
-use crate::json::write::Writer;
 use crate::limits::{PATH_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::mountinfo::{device, retry};
+use crate::lines::retry;
+use crate::mountinfo::device;
 use crate::platform::Device;
+use crate::writer::Writer;
 use embedded_io::{Read, Seek, SeekFrom, Write};
 use heapless::Vec;
 

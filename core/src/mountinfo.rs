@@ -1,90 +1,14 @@
 //! The mount table, `/proc/pid/mountinfo` of proc(5): its text in, one [`Mount`] a line out, in constant
 //! memory however many there are.
 
+use crate::bytes::{decimal, put};
 use crate::errno::Errno;
-use crate::frame::shift_down;
-use crate::json::text::put;
 use crate::limits::{MOUNT_LINE_BYTES_MAX, PATH_BYTES_MAX};
+use crate::lines::{Lines, kept_bytes};
 use crate::platform::{Device, Freeze, Inode};
-use embedded_io::Read;
 
-/// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that does not fit into
-/// it with its end comes cut, to [`kept_bytes`].
-pub struct Lines<'b, R> {
-    reader: R,
-    buffer: &'b mut [u8],
-    /// The byte that ends a line.
-    end_byte: u8,
-    /// The unread part of the buffer.
-    start: usize,
-    end: usize,
-}
-
-impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
-    /// The lines that `reader` gives, each ended by `end_byte`, through `buffer`.
-    pub fn new(reader: R, end_byte: u8, buffer: &'b mut [u8]) -> Self {
-        Lines { reader, buffer, end_byte, start: 0, end: 0 }
-    }
-
-    /// The next line, without its end. Errors: those of the reader.
-    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
-        let (mut searched, mut kept) = (0, usize::MAX);
-        loop {
-            let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
-            let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
-            if let Some(length) = found.map(|at| at + searched) {
-                return Ok(self.give(length, kept));
-            }
-            searched = unread.len();
-            if self.start > 0 {
-                self.shift();
-            }
-            let room = self.buffer.len();
-            if self.end == room {
-                kept = kept_bytes(room);
-                (self.end, searched) = (kept, kept);
-            }
-            let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
-            match retry(|| self.reader.read(free))? {
-                0 if searched == 0 => return Ok(None),
-                0 => return Ok(self.give(searched, kept)),
-                len => self.end = (self.end + len).min(room),
-            }
-        }
-    }
-
-    /// Gives a line of `length` bytes out, but for what is not kept of it.
-    fn give(&mut self, length: usize, kept: usize) -> Option<&mut [u8]> {
-        let start = self.start;
-        self.start = (start + length + 1).min(self.end);
-        self.buffer.get_mut(start..start + length.min(kept))
-    }
-
-    /// Moves the unread part to the front.
-    fn shift(&mut self) {
-        let len = self.end.saturating_sub(self.start);
-        shift_down(self.buffer, self.start, self.end);
-        self.start = 0;
-        self.end = len;
-    }
-}
-
-/// How much comes of a line that does not fit into `room` bytes: through the last sixteenth goes the rest of it, which
-/// is not read byte by byte then, and the longest path that there is comes whole all the same.
-pub const fn kept_bytes(room: usize) -> usize {
-    room - room.div_ceil(16)
-}
+// The longest path comes whole, even of a line that is cut.
 const _: () = assert!(kept_bytes(MOUNT_LINE_BYTES_MAX) > 4 * PATH_BYTES_MAX + 2048);
-
-/// Repeats a call that a signal interrupted.
-pub fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => continue,
-            other => return other,
-        }
-    }
-}
 
 /// One line of the mount table.
 #[derive(Debug, PartialEq, Eq)]
@@ -189,14 +113,6 @@ pub fn device(text: &[u8]) -> Option<Device> {
     let mut numbers = text.splitn(2, |&byte| byte == b':').map(decimal);
     let (major, minor) = (numbers.next()??, numbers.next()??);
     Some(Device::new(u32::try_from(major).ok()?, u32::try_from(minor).ok()?))
-}
-
-/// A number of decimal digits and nothing else.
-pub fn decimal(text: &[u8]) -> Option<u64> {
-    let (first, rest) = text.split_first()?;
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    rest.iter()
-        .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 /// Turns the table's octal escapes (`\040` for a space) into the bytes they stand for, in place.

@@ -11,7 +11,7 @@ use qga_core::frame::{Framer, Scan};
 use qga_core::json::check::{Members, check};
 use qga_core::json::read::from_text;
 use qga_core::json::text::decode_in_place;
-use qga_core::json::write::Writer;
+use qga_core::writer::Writer;
 use qga_core::request::{Parts, envelope};
 use qga_core::response::Echo;
 use serde_json::value::RawValue;

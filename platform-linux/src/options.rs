@@ -2,7 +2,7 @@
 //! an unambiguous beginning, values attached or after. Other words are ignored, as there.
 
 use core::ffi::{CStr, c_char};
-use qga_core::mountinfo::decimal;
+use qga_core::bytes::decimal;
 
 /// Where requests come from.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::fd::Fd;
 use core::mem::ManuallyDrop;
 use qga_core::Errno;
 use qga_core::error::reason;
-use qga_core::json::write::Writer;
+use qga_core::writer::Writer;
 
 /// Longest line; what does not fit is left out.
 const LINE_BYTES_MAX: usize = 1024;

@@ -143,8 +143,8 @@ impl Pumped {
 /// What this guest answers: guest-info names only what it has.
 fn expected(reply: &[u8]) -> Vec<u8> {
     let mut reply = reply.to_vec();
-    let rows = Table::<Sim>::ROWS.iter().filter(|row| !MINIMAL.contains(&row.name));
-    for name in rows.map(|row| row.name) {
+    let rows = Table::<Sim>::ROWS.iter().filter(|row| !MINIMAL.contains(&row.command.name));
+    for name in rows.map(|row| row.command.name) {
         let entry =
             format!(", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}");
         while let Some(at) = reply.windows(entry.len()).position(|part| part == entry.as_bytes()) {
@@ -158,7 +158,7 @@ fn expected(reply: &[u8]) -> Vec<u8> {
 fn conversations_of_what_it_offers() {
     let mut held = 0;
     for conversation in load() {
-        let rows = Table::<Sim>::ROWS.iter().map(|row| row.name);
+        let rows = Table::<Sim>::ROWS.iter().map(|row| row.command.name);
         let mut absent = rows.filter(|name| !MINIMAL.contains(name) || *name == "guest-shutdown");
         if absent.any(|name| conversation.mentions(name)) {
             continue;
@@ -237,8 +237,8 @@ fn the_table_of_traits_is_that_of_the_core() {
         let start = format!("| `{of}` | ");
         let row = text.lines().find_map(|line| line.strip_prefix(&start)).expect("a row");
         let mut named: Vec<&str> = row.trim_end_matches(" |").split(", ").collect();
-        let rows = Table::<Sim>::ROWS.iter().filter(|row: &&Row<Sim>| row.needs == needs);
-        let mut commands: Vec<&str> = rows.map(|row| row.name).collect();
+        let rows = Table::<Sim>::ROWS.iter().filter(|row: &&Row<Sim>| row.command.needs == needs);
+        let mut commands: Vec<&str> = rows.map(|row| row.command.name).collect();
         named.sort_unstable();
         commands.sort_unstable();
         assert_eq!(named, commands, "{of}");

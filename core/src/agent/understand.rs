@@ -28,9 +28,9 @@ pub fn understand<'f, P: Platform>(
         let name = frame.get(execute).unwrap_or(&[]);
         match Table::find(platform, name) {
             None => Err(slot.raise(&Error::CommandNotFound(name))),
-            Some(row) if frozen && !row.while_frozen => {
+            Some(row) if frozen && !row.command.while_frozen => {
                 let why = "the agent is in frozen state";
-                Err(slot.raise(&Error::CommandDisabled(row.name, why)))
+                Err(slot.raise(&Error::CommandDisabled(row.command.name, why)))
             }
             Some(row) => Ok((row, arguments)),
         }

@@ -5,14 +5,14 @@ use crate::error::Error;
 use crate::handle::Handles;
 use crate::json::read::Base64;
 use crate::limits::{READ_COUNT_DEFAULT, READ_COUNT_MAX};
-use crate::mountinfo::retry;
-use crate::platform::{Access, Files, How};
+use crate::lines::retry;
+use crate::platform::{Access, Files, How, Platform};
+use crate::response::{Cursor, Failed, Stream};
+use crate::state::State;
+use crate::writer::Writer;
 use embedded_io::{Read as _, SeekFrom};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
-
-use super::State;
-use crate::platform::Platform;
 
 /// Which file to open, and how. Schema: guest-file-open (0.15.0).
 #[derive(Deserialize)]
@@ -88,27 +88,48 @@ pub struct Read {
     count: Option<i64>,
 }
 
-/// Says what to read and how many bytes; [`read_bytes`] reads them. The reply is filled to `count` or to the
+/// Says what to read and how many bytes; [`read_piece`] reads them. The reply is filled to `count` or to the
 /// end of the file. Errors: unknown handle, a count outside 0..=48 MiB, those of read(2) before the
 /// first byte.
-pub fn read<F>(files: &mut Handles<F>, arguments: Read) -> Result<(i64, u64), Error<'static>> {
+pub fn read<F>(
+    files: &mut Handles<F>,
+    arguments: Read,
+    cursor: &mut Cursor,
+) -> Result<(), Error<'static>> {
     files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
     let count = arguments.count.unwrap_or(READ_COUNT_DEFAULT);
     if !(0..=READ_COUNT_MAX).contains(&count) {
         return Err(Error::CountInvalid(count));
     }
-    Ok((arguments.handle, count.unsigned_abs()))
+    cursor.handle = arguments.handle;
+    cursor.stream = Stream::of(count.unsigned_abs());
+    Ok(())
 }
 
-/// One read(2) of an open file.
-pub fn read_bytes<P: Platform>(
+/// One read(2) of an open file, and what stands before and after all of them. Schema: GuestFileRead.
+pub fn read_piece<P: Platform>(
     _: &mut P,
     state: &mut State<P>,
-    handle: i64,
-    into: &mut [u8],
-) -> Result<usize, Errno> {
-    let file = state.files.file(handle).ok_or(Errno::BADF)?;
-    retry(|| file.read(into))
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    if core::mem::replace(&mut cursor.part, 1) == 0 {
+        out.ascii("{\"buf-b64\": \"");
+    }
+    let Cursor { stream, handle, .. } = cursor;
+    if stream.goes_on() {
+        let file = state.files.file(*handle);
+        let read = |into: &mut [u8]| match file {
+            Some(file) => retry(|| file.read(into)),
+            None => Err(Errno::BADF),
+        };
+        let done = stream.chunk(out, read);
+        return done.map(|()| true).map_err(|errno| Failed("failed to read file", errno));
+    }
+    out.ascii("\", \"count\": ");
+    out.unsigned(stream.count);
+    out.ascii(if stream.eof { ", \"eof\": true}" } else { ", \"eof\": false}" });
+    Ok(false)
 }
 
 /// What to write. Schema: guest-file-write (0.15.0).

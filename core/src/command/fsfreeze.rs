@@ -2,8 +2,7 @@
 
 use super::Nothing;
 use crate::error::Error;
-use crate::freezer::{Freezing, Status};
-use crate::platform::Freeze;
+use crate::platform::{Freeze, Freezing, Status};
 use serde::Serialize;
 
 /// Schema: GuestFsfreezeStatus; `error` is of its first version (0.15) and tells clients that a thaw failed.

@@ -1,10 +1,10 @@
 //! guest-info: which commands this agent has and which may be used now.
 
-use super::{State, Table};
-use crate::freezer::Freezing as _;
-use crate::json::write::Writer;
-use crate::platform::Platform;
-use crate::response::List;
+use super::Command;
+use crate::platform::{Freezing as _, Platform, offers};
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
 use serde::Serialize;
 
 /// The level of QEMU's schema that this agent follows. Clients read features from it and parse three
@@ -20,27 +20,30 @@ struct CommandInfo {
     success_response: bool,
 }
 
-/// Lists the commands that this guest offers. Schema: guest-info (0.15.0), GuestAgentInfo.
-pub fn list<P: Platform>() -> &'static List<P> {
-    const { assert!(matches!(SCHEMA_VERSION.as_bytes(), b"10.2.2")) };
-    &List {
-        head: "{\"version\": \"10.2.2\", \"supported_commands\": ",
-        tail: "}",
-        next: next_command::<P>,
-    }
-}
-
-fn next_command<P: Platform>(
+/// Lists the commands that this guest offers. Schema: guest-info (0.15.0), GuestAgentInfo. One command at each call: the
+/// one that stands at [`Cursor::outer`] in the table, if there is one.
+pub fn piece<P: Platform>(
     platform: &mut P,
-    state: &State<P>,
-    cursor: &mut usize,
+    state: &mut State<P>,
+    cursor: &mut Cursor,
     out: &mut Writer<'_>,
-) -> bool {
-    let rest = Table::<P>::ROWS.get(*cursor..).unwrap_or(&[]);
-    let mut ahead = rest.iter().enumerate();
-    let Some((ahead, row)) = ahead.find(|(_, row)| row.is_offered(platform)) else { return false };
-    *cursor += ahead + 1;
-    let enabled = !state.freezer.is_frozen() || row.while_frozen;
-    let info = CommandInfo { enabled, name: row.name, success_response: row.replies };
-    info.serialize(out).is_ok()
+    command: Option<&Command>,
+) -> Result<bool, Failed> {
+    const { assert!(matches!(SCHEMA_VERSION.as_bytes(), b"10.2.2")) };
+    if cursor.outer == 0 {
+        cursor.open("{\"version\": \"10.2.2\", \"supported_commands\": [", out);
+    }
+    let Some(command) = command else {
+        cursor.close("]}", out);
+        return Ok(false);
+    };
+    cursor.outer += 1;
+    if offers(platform, command) {
+        cursor.element(out);
+        let enabled = !state.freezer.is_frozen() || command.while_frozen;
+        let info = CommandInfo { enabled, name: command.name, success_response: command.replies };
+        // Only a type that no schema has could not be written.
+        let _ = info.serialize(out);
+    }
+    Ok(true)
 }

@@ -1,10 +1,9 @@
 //! guest-shutdown: ending the guest. The steps are in [`crate::shutdown`].
 
-use super::State;
 use crate::error::Error;
-use crate::freezer::Freezing as _;
-use crate::platform::{Clock, Mode, Platform, Power};
+use crate::platform::{Clock, Freezing as _, Mode, Platform, Power};
 use crate::shutdown::{Progress, Shutdown};
+use crate::state::State;
 use serde::Deserialize;
 
 /// How to end. Schema: guest-shutdown (0.15.0), where the mode is a plain string.

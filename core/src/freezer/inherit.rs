@@ -5,8 +5,8 @@ use super::listing::find;
 use super::{Entry, Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
 use crate::limits::SPARE_DESCRIPTORS;
+use crate::lines::Lines;
 use crate::mark::{self, Phase, Row, RowState};
-use crate::mountinfo::Lines;
 use crate::platform::{Freeze, Log};
 
 impl<F> Freezer<F> {

@@ -1,8 +1,7 @@
 //! How long a freeze may last: the clock and what is frozen come in, a thaw goes out when the time is over. A
 //! backup that dies between freeze and thaw would else leave the guest hanging for ever.
 
-use super::Freezing;
-use crate::platform::{Level, Platform};
+use crate::platform::{Freezing as _, Level, Platform};
 
 /// The longest time of a freeze, and when the present one has lasted so long. All zero when new: no limit.
 #[derive(Default)]

@@ -1,10 +1,12 @@
 //! What is to be frozen: the mount table comes in, one entry and one row of the mark for each local superblock go
 //! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
 
-use super::{Entry, Failure, Freezer, GONE, HIDDEN, MARK, Marks, TABLE, boot};
+use super::marks::boot;
+use super::{Entry, Failure, Freezer, GONE, HIDDEN, MARK, Marks, TABLE};
 use crate::errno::Errno;
+use crate::lines::Lines;
 use crate::mark::{self, Row, RowState};
-use crate::mountinfo::{Lines, Local, each_local, local};
+use crate::mountinfo::{Local, each_local, local};
 use crate::platform::{Device, Freeze, Level, Log};
 
 impl<F> Freezer<F> {

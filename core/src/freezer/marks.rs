@@ -2,7 +2,6 @@
 //! covered by another mount when the next agent looks. What is written goes to each place, the
 //! first of them first; what is read comes from the mark that is ahead.
 
-use super::boot;
 use crate::errno::Errno;
 use crate::limits::MARK_PLACES_MAX;
 use crate::mark::{self, Head, Phase, RowState, Shown};
@@ -176,4 +175,9 @@ where
     pub fn show_row(&mut self, at: u64, shown: &mut Shown) {
         mark::show_row(self.open.iter_mut().flatten().next(), at, shown);
     }
+}
+
+/// The boot that the guest is in, if that is known.
+pub fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
+    platform.boot_id().unwrap_or(mark::NO_BOOT)
 }

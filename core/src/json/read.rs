@@ -12,8 +12,8 @@
 use super::lexer::next_value;
 use super::text::{decode_in_place, is_named};
 use crate::base64;
+use crate::bytes::decimal;
 use crate::error::{Error, Parameter, Raised, Slot};
-use crate::mountinfo::decimal;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 

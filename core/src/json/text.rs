@@ -4,6 +4,7 @@
 //! a path short. Everything else follows RFC 3629, and Unicode's 66 noncharacters are refused.
 
 pub use crate::bulk::plain_prefix;
+use crate::bytes::put;
 
 /// One character at the start of `bytes`, if it is valid, and how many bytes it takes (at least one
 /// unless `bytes` is empty).
@@ -138,14 +139,6 @@ fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
         put(text, &mut write, 0x80 + (code >> (6 * more) & 0x3F));
     }
     write
-}
-
-/// Writes a byte at `write`, where there is room for it, and moves that on.
-pub(crate) fn put(text: &mut [u8], write: &mut usize, byte: u32) {
-    if let Some(place) = text.get_mut(*write) {
-        *place = byte as u8;
-    }
-    *write += 1;
 }
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.

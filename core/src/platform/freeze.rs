@@ -1,7 +1,7 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
+use super::Freezing;
 use crate::errno::Errno;
-use crate::freezer::Freezing;
 use embedded_io::{Read, Seek, Write};
 
 /// The number of a device or of the superblock on it: major in the upper half, minor in the lower.

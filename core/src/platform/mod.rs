@@ -8,13 +8,17 @@
 mod clock;
 mod files;
 mod freeze;
+mod freezing;
 mod log;
+mod offers;
 mod power;
 
 pub use clock::{Clock, WallClock};
 pub use files::{Access, Files, How};
 pub use freeze::{Device, Freeze, Inode};
+pub use freezing::{Freezing, Status};
 pub use log::{Level, Log};
+pub use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 
 use crate::errno::Errno;

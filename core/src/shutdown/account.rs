@@ -2,9 +2,9 @@
 
 use crate::errno::Errno;
 use crate::error::reason;
-use crate::json::write::Writer;
 use crate::limits::SHUTDOWN_REPORT_BYTES_MAX;
 use crate::platform::Exit;
+use crate::writer::Writer;
 
 /// There is no errno: the text says why.
 pub const NO_ERRNO: Errno = Errno(0);

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use linux_raw_sys::general::{S_IFDIR, S_IFREG};
 use qga_core::Errno;
 use qga_core::error::reason;
-use qga_core::json::write::Writer;
+use qga_core::writer::Writer;
 
 /// What is said of [`HELD`] and what follows it.
 const WHY: &[u8] = b"\

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn rows_are_the_pinned_commands() {
-    let rows: Vec<&str> = Table::<Sim>::ROWS.iter().map(|row| row.name).collect();
+    let rows: Vec<&str> = Table::<Sim>::ROWS.iter().map(|row| row.command.name).collect();
     assert_eq!(rows, COMMANDS);
 }
 
@@ -53,9 +53,14 @@ fn every_row_succeeds_and_fails_in_a_conversation() {
         }
     }
     for row in Table::<Sim>::ROWS {
-        let held = succeeded.contains(row.name) || NEVER_TWICE_THE_SAME.contains(&row.name);
-        assert!(held, "no conversation in which {} succeeds", row.name);
-        assert!(failed.contains(row.name), "no conversation in which {} fails", row.name);
+        let held = succeeded.contains(row.command.name)
+            || NEVER_TWICE_THE_SAME.contains(&row.command.name);
+        assert!(held, "no conversation in which {} succeeds", row.command.name);
+        assert!(
+            failed.contains(row.command.name),
+            "no conversation in which {} fails",
+            row.command.name
+        );
     }
 }
 

@@ -2,10 +2,10 @@
 //! for it.
 
 use qga_core::command::Table;
-use qga_core::freezer::{Freezing, Status};
 use qga_core::platform::{
     About, Access, Clock, Exit, Files, Freeze, How, Level, Log, Mode, Power, Signal, WallClock,
 };
+use qga_core::platform::{Freezing, Status};
 use qga_core::{Agent, Errno, Step};
 
 /// A guest without anything.
@@ -65,7 +65,7 @@ fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> Stri
 #[test]
 fn only_what_needs_nothing_is_offered() {
     let offered = |name: &str| Table::find(&Bare, name.as_bytes()).is_some();
-    let names: Vec<&str> = Table::<Bare>::ROWS.iter().map(|row| row.name).collect();
+    let names: Vec<&str> = Table::<Bare>::ROWS.iter().map(|row| row.command.name).collect();
     let found: Vec<&str> = names.iter().copied().filter(|name| offered(name)).collect();
     assert_eq!(found, ["guest-sync-delimited", "guest-sync", "guest-ping", "guest-info"]);
     let reply = ask(&mut Bare, "{\"execute\": \"guest-info\"}");

@@ -2,8 +2,8 @@
 
 use qga_core::Errno;
 use qga_core::error::{Error, Parameter, Raised, Slot};
-use qga_core::json::write::Writer;
 use qga_core::limits::SUBJECT_BYTES_MAX;
+use qga_core::writer::Writer;
 
 /// Each errno that has a text, by its number.
 const NUMBERS: [u32; 46] = [

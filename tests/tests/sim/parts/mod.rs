@@ -11,6 +11,7 @@ mod frame;
 mod inherited;
 mod mark;
 mod mountinfo;
+mod pieces;
 mod places;
 mod served;
 mod shutdown;

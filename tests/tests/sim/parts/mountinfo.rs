@@ -2,9 +2,9 @@
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
-use qga_core::mountinfo::{
-    Lines, Local, Mount, decimal, device, each_local, kept_bytes, retry, unescape,
-};
+use qga_core::bytes::decimal;
+use qga_core::lines::{Lines, kept_bytes, retry};
+use qga_core::mountinfo::{Local, Mount, device, each_local, unescape};
 use qga_core::platform::{Absent, Device, Freeze, Inode};
 
 /// All lines through a buffer of `room` bytes.

@@ -1,13 +1,7 @@
-//! Replies where the window ends: at every size, the same bytes; an element that fits no window is left out.
+//! The window, and the echo of an `id` where it ends: at every size the same bytes.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use qga_core::command::State;
-use qga_core::json::write::Writer;
-use qga_core::limits::WINDOW_BYTES_MIN;
-use qga_core::response::{Bytes, Echo, List, Rows, Window};
-use qga_core::{Agent, Errno};
-use qga_sim::Sim;
+use qga_core::response::{Echo, Window};
+use qga_core::writer::Writer;
 
 /// All that `fill` writes through windows of `room` bytes, and how many it took.
 fn through(room: usize, mut fill: impl FnMut(&mut Writer<'_>) -> bool) -> (String, usize) {
@@ -23,95 +17,6 @@ fn through(room: usize, mut fill: impl FnMut(&mut Writer<'_>) -> bool) -> (Strin
             return (String::from_utf8(text).expect("ASCII"), windows);
         }
         assert!(windows < 10_000, "no end: {}", text.escape_ascii());
-    }
-}
-
-/// Elements of growing lengths.
-fn next(_: &mut Sim, _: &State<Sim>, cursor: &mut usize, out: &mut Writer<'_>) -> bool {
-    if *cursor == 9 {
-        return false;
-    }
-    out.ascii("\"");
-    for _ in 0..*cursor * 3 {
-        out.ascii("x");
-    }
-    out.ascii("\"");
-    *cursor += 1;
-    true
-}
-
-static LIST: List<Sim> = List { head: "{\"of\": ", tail: "}", next };
-
-fn elements(lens: impl Iterator<Item = usize>) -> String {
-    let elements: Vec<String> = lens.map(|n| format!("\"{}\"", "x".repeat(n * 3))).collect();
-    format!("{{\"of\": [{}]}}", elements.join(", "))
-}
-
-#[test]
-fn a_list_is_the_same_through_every_window_that_holds_its_elements() {
-    let longest = ", \"".len() + 8 * 3 + 1;
-    let (mut sim, state) = (Sim::new(1), Box::new(State::new()));
-    for room in longest..300 {
-        let mut rows = Rows::new(&LIST);
-        let (text, windows) = through(room, |out| rows.fill(&mut sim, &state, out));
-        assert_eq!(text, elements(0..9), "{room}");
-        assert!(windows >= text.len().div_ceil(room), "{room}");
-    }
-}
-
-#[test]
-fn an_element_that_fits_no_window_is_left_out() {
-    let (mut sim, state) = (Sim::new(1), Box::new(State::new()));
-    let mut rows = Rows::new(&LIST);
-    let room = ", \"".len() + 5 * 3 + 1;
-    let (text, _) = through(room, |out| rows.fill(&mut sim, &state, out));
-    assert_eq!(text, elements(0..6));
-}
-
-fn read(_: &mut Sim, _: &mut State<Sim>, handle: i64, into: &mut [u8]) -> Result<usize, Errno> {
-    let len = into.len().min(handle as usize);
-    into[..len].fill(b'y');
-    Ok(len)
-}
-
-fn read_at_most_1(
-    _: &mut Sim,
-    _: &mut State<Sim>,
-    _: i64,
-    into: &mut [u8],
-) -> Result<usize, Errno> {
-    into[0] = b'y';
-    Ok(1)
-}
-
-#[test]
-fn bytes_are_the_same_through_every_window() {
-    let (mut sim, mut state) = (Sim::new(1), Box::new(State::new()));
-    for room in [1024, 1025, 1026, 1027, 1028, 1087, 1088, 1089, 1100, 2000, 4096] {
-        for count in [0, 1, 2, 3, 700, 767, 768, 769, 1000, 1536, 3000] {
-            for piece in [1, 2, 3, 500, 100_000] {
-                let mut bytes = Bytes::new(read, piece, count);
-                let (text, _) =
-                    through(room, |out| bytes.fill(&mut sim, &mut state, out).expect("bytes"));
-                let data = BASE64.encode(vec![b'y'; count as usize]);
-                let expected =
-                    format!("{{\"buf-b64\": \"{data}\", \"count\": {count}, \"eof\": false}}");
-                assert_eq!(text, expected, "{count} by {piece} in {room}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_end_of_bytes_waits_for_room() {
-    let (mut sim, mut state) = (Sim::new(1), Box::new(State::new()));
-    for taken in 0..100 {
-        let mut bytes = Bytes::new(read_at_most_1, 0, 0);
-        let mut buffer = [0; 100];
-        let mut out = Writer::after(&mut buffer, taken);
-        let whole = bytes.fill(&mut sim, &mut state, &mut out).expect("nothing fails");
-        let room = 100 - taken - "{\"buf-b64\": \"".len().min(100 - taken);
-        assert_eq!(whole, room >= 64, "{room} bytes left");
     }
 }
 
@@ -172,12 +77,4 @@ fn a_window_gives_out_what_was_kept() {
     assert_eq!(window.pending().len(), 8);
     window.clear();
     assert!(window.pending().is_empty());
-}
-
-#[test]
-fn a_reply_that_fits_no_window_is_an_error() {
-    let mut sim = Sim::new(1);
-    let mut agent: Box<Agent<Sim, 4096, WINDOW_BYTES_MIN>> = Box::default();
-    agent.start(&mut sim).expect("a start");
-    assert!(agent.state().files.is_empty());
 }

@@ -2,7 +2,7 @@
 //! room ends.
 
 use qga_core::error::Raised;
-use qga_core::json::write::Writer;
+use qga_core::writer::Writer;
 use serde::Serialize;
 
 /// What `write` writes into `room` bytes, and whether something did not fit.

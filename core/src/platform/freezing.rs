@@ -1,11 +1,20 @@
-//! What the agent asks of whatever keeps track of a freeze: the one trait comes in, its two answers go out, a
-//! [`Freezer`] that does it all and `()`, which has nothing to do and takes no memory.
+//! What the agent asks of whatever keeps track of a freeze: the one trait, its answers, and `()`, which has nothing to
+//! do and takes no memory.
 
-use super::{Freezer, Status};
 use crate::error::Error;
-use crate::platform::{Freeze, Log};
 
-/// What the agent asks of whatever keeps track of a freeze: a [`Freezer`], or `()` in a guest that freezes
+/// The answer to guest-fsfreeze-status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Nothing of ours is frozen.
+    Thawed,
+    /// Something of ours is.
+    Frozen,
+    /// Something of ours is, and could not be thawed, or is gone.
+    Error,
+}
+
+/// What the agent asks of whatever keeps track of a freeze: a [`crate::freezer::Freezer`], or `()` in a guest that freezes
 /// nothing, which takes no memory.
 pub trait Freezing<P: ?Sized> {
     /// One that has frozen nothing; all zero.
@@ -65,48 +74,4 @@ pub trait Freezing<P: ?Sized> {
 
 impl<P: ?Sized> Freezing<P> for () {
     const NEW: Self = ();
-}
-
-impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
-    const NEW: Self = Freezer::new();
-
-    fn is_frozen(&self) -> bool {
-        Freezer::is_frozen(self)
-    }
-
-    fn holds(&self) -> bool {
-        // Without a list any filesystem may be meant.
-        self.listless || self.entries.iter().any(|entry| entry.frozen)
-    }
-
-    fn status(&self) -> Status {
-        Freezer::status(self)
-    }
-
-    fn scratch(&mut self) -> &mut [u8] {
-        &mut self.line
-    }
-
-    fn set_strict(&mut self, strict: bool) {
-        self.strict = strict;
-    }
-
-    fn restore(&mut self, platform: &mut P) {
-        Freezer::restore(self, platform);
-    }
-
-    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::freeze(self, platform)
-    }
-
-    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::thaw(self, platform)
-    }
-
-    fn expire(&mut self, platform: &mut P) -> bool {
-        // What fails stays on record.
-        let _ = Freezer::thaw(self, platform);
-        self.expired = !self.frozen;
-        self.expired
-    }
 }

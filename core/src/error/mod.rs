@@ -3,11 +3,14 @@
 //! In: a typed [`Error`], which borrows what it speaks of from the request. Out: `class` and `desc` of
 //! the QGA error reply. Where a client could match a text it is the reference's, letter for letter.
 
+mod slot;
+
+pub use slot::{Raised, Slot};
+
 use crate::errno::Errno;
 use crate::json::text::Characters;
-use crate::json::write::Writer;
 use crate::limits::{DEPTH_MAX, FROZEN_MAX, HANDLES_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
-use core::cell::Cell;
+use crate::writer::Writer;
 use core::fmt::Display;
 
 /// A member of a command's arguments, as error texts name it: `handle`, `arg[0]` or `vcpus[0].online`.
@@ -256,66 +259,6 @@ fn advice(out: &mut Writer<'_>, errno: Errno) {
 }
 /// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent needs itself.
 const _: () = assert!(FROZEN_MAX + HANDLES_MAX + 64 <= 1024);
-
-/// Where an error is put down until the response is begun. Errors are large; carrying one up through every
-/// layer as the result of each call takes more code than all commands together (docs/decisions.md,
-/// "Errors"), so the layers above a command only say [`Raised`].
-pub struct Slot<'a>(Cell<Error<'a>>);
-
-/// An error was found and put down.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Raised;
-
-impl<'a> Slot<'a> {
-    /// A slot with nothing found yet.
-    pub fn new() -> Self {
-        Slot(Cell::new(Error::Text("no error")))
-    }
-
-    /// Puts an error down.
-    #[cold]
-    #[inline(never)]
-    pub fn raise(&self, error: &Error<'a>) -> Raised {
-        self.0.set(*error);
-        Raised
-    }
-
-    /// Whether nothing was put down.
-    pub fn is_empty(&self) -> bool {
-        matches!(self.0.get(), Error::Text(_))
-    }
-
-    /// The error put down last.
-    pub fn get(&self) -> Error<'a> {
-        self.0.get()
-    }
-}
-
-impl Default for Slot<'_> {
-    fn default() -> Self {
-        Slot::new()
-    }
-}
-
-impl serde::de::Error for Raised {
-    fn custom<T: Display>(_: T) -> Self {
-        Raised
-    }
-}
-
-impl serde::ser::Error for Raised {
-    fn custom<T: Display>(_: T) -> Self {
-        Raised
-    }
-}
-
-impl Display for Raised {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("an error was raised")
-    }
-}
-
-impl core::error::Error for Raised {}
 
 impl Display for Error<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

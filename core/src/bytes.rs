@@ -1,0 +1,37 @@
+//! Bytes in fixed buffers: put one by one, moved down, read as a number.
+
+/// Writes a byte at `write`, where there is room for it, and moves that on.
+pub fn put(text: &mut [u8], write: &mut usize, byte: u32) {
+    if let Some(place) = text.get_mut(*write) {
+        *place = byte as u8;
+    }
+    *write += 1;
+}
+
+/// Moves the bytes of `buffer` from `start` to `end` to its beginning, block by block.
+pub fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
+    const BLOCK: usize = 64;
+    let (mut read, mut write) = (start, 0);
+    while read < end {
+        let rest = buffer.get(read..).unwrap_or(&[]);
+        let Some(&block) = rest.first_chunk::<BLOCK>() else {
+            let byte = rest.first().copied().unwrap_or(0);
+            put(buffer, &mut write, u32::from(byte));
+            read += 1;
+            continue;
+        };
+        if let Some(place) = buffer.get_mut(write..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = block;
+        }
+        read += BLOCK;
+        write += BLOCK;
+    }
+}
+
+/// A number of decimal digits and nothing else.
+pub fn decimal(text: &[u8]) -> Option<u64> {
+    let (first, rest) = text.split_first()?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    rest.iter()
+        .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
+}

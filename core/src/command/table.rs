@@ -1,0 +1,86 @@
+//! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
+
+use super::{Call, Command, Done, Needs, Nothing, file, fsfreeze, info, power, sync, time};
+use crate::error::Raised;
+use crate::json::text::is_named;
+use crate::platform::{Files, Freeze, Platform, Power, WallClock, offers};
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
+
+/// Reads the arguments of a command, runs it, begins the response.
+pub type Run<P> = for<'c, 'o, 'w> fn(Call<'c, 'o, 'w, P>) -> Done<P>;
+
+/// One command.
+pub struct Row<P: Platform> {
+    /// What the schema says of it.
+    pub command: Command,
+    /// What it does.
+    pub run: Run<P>,
+}
+
+/// The table, for one platform.
+pub struct Table<P>(core::marker::PhantomData<P>);
+
+/// A row. What a guest does not have is not compiled into it.
+macro_rules! row {
+    (Nothing, $name:literal $(.$flag:ident())*, $run:expr) => {
+        Row { command: Command::new($name, Needs::Nothing)$(.$flag())*, run: $run }
+    };
+    ($needs:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
+        Row {
+            command: Command::new($name, Needs::$needs)$(.$flag())*,
+            run: if <P as $needs>::OFFERED { $run } else { absent },
+        }
+    };
+}
+
+impl<P: Platform> Table<P> {
+    /// Every command of the schema that this agent knows, in the schema's order.
+    #[rustfmt::skip]
+    pub const ROWS: &'static [Row<P>] = &[
+        row!(Nothing, "guest-sync-delimited".while_frozen(), |call| call.delimited(sync::sync)),
+        row!(Nothing, "guest-sync".while_frozen(), |call| call.value(|_, _, arguments| Ok(sync::sync(arguments)))),
+        row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
+        row!(WallClock, "guest-get-time", |call| call.value(|p, _, arguments| time::get(p, arguments))),
+        row!(Nothing, "guest-info".while_frozen(), |call| call.pieces(|_, Nothing {}, _| Ok(()), Self::list_piece)),
+        row!(Power, "guest-shutdown".silent(),
+            |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll)),
+        row!(Files, "guest-file-open", |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments))),
+        row!(Files, "guest-file-close", |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments))),
+        row!(Files, "guest-file-read".secret(),
+            |call| call.pieces(|state, arguments, cursor| file::read(&mut state.files, arguments, cursor), file::read_piece)),
+        row!(Files, "guest-file-write".secret(), |call| call.value(|_, state, arguments| file::write(&mut state.files, arguments))),
+        row!(Files, "guest-file-seek", |call| call.value(|_, state, arguments| file::seek(&mut state.files, arguments))),
+        row!(Files, "guest-file-flush", |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments))),
+        row!(Freeze, "guest-fsfreeze-status".while_frozen(),
+            |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&state.freezer, arguments)))),
+        row!(Freeze, "guest-fsfreeze-freeze", |call| call.value(|p, state, arguments| fsfreeze::freeze(p, &mut state.freezer, arguments))),
+        row!(Freeze, "guest-fsfreeze-thaw".while_frozen(),
+            |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments))),
+    ];
+
+    /// A piece of guest-info, which lists this table.
+    fn list_piece(
+        platform: &mut P,
+        state: &mut State<P>,
+        cursor: &mut Cursor,
+        out: &mut Writer<'_>,
+    ) -> Result<bool, Failed> {
+        let command = Self::ROWS.get(cursor.outer).map(|row| &row.command);
+        info::piece(platform, state, cursor, out, command)
+    }
+
+    /// The row of a command that this guest offers, by its name as written between the quotes.
+    #[inline(never)]
+    pub fn find(platform: &P, name: &[u8]) -> Option<&'static Row<P>> {
+        Self::ROWS
+            .iter()
+            .find(|Row { command, .. }| offers(platform, command) && is_named(name, command.name))
+    }
+}
+
+/// In the place of a command that this guest cannot have: [`Table::find`] does not find it.
+fn absent<P: Platform>(_: Call<'_, '_, '_, P>) -> Done<P> {
+    Err(Raised)
+}

@@ -1,0 +1,82 @@
+//! Texts of the kernel, line by line: a reader in, its lines out, in constant memory whatever their length.
+
+use crate::bytes::shift_down;
+use crate::errno::Errno;
+use embedded_io::Read;
+
+/// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that does not fit into
+/// it with its end comes cut, to [`kept_bytes`].
+pub struct Lines<'b, R> {
+    reader: R,
+    buffer: &'b mut [u8],
+    /// The byte that ends a line.
+    end_byte: u8,
+    /// The unread part of the buffer.
+    start: usize,
+    end: usize,
+}
+
+impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
+    /// The lines that `reader` gives, each ended by `end_byte`, through `buffer`.
+    pub fn new(reader: R, end_byte: u8, buffer: &'b mut [u8]) -> Self {
+        Lines { reader, buffer, end_byte, start: 0, end: 0 }
+    }
+
+    /// The next line, without its end. Errors: those of the reader.
+    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+        let (mut searched, mut kept) = (0, usize::MAX);
+        loop {
+            let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
+            let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
+            if let Some(length) = found.map(|at| at + searched) {
+                return Ok(self.give(length, kept));
+            }
+            searched = unread.len();
+            if self.start > 0 {
+                self.shift();
+            }
+            let room = self.buffer.len();
+            if self.end == room {
+                kept = kept_bytes(room);
+                (self.end, searched) = (kept, kept);
+            }
+            let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
+            match retry(|| self.reader.read(free))? {
+                0 if searched == 0 => return Ok(None),
+                0 => return Ok(self.give(searched, kept)),
+                len => self.end = (self.end + len).min(room),
+            }
+        }
+    }
+
+    /// Gives a line of `length` bytes out, but for what is not kept of it.
+    fn give(&mut self, length: usize, kept: usize) -> Option<&mut [u8]> {
+        let start = self.start;
+        self.start = (start + length + 1).min(self.end);
+        self.buffer.get_mut(start..start + length.min(kept))
+    }
+
+    /// Moves the unread part to the front.
+    fn shift(&mut self) {
+        let len = self.end.saturating_sub(self.start);
+        shift_down(self.buffer, self.start, self.end);
+        self.start = 0;
+        self.end = len;
+    }
+}
+
+/// How much comes of a line that does not fit into `room` bytes: through the last sixteenth goes the rest of it, which
+/// is not read byte by byte then, and the longest path that there is comes whole all the same.
+pub const fn kept_bytes(room: usize) -> usize {
+    room - room.div_ceil(16)
+}
+
+/// Repeats a call that a signal interrupted.
+pub fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => continue,
+            other => return other,
+        }
+    }
+}

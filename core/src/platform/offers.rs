@@ -1,0 +1,15 @@
+//! Whether a guest has what a command needs: the traits are asked, each for its own commands.
+
+use super::{Files, Freeze, Platform, Power, WallClock};
+use crate::command::{Command, Needs};
+
+/// Whether this guest has what `command` needs. Where the traits' answers are constants, so is this.
+pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
+    match command.needs {
+        Needs::Nothing => true,
+        Needs::Files => Files::offers(platform, command.name),
+        Needs::Freeze => Freeze::offers(platform, command.name),
+        Needs::Power => Power::offers(platform, command.name),
+        Needs::WallClock => WallClock::offers(platform, command.name),
+    }
+}

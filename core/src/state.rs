@@ -1,0 +1,30 @@
+//! What outlives a request: the parts of the agent that commands may change, one field each.
+
+use crate::handle::Handles;
+use crate::platform::{Freezing as _, Platform};
+use crate::shutdown::Shutdown;
+
+/// What outlives a request: everything that commands may change. In this order what every start writes to lies
+/// together; the freezer's own order goes on so.
+#[repr(C)]
+pub struct State<P: Platform> {
+    /// The open files.
+    pub files: Handles<P::File>,
+    /// A shutdown under way.
+    pub shutdown: Shutdown,
+    /// The frozen filesystems.
+    pub freezer: P::Freezer,
+}
+
+impl<P: Platform> State<P> {
+    /// The state of an agent that has done nothing.
+    pub const fn new() -> Self {
+        State { files: Handles::new(), freezer: P::Freezer::NEW, shutdown: Shutdown::new() }
+    }
+}
+
+impl<P: Platform> Default for State<P> {
+    fn default() -> Self {
+        State::new()
+    }
+}
