@@ -48,10 +48,15 @@ impl<'w> Writer<'w> {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// Takes back what was written after the first `len` bytes.
+    /// Takes back what was written after the first `len` bytes; there is room again.
     pub fn rewind(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        self.take_back(len);
         self.full = false;
+    }
+
+    /// Takes back what was written after the first `len` bytes; what did not fit did not all the same.
+    pub fn take_back(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// The free part; [`Writer::advance`] by what was put there.

@@ -11,6 +11,7 @@
 
 use super::lexer::next_value;
 use super::text::{decode_in_place, is_named};
+use super::unused;
 use crate::base64;
 use crate::bytes::decimal;
 use crate::error::{Error, Parameter, Raised, Slot};
@@ -178,8 +179,9 @@ impl<'de, 'e> Value<'de, 'e> {
 impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
     type Error = Raised;
 
+    #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Raised> {
-        Err(Raised)
+        unused()
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
@@ -232,6 +234,9 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Raised> {
+        if fields.len() > FIELDS_MAX {
+            unused();
+        }
         // Matched in place: a copy of the members would cost 30 bytes of code for each command.
         let mut members = self.members(fields);
         let Ok(members) = &mut members else { return Err(Raised) };

@@ -3,17 +3,16 @@
 //! It covers what QGA returns: integers, booleans, strings, lists, structs, unit variants. Members are written in
 //! the order of the struct.
 
+use super::unused;
 use crate::error::Raised;
 use crate::writer::Writer;
 use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 type Done = Result<(), Raised>;
-/// A type that no QGA schema returns.
-const UNUSED: Raised = Raised;
 
 macro_rules! refuse {
     ($($method:ident($($type:ty),*);)*) => {
-        $(fn $method(self, $(_: $type),*) -> Done { Err(UNUSED) })*
+        $(#[inline] fn $method(self, $(_: $type),*) -> Done { unused() })*
     };
 }
 
@@ -50,7 +49,6 @@ impl Serializer for &mut Writer<'_> {
         serialize_f32(f32);
         serialize_f64(f64);
         serialize_char(char);
-        serialize_none();
         serialize_unit_struct(&'static str);
     }
 
@@ -70,6 +68,11 @@ impl Serializer for &mut Writer<'_> {
         Ok(())
     }
 
+    /// The one error that there is: the member is left out.
+    fn serialize_none(self) -> Done {
+        Err(Raised)
+    }
+
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Done {
         value.serialize(self)
     }
@@ -82,6 +85,7 @@ impl Serializer for &mut Writer<'_> {
         value.serialize(self)
     }
 
+    #[inline]
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         self,
         _: &'static str,
@@ -89,7 +93,7 @@ impl Serializer for &mut Writer<'_> {
         _: &'static str,
         _: &T,
     ) -> Done {
-        Err(UNUSED)
+        unused()
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self, Raised> {
@@ -102,18 +106,21 @@ impl Serializer for &mut Writer<'_> {
         Ok(self)
     }
 
+    #[inline]
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Raised> {
-        Err(UNUSED)
+        unused()
     }
 
+    #[inline]
     fn serialize_tuple_struct(
         self,
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleStruct, Raised> {
-        Err(UNUSED)
+        unused()
     }
 
+    #[inline]
     fn serialize_tuple_variant(
         self,
         _: &'static str,
@@ -121,13 +128,15 @@ impl Serializer for &mut Writer<'_> {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleVariant, Raised> {
-        Err(UNUSED)
+        unused()
     }
 
+    #[inline]
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Raised> {
-        Err(UNUSED)
+        unused()
     }
 
+    #[inline]
     fn serialize_struct_variant(
         self,
         _: &'static str,
@@ -135,11 +144,12 @@ impl Serializer for &mut Writer<'_> {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStructVariant, Raised> {
-        Err(UNUSED)
+        unused()
     }
 
+    #[inline]
     fn collect_str<T: ?Sized + core::fmt::Display>(self, _: &T) -> Done {
-        Err(UNUSED)
+        unused()
     }
 }
 
@@ -179,8 +189,12 @@ impl SerializeStruct for &mut Writer<'_> {
     type Error = Raised;
 
     fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Done {
+        let before = self.len();
         self.key(key);
-        value.serialize(&mut **self)
+        if value.serialize(&mut **self).is_err() {
+            self.take_back(before);
+        }
+        Ok(())
     }
 
     fn end(self) -> Done {
