@@ -17,7 +17,7 @@ use crate::error::{Error, Raised, Slot};
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
 use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
-use crate::platform::{Freezing as _, Level, Platform, Status};
+use crate::platform::{Files, Freezing as _, Level, Platform, Status};
 use crate::response::{Cursor, Echo, Failed, Piece, RETURN, Window, describe, fill};
 use crate::shutdown::Progress;
 use crate::state::State;
@@ -129,7 +129,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.restore(platform);
         self.freeze_limit.keep(platform, &mut self.state.freezer);
         let frozen = self.state.freezer.is_frozen();
-        self.state.files.restore(platform, frozen)
+        if <P as Files>::OFFERED { self.state.files.restore(platform, frozen) } else { Ok(()) }
     }
 
     /// Where bytes of the channel go; to be asked for after [`Step::Receive`] only, because until then the

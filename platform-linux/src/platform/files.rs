@@ -8,7 +8,7 @@ use qga_core::platform::{Access, Files, How};
 use rustix::fs::{Mode, OFlags};
 
 impl Files for Linux {
-    const OFFERED: bool = true;
+    const OFFERED: bool = cfg!(feature = "files");
     type File = Fd;
 
     fn open(&mut self, path: &[u8], how: How) -> Result<Fd, Errno> {

@@ -7,7 +7,6 @@ use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
-use qga_core::freezer::Freezer;
 use qga_core::platform::{Device, Freeze, Inode};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
@@ -42,11 +41,14 @@ fn is_plain(mode: u32) -> bool {
 }
 
 impl Freeze for Linux {
-    const OFFERED: bool = true;
+    const OFFERED: bool = cfg!(feature = "freeze");
     type Table = Fd;
     type Filesystem = Fd;
     type Mark = Fd;
-    type Freezer = Freezer<Fd>;
+    #[cfg(feature = "freeze")]
+    type Freezer = qga_core::freezer::Freezer<Fd>;
+    #[cfg(not(feature = "freeze"))]
+    type Freezer = ();
 
     fn mounts(&mut self) -> Result<Fd, Errno> {
         read_only(c"/proc/self/mountinfo")

@@ -44,7 +44,7 @@ impl Linux {
 type Words = [*const c_char; PROGRAM_WORDS_MAX + 1];
 
 impl Power for Linux {
-    const OFFERED: bool = true;
+    const OFFERED: bool = cfg!(feature = "power");
 
     fn start_program(&mut self, command: &[&CStr]) -> Result<(), Errno> {
         let (Some(path), true) = (command.first(), command.len() <= PROGRAM_WORDS_MAX) else {
