@@ -108,10 +108,11 @@ impl<const N: usize> Framer<N> {
     /// Where the next bytes go; never empty once [`Framer::scan`] has said [`Scan::More`].
     pub fn space(&mut self) -> &mut [u8] {
         let most = self.most();
-        // What is behind is kept for `sync`, unless a long frame wants the room: that reaches no farther back then.
+        // What was there before is kept for `sync`, unless a long frame wants the room: that reaches no farther back then.
         let long = self.filled.saturating_sub(self.start) > most / 2;
         let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
-        if by > 0 {
+        // It moves when it has become as much again, not with each small request.
+        if by > Self::SYNC_BYTES || by > 0 && (long || self.filled >= most) {
             shift_down(&mut self.buffer, by, self.filled);
             self.start = self.start.saturating_sub(by);
             self.scanned = self.scanned.saturating_sub(by);

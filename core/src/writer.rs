@@ -74,9 +74,7 @@ impl<'w> Writer<'w> {
     pub fn raw(&mut self, bytes: &[u8]) {
         match self.free().get_mut(..bytes.len()) {
             Some(free) => {
-                for (place, &byte) in free.iter_mut().zip(bytes) {
-                    *place = byte;
-                }
+                free.copy_from_slice(bytes);
                 self.len += bytes.len();
             }
             None => self.full = true,

@@ -70,8 +70,6 @@ enum Go {
     To(State),
     /// The token ends before this byte.
     Before(Token),
-    /// The token ends with this byte.
-    With(Token),
     /// The byte cannot stand here.
     Stray,
 }
@@ -110,6 +108,10 @@ impl Lexer {
             }
             let Some(&byte) = bytes.get(*at) else { return Found::End };
             let state = core::mem::replace(&mut self.state, State::Between);
+            if quote == Some(byte) {
+                *at += 1;
+                return Found::Token(Token::String);
+            }
             if byte == 0xFF {
                 *at += 1;
                 return Found::Sentinel;
@@ -139,7 +141,7 @@ impl Lexer {
                 *at += 1;
                 return Found::Token(token);
             } else {
-                self.special |= quote.is_some_and(|quote| quote != byte);
+                self.special |= quote.is_some();
                 on(state, byte)
             };
             if !matches!(go, Go::Before(_)) {
@@ -147,7 +149,7 @@ impl Lexer {
             }
             match go {
                 Go::To(state) => self.state = state,
-                Go::Before(token) | Go::With(token) => return Found::Token(token),
+                Go::Before(token) => return Found::Token(token),
                 Go::Stray => return Found::Stray,
             }
         }
@@ -198,12 +200,11 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Where a byte inside a token leads.
+/// Where a byte inside a token leads; a string's end quote is none.
 #[inline(always)]
 fn on(state: State, byte: u8) -> Go {
     use State as S;
     match (state, byte) {
-        (S::DoubleQuoted, b'"') | (S::SingleQuoted, b'\'') => Go::With(Token::String),
         (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
         (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),
         (S::DoubleQuoted | S::DoubleQuotedEscape, 0x20..=0xFD) => Go::To(S::DoubleQuoted),

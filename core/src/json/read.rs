@@ -158,21 +158,20 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     /// The object's members, the declared ones in the order of `fields`.
-    fn members(&mut self, fields: &'static [&'static str]) -> Result<Members<'de>, Raised> {
-        let mut members =
-            Members { texts: Default::default(), fields, next: 0, unexpected: None, at: self.at };
+    fn members(&mut self, members: &mut Members<'de>) -> Result<(), Raised> {
+        members.at = self.at;
         if let Some([]) = self.text {
-            return Ok(members);
+            return Ok(());
         }
         let mut inside = self.inside(b'{', "object")?;
         while let (Some([_, key @ .., _]), Some(value)) = (take(&mut inside), take(&mut inside)) {
-            let declared = fields.iter().position(|field| is_named(key, field));
+            let declared = members.fields.iter().position(|field| is_named(key, field));
             match declared.and_then(|index| members.texts.get_mut(index)) {
                 Some(text) => *text = Some(value),
                 None => members.unexpected = members.unexpected.or(Some(key)),
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -237,10 +236,9 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         if fields.len() > FIELDS_MAX {
             unused();
         }
-        // Matched in place: a copy of the members would cost 30 bytes of code for each command.
-        let mut members = self.members(fields);
-        let Ok(members) = &mut members else { return Err(Raised) };
-        let value = visitor.visit_seq(Each(members, self.slot))?;
+        let mut members = Members::none(fields);
+        self.members(&mut members)?;
+        let value = visitor.visit_seq(Each(&mut members, self.slot))?;
         members.end(self.slot)?;
         Ok(value)
     }
@@ -279,6 +277,12 @@ struct Members<'de> {
 }
 
 impl<'de> Members<'de> {
+    #[inline(never)]
+    fn none(fields: &'static [&'static str]) -> Self {
+        let texts = Default::default();
+        Members { texts, fields, next: 0, unexpected: None, at: Parameter::default() }
+    }
+
     /// The next declared member; where one is missing, and after the last one, a value without text.
     fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {
         let text = self.texts.get_mut(self.next).and_then(Option::take);

@@ -158,15 +158,28 @@ impl Iterator for Characters<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        let (code, len) = match self.0.first()? {
-            &plain @ (0..b'\\' | b']'..0x80) => (Some(u32::from(plain)), 1),
-            b'\\' => match escape(self.0) {
+        let (&first, rest) = self.0.split_first()?;
+        if first == b'\\' || !first.is_ascii() {
+            return Some(self.special());
+        }
+        self.0 = rest;
+        Some(first.into())
+    }
+}
+
+impl Characters<'_> {
+    /// The next character, which is an escape or not ASCII: apart, because few are, and each key takes many steps.
+    #[cold]
+    #[inline(never)]
+    fn special(&mut self) -> u32 {
+        let (code, len) = match self.0.first() {
+            Some(b'\\') => match escape(self.0) {
                 Ok((code, len)) => (Some(code), len),
                 Err(_) => (None, 1),
             },
             _ => utf8(self.0),
         };
         self.0 = self.0.get(len..).unwrap_or(&[]);
-        Some(code.unwrap_or(0xFFFD))
+        code.unwrap_or(0xFFFD)
     }
 }

@@ -65,14 +65,18 @@ fn a_new_one_is_empty_and_has_all_its_room() {
 #[test]
 fn what_is_left_moves_to_the_front_whatever_its_length() {
     for len in [0, 1, 62, 63, 64, 65, 127, 128, 129, 500] {
-        for before in [1, 3, 63, 200, KEPT - 2, KEPT - 1, KEPT, KEPT + 62, KEPT + 63, 2 * KEPT] {
-            let mut framer: Framer<2048> = Framer::new();
+        let lengths = [1, 3, 63, 200, KEPT - 2, KEPT - 1, KEPT, KEPT + 62];
+        for before in
+            lengths.into_iter().chain([3, 2, 1, 0].map(|less| 2 * KEPT - less)).chain([4 * KEPT])
+        {
+            let mut framer: Framer<4096> = Framer::new();
             let head = format!("[{}]", " ".repeat(before));
             let text: String = ('a'..='z').cycle().take(len).collect();
             let (half, rest) = (format!("{{\"x\": \"{text}"), "\"}");
             assert_eq!(frames(&mut framer, format!("{head}{half}").as_bytes()), [head.as_str()]);
-            // What is behind is kept as far as a guest-sync could reach.
-            let room = 2048 - half.len() - head.len().min(KEPT);
+            // What was there before is kept as far as a guest-sync could reach, and moved only when it is as much again.
+            let kept = if head.len() > 2 * KEPT { KEPT } else { head.len() };
+            let room = 4096 - half.len() - kept;
             assert_eq!(framer.space().len(), room, "{len} after {before}");
             assert_eq!(frames(&mut framer, rest.as_bytes()), [format!("{half}{rest}")]);
         }
@@ -140,7 +144,7 @@ fn memory_of_a_large_request_is_given_back_once_it_is_empty() {
     // What they hold does not matter any more.
     free.fill(b'}');
     assert!(framer.reclaim().is_none(), "given back twice");
-    assert_eq!(framer.space().len(), ROOM - KEPT);
+    assert_eq!(framer.space().len(), ROOM - KEPT - "[1]".len());
     assert_eq!(frames(&mut framer, b"[2]"), ["[2]"]);
 }
 
