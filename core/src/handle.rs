@@ -19,18 +19,21 @@ const STATE_BYTES_MAX: usize = 256;
 /// The files that clients have opened.
 pub struct Handles<F> {
     next: u64,
+    /// Whether the number comes from a saved state, or stands in one.
+    saved: bool,
     open: Vec<(i64, F), HANDLES_MAX>,
 }
 
 impl<F> Handles<F> {
     /// A table that has no number to give yet: [`Handles::restore`] comes first.
     pub const fn new() -> Self {
-        Handles { next: 0, open: Vec::new() }
+        Handles { next: 0, saved: false, open: Vec::new() }
     }
 
     /// Reads where the numbers go on. A damaged state is replaced by one above everything that can have
     /// been given out: the milliseconds since 1970, of which no agent has opened as many files.
     /// While `frozen` nothing is written. Errors: the state cannot be read or saved.
+    #[inline(never)]
     pub fn restore<P: Files<File = F> + WallClock + Log>(
         &mut self,
         platform: &mut P,
@@ -43,7 +46,7 @@ impl<F> Handles<F> {
                 let whole = state.get(..len).filter(|_| len < STATE_BYTES_MAX);
                 if let Some(next) = whole.and_then(parse) {
                     // Nothing to save: replacing a file can cost more than all the rest of a start.
-                    self.next = next;
+                    (self.next, self.saved) = (next, true);
                     return Ok(());
                 }
                 let wall_ms = platform.now_ns().unwrap_or(0).unsigned_abs() / 1_000_000;
@@ -55,16 +58,16 @@ impl<F> Handles<F> {
             }
             Err(Errno::NOENT) => {
                 // The first file that is opened makes the state.
-                self.next = HANDLE_FIRST;
+                self.next = self.next.max(HANDLE_FIRST);
                 return Ok(());
             }
             Err(errno) => return Err(errno),
         }
-        if frozen { Ok(()) } else { save(platform, self.next) }
+        if frozen { Ok(()) } else { self.save(platform, self.next) }
     }
 
     /// Opens a file by `open` under a new number.
-    pub fn open<'a, P: Files<File = F>>(
+    pub fn open<'a, P: Files<File = F> + WallClock + Log>(
         &mut self,
         platform: &mut P,
         open: impl FnOnce(&mut P) -> Result<F, Error<'a>>,
@@ -73,13 +76,13 @@ impl<F> Handles<F> {
             return Err(Error::HandlesExhausted(HANDLES_MAX));
         }
         let file = open(platform)?;
+        // A state may have come since, with the directory that it lies in.
+        let ready = if self.saved { Ok(()) } else { self.restore(platform, false) };
         let handle = self.next as i64;
-        let next = self.next.saturating_add(1);
-        if let Err(errno) = save(platform, next) {
+        if let Err(errno) = ready.and_then(|()| self.save(platform, self.next.saturating_add(1))) {
             let _ = platform.close(file);
             return Err(Error::Failed("failed to commit persistent state to disk", errno));
         }
-        self.next = next;
         // There is room: see above.
         let _ = self.open.push((handle, file));
         Ok(handle)
@@ -113,19 +116,25 @@ impl<F> Handles<F> {
     }
 }
 
+impl<F> Handles<F> {
+    /// Saves that the numbers go on with `next`.
+    #[inline(never)]
+    fn save<P: Files>(&mut self, platform: &mut P, next: u64) -> Result<(), Errno> {
+        let mut text = [0; STATE_BYTES_MAX];
+        let mut out = crate::writer::Writer::new(&mut text);
+        out.ascii(STATE_HEAD);
+        out.unsigned(next);
+        out.ascii("\n");
+        platform.save_state(out.written())?;
+        (self.next, self.saved) = (next, true);
+        Ok(())
+    }
+}
+
 impl<F> Default for Handles<F> {
     fn default() -> Self {
         Handles::new()
     }
-}
-
-fn save<P: Files>(platform: &mut P, next: u64) -> Result<(), Errno> {
-    let mut text = [0; STATE_BYTES_MAX];
-    let mut out = crate::writer::Writer::new(&mut text);
-    out.ascii(STATE_HEAD);
-    out.unsigned(next);
-    out.ascii("\n");
-    platform.save_state(out.written())
 }
 
 /// The number after `fd_counter=`, if it is one that so many may follow that they never run out.

@@ -10,7 +10,7 @@ use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::Linux;
 use qga_linux::print::{STDERR, STDOUT, complain, line, one_of};
-use qga_linux::run::{LinuxAgent, run};
+use qga_linux::run::{LinuxAgent, RETRY, run};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
 use qga_linux::sys;
@@ -95,7 +95,15 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // Before everything else: a second agent must not touch what the first one holds.
     if !linux.state.open(options.state_dir, linux.path, is_init) {
         linux.state.refused.explain();
-        sys::exit(1)
+        // Without any directory it serves all that needs no state; one that was named is to be there.
+        let goes_on = options.state_dir.is_none() && !linux.state.refused.is_grave();
+        while !goes_on && linux.state.ensure(linux.path, is_init).is_err() {
+            if !is_init {
+                sys::exit(1)
+            }
+            // Process 1 may not end.
+            let _ = rustix::event::poll(&mut [], Some(&RETRY));
+        }
     }
     let signals = match Signals::take_over() {
         Ok(signals) => signals,

@@ -16,8 +16,14 @@ use rustix::mm::Advice;
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// The window: virtio_console copies at most 32 KiB a write.
 pub const WINDOW_BYTES: usize = 32 * 1024;
-/// How often a device that is missing is looked for.
+/// How often a device that is missing is looked for, or a state directory.
 const RETRY_MS: u64 = 1000;
+/// The same for the kernel.
+pub const RETRY: Timespec = timespec(RETRY_MS);
+
+const fn timespec(ms: u64) -> Timespec {
+    Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 }
+}
 
 /// The agent of this platform.
 pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
@@ -130,12 +136,7 @@ fn serve(
                 note(agent, linux, "client turned away: ", errno);
                 // It waits still, and without a descriptor for it would be there again at once.
                 if errno.is_short() {
-                    poll(
-                        signals,
-                        None,
-                        PollFlags::empty(),
-                        Some(&Timespec { tv_sec: 1, tv_nsec: 0 }),
-                    );
+                    poll(signals, None, PollFlags::empty(), Some(&RETRY));
                 }
             }
             Moved::Lost(errno) => return Some(errno),
@@ -173,11 +174,7 @@ fn pause(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals, alarm: &m
         }
         alarm.set(linux, agent.deadline());
         let Some(left_ms @ 1..) = end.checked_sub(linux.now_ms()) else { return true };
-        let timeout = Timespec {
-            tv_sec: (left_ms / 1000) as i64,
-            tv_nsec: (left_ms % 1000 * 1_000_000) as i64,
-        };
-        if let Ready::Signal = poll(signals, None, PollFlags::empty(), Some(&timeout)) {
+        if let Ready::Signal = poll(signals, None, PollFlags::empty(), Some(&timespec(left_ms))) {
             handle(agent, linux, signals);
         }
     }

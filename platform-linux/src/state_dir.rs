@@ -48,6 +48,10 @@ pub struct StateDir {
     /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a
     /// file on a disk.
     pub refused: Refused,
+    /// That of `-t`.
+    named: Option<&'static CStr>,
+    /// Whether there is a directory, and nobody else has one of them.
+    usable: bool,
 }
 
 /// Whether the directory of `path` is in memory, so that a file can be made there while disks are
@@ -66,6 +70,8 @@ impl StateDir {
             places: [const { None }; MARK_PLACES_MAX],
             key: Key::NONE,
             refused: Refused::nothing(),
+            named: None,
+            usable: false,
         }
     }
 
@@ -80,7 +86,13 @@ impl StateDir {
         room: &mut PathBuffer,
         waits: bool,
     ) -> bool {
-        let Self { places, key, refused } = self;
+        self.named = path;
+        self.usable = self.take(path, room, waits);
+        self.usable
+    }
+
+    fn take(&mut self, path: Option<&'static CStr>, room: &mut PathBuffer, waits: bool) -> bool {
+        let Self { places, key, refused, .. } = self;
         if let Some(path) = path {
             let dir = trust::named_directory(path, room);
             let dir = claim(refused, path, dir, key, waits);
@@ -93,6 +105,10 @@ impl StateDir {
         }
         let named = places[NAMED].as_ref().map_or(0, |dir| filesystem(dir));
         for (place, &(parent, usual)) in places[FIRST..REFERENCE].iter_mut().zip(&USUAL) {
+            if place.is_some() {
+                // From a try that ended at the other one. The lock is held still.
+                continue;
+            }
             // An initramfs may not have the parent yet.
             let within = found_or_made(parent, OFlags::empty(), 0o755);
             let within = within.and_then(|dir| keeps_what_is_in_it(&dir));
@@ -114,11 +130,23 @@ impl StateDir {
             let dir = dir.ok().filter(|dir| trusted(dir, S_IFDIR).is_ok());
             places[REFERENCE] = dir.map(ManuallyDrop::new);
         }
-        let is_usable = self.state().is_some();
-        if is_usable {
+        let found = self.places[..REFERENCE].iter().any(Option::is_some);
+        if found {
             self.refused.only_untrusted(path);
         }
-        is_usable
+        found
+    }
+
+    /// Looks for a directory once more if there is none yet: a guest without one has no state, and may get
+    /// one later. Errors: why there is none.
+    #[inline(never)]
+    pub fn ensure(&mut self, room: &mut PathBuffer, waits: bool) -> Result<(), Errno> {
+        if self.usable {
+            return Ok(());
+        }
+        self.forget_reference();
+        self.refused = Refused::nothing();
+        if self.open(self.named, room, waits) { Ok(()) } else { Err(self.refused.reason()) }
     }
 
     /// Where the state is.

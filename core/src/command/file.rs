@@ -6,7 +6,7 @@ use crate::handle::Handles;
 use crate::json::read::Base64;
 use crate::limits::{READ_COUNT_DEFAULT, READ_COUNT_MAX};
 use crate::lines::retry;
-use crate::platform::{Access, Files, How, Platform};
+use crate::platform::{Access, Files, How, Log, Platform, WallClock};
 use crate::response::{Cursor, Failed, Stream};
 use crate::state::State;
 use crate::writer::Writer;
@@ -23,7 +23,7 @@ pub struct Open<'a> {
 
 /// Opens a file and returns its handle. `mode` is fopen(3)'s, `r` when absent. A new file gets mode 0644
 /// whatever the umask. Errors: unknown mode, those of open(2), all handles in use.
-pub fn open<'a, P: Files>(
+pub fn open<'a, P: Files + WallClock + Log>(
     platform: &mut P,
     files: &mut Handles<P::File>,
     arguments: Open<'a>,

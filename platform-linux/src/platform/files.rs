@@ -34,10 +34,13 @@ impl Files for Linux {
     }
 
     fn load_state(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        // Without a directory there is no state.
+        let _ = self.state.ensure(self.path, false);
         self.state.load(into)
     }
 
     fn save_state(&mut self, state: &[u8]) -> Result<(), Errno> {
+        self.state.ensure(self.path, false)?;
         self.state.save(state)
     }
 }

@@ -78,6 +78,7 @@ impl Freeze for Linux {
     }
 
     fn create_mark(&mut self, place: usize) -> Result<Fd, Errno> {
+        self.state.ensure(self.path, false)?;
         self.state.create_mark(place)
     }
 

@@ -43,10 +43,20 @@ impl Refused {
         self.errno.get() == HELD
     }
 
+    /// Whether it is more than that nothing is there, or can be written to: somebody must mend it.
+    pub fn is_grave(&self) -> bool {
+        self.errno.get().0 >= HELD.0
+    }
+
+    /// Why there is no directory, as a reply can say it.
+    pub fn reason(&self) -> Errno {
+        if self.is_grave() { Errno::PERM } else { self.errno.get() }
+    }
+
     /// Forgets what was only not there, or not permitted. What is said later concerns files in
     /// `path`, or in a usual directory.
     pub fn only_untrusted(&mut self, path: Option<&'static CStr>) {
-        if self.errno.get().0 < HELD.0 {
+        if !self.is_grave() {
             *self = Refused { path: path.unwrap_or(c"/run/qga"), ..Refused::nothing() };
         }
     }
