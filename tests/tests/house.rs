@@ -108,7 +108,8 @@ struct Module {
     file: usize,
     children: BTreeMap<String, usize>,
     items: BTreeSet<String>,
-    aliases: BTreeMap<String, Vec<String>>,
+    /// Each name with all that it may stand for: which it is can depend on the machine.
+    aliases: BTreeMap<String, Vec<Vec<String>>>,
     globs: Vec<Vec<String>>,
     code: Vec<Item>,
 }
@@ -198,7 +199,7 @@ impl Source {
                     for leaf in leaves(&item.tree) {
                         let module = &mut self.modules[number];
                         match leaf.name {
-                            Some(name) => drop(module.aliases.insert(name, leaf.path)),
+                            Some(name) => module.aliases.entry(name).or_default().push(leaf.path),
                             None => module.globs.push(leaf.path),
                         }
                     }
@@ -241,46 +242,57 @@ impl Source {
         module
     }
 
-    /// What a path leads to, seen from a module; nothing for what is not of this crate.
-    fn resolve(&self, module: usize, path: &[String], aliases: usize) -> Option<Target> {
-        let (first, rest) = path.split_first()?;
-        let mut at = match first.as_str() {
-            "crate" => Target::Module(self.root(module)),
-            "self" => Target::Module(module),
-            "super" => Target::Module(self.modules[module].parent?),
-            name => self.look_up(module, name, aliases)?,
+    /// What a path may lead to, seen from a module; nothing for what is not of this crate.
+    fn resolve(&self, module: usize, path: &[String], aliases: usize) -> Vec<Target> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
+        let begin = match first.as_str() {
+            "crate" => vec![Target::Module(self.root(module))],
+            "self" => vec![Target::Module(module)],
+            "super" => self.modules[module].parent.map(Target::Module).into_iter().collect(),
+            name => self.look_up(module, name, aliases),
         };
-        for name in rest {
-            let Target::Module(here) = at else { break };
-            at = match name.as_str() {
-                "self" => at,
-                "super" => Target::Module(self.modules[here].parent?),
-                // Not seen being made: a macro makes it.
-                name => self
-                    .look_up(here, name, aliases)
-                    .unwrap_or(Target::Item { file: self.modules[here].file }),
-            };
-        }
-        Some(at)
+        rest.iter().fold(begin, |at, name| {
+            at.into_iter().flat_map(|target| self.step(target, name, aliases)).collect()
+        })
     }
 
-    /// What a name means in a module.
-    fn look_up(&self, module: usize, name: &str, aliases: usize) -> Option<Target> {
+    /// What a name behind `::` may lead to.
+    fn step(&self, at: Target, name: &str, aliases: usize) -> Vec<Target> {
+        let Target::Module(here) = at else { return vec![at] };
+        match name {
+            "self" => vec![at],
+            "super" => self.modules[here].parent.map(Target::Module).into_iter().collect(),
+            name => {
+                let mut found = self.look_up(here, name, aliases);
+                if found.is_empty() {
+                    // Not seen being made: a macro makes it.
+                    found.push(Target::Item { file: self.modules[here].file });
+                }
+                found
+            }
+        }
+    }
+
+    /// What a name may mean in a module.
+    fn look_up(&self, module: usize, name: &str, aliases: usize) -> Vec<Target> {
         let here = &self.modules[module];
         if here.items.contains(name) {
-            return Some(Target::Item { file: here.file });
+            return vec![Target::Item { file: here.file }];
         }
         if let Some(&child) = here.children.get(name) {
-            return Some(Target::Module(child));
+            return vec![Target::Module(child)];
         }
-        let left = aliases.checked_sub(1)?;
-        if let Some(path) = here.aliases.get(name) {
-            return self.resolve(module, path, left);
+        let Some(left) = aliases.checked_sub(1) else { return Vec::new() };
+        if let Some(paths) = here.aliases.get(name) {
+            return paths.iter().flat_map(|path| self.resolve(module, path, left)).collect();
         }
-        here.globs.iter().find_map(|path| match self.resolve(module, path, left)? {
-            Target::Module(other) => self.look_up(other, name, left),
-            Target::Item { .. } => None,
-        })
+        let globs = here.globs.iter().flat_map(|path| self.resolve(module, path, left));
+        globs
+            .flat_map(|target| match target {
+                Target::Module(other) => self.look_up(other, name, left),
+                Target::Item { .. } => Vec::new(),
+            })
+            .collect()
     }
 
     fn file_of(&self, target: Target) -> usize {
@@ -451,20 +463,21 @@ impl Uses<'_> {
         if is_variable {
             return;
         }
-        if let Some(target) = self.source.resolve(self.module, path, ALIASES_MAX) {
-            self.found.push((self.source.file_of(target), line));
-        }
+        let targets = self.source.resolve(self.module, path, ALIASES_MAX);
+        self.found.extend(targets.into_iter().map(|target| (self.source.file_of(target), line)));
     }
 
     /// Whether this `use` only hands on what lies below.
     fn hands_on(&self, item: &syn::ItemUse, leaf: &Leaf) -> bool {
-        let target = self.source.resolve(self.module, &leaf.path, ALIASES_MAX);
-        let below = target.is_some_and(|target| match target {
+        let targets = self.source.resolve(self.module, &leaf.path, ALIASES_MAX);
+        let below = targets.iter().all(|&target| match target {
             Target::Module(module) => self.source.is_below(module, self.module),
             Target::Item { file } => {
-                let mut modules = (0..self.source.modules.len())
-                    .filter(|&module| self.source.modules[module].file == file);
-                modules.any(|module| self.source.is_below(module, self.module))
+                let mut modules = 0..self.source.modules.len();
+                modules.any(|module| {
+                    self.source.modules[module].file == file
+                        && self.source.is_below(module, self.module)
+                })
             }
         });
         below && !matches!(item.vis, Visibility::Inherited)
@@ -531,13 +544,13 @@ impl<'ast> Visit<'ast> for Uses<'_> {
 /// What is wrong with the circles of a crate, in view of the knots that are known.
 fn wrong_circles(name: &str, source: &Source, known: &[(&str, &[&str])]) -> Vec<String> {
     let known: Vec<_> =
-        known.iter().filter(|(of, _)| *of == name).map(|(_, files)| files).collect();
+        known.iter().filter(|(of, _)| *of == name).map(|(_, files)| *files).collect();
     let knots = source.knots();
     let mut wrong = Vec::new();
     for knot in &knots {
         let files = source.names(knot);
-        let listed = |list: &&&[&str]| files.iter().all(|file| list.contains(file));
-        if !known.iter().any(|list| listed(&list)) {
+        let listed = |list: &&[&str]| files.iter().all(|file| list.contains(file));
+        if !known.iter().any(listed) {
             let new = knot.iter().copied().filter(|&file| {
                 !known.iter().any(|list| list.contains(&source.files[file].as_str()))
             });
@@ -547,7 +560,7 @@ fn wrong_circles(name: &str, source: &Source, known: &[(&str, &[&str])]) -> Vec<
             wrong.push(format!("{name}: a circle: {circle} (of the knot {files:?})"));
         }
     }
-    for file in known.iter().copied().copied().flatten() {
+    for file in known.iter().copied().flatten() {
         if !knots.iter().any(|knot| source.names(knot).contains(file)) {
             wrong.push(format!("{name}: {file} is in no circle any more: strike it from the list"));
         }
@@ -717,6 +730,17 @@ fn a_circle_through_the_parent_is_found() {
     assert_eq!(source.circle([0].into_iter()), "");
     assert_eq!(source.knots().len(), 1);
     assert_eq!(source.circle(1..2), "a.rs:3 -> b.rs:1 -> a/child.rs:1 -> a.rs");
+}
+
+#[test]
+fn a_name_with_two_meanings_leads_to_both() {
+    let source = invented(&[
+        ("lib.rs", "mod a;\nmod b;\nmod c;\npub use {a as arch, b as arch};"),
+        ("a.rs", "use crate::c::C;"),
+        ("b.rs", ""),
+        ("c.rs", "pub struct C;\nfn c() { crate::arch::off() }"),
+    ]);
+    assert_eq!(source.circle(0..4), "a.rs:1 -> c.rs:2 -> a.rs");
 }
 
 #[test]
