@@ -61,16 +61,6 @@ const KNOTS: &[(&str, &[&str])] = &[
             "platform/freeze.rs",
         ],
     ),
-    (
-        "platform-baremetal",
-        &[
-            "x86_64/acpi.rs",
-            "x86_64/interrupts.rs",
-            "x86_64/mod.rs",
-            "x86_64/power.rs",
-            "x86_64/uart.rs",
-        ],
-    ),
     ("platform-linux", &["platform/mod.rs", "platform/power.rs"]),
     (
         "xtask",
@@ -485,28 +475,33 @@ impl Uses<'_> {
 
     /// The paths in what a macro is given: names joined by `::`, none behind a dot.
     fn tokens(&mut self, tokens: TokenStream) {
-        let (mut path, mut line, mut colons, mut dot) = (Vec::new(), 0, 0, false);
+        let mut path: Vec<String> = Vec::new();
+        let (mut line, mut colons, mut dot) = (0, 0, false);
         for token in tokens {
+            let goes_on = match &token {
+                TokenTree::Ident(_) => colons == 2,
+                TokenTree::Punct(mark) => mark.as_char() == ':' && colons < 2,
+                _ => false,
+            };
+            if !goes_on {
+                self.path(&std::mem::take(&mut path), line);
+                colons = 0;
+            }
             let was_dot = std::mem::take(&mut dot);
             match token {
-                TokenTree::Ident(name) if colons == 2 || path.is_empty() && !was_dot => {
+                // The name of a field or method.
+                TokenTree::Ident(_) if was_dot => {}
+                TokenTree::Ident(name) => {
                     line = name.span().start().line;
                     path.push(name.to_string());
                     colons = 0;
-                    continue;
                 }
-                TokenTree::Punct(mark) if mark.as_char() == ':' && !path.is_empty() => {
-                    colons += 1;
-                    if colons <= 2 {
-                        continue;
-                    }
-                }
-                TokenTree::Punct(mark) => dot = mark.as_char() == '.',
+                TokenTree::Punct(mark) if goes_on => colons += usize::from(mark.as_char() == ':'),
+                // Two of them are a range.
+                TokenTree::Punct(mark) => dot = mark.as_char() == '.' && !was_dot,
                 TokenTree::Group(group) => self.tokens(group.stream()),
-                TokenTree::Ident(_) | TokenTree::Literal(_) => {}
+                TokenTree::Literal(_) => {}
             }
-            self.path(&std::mem::take(&mut path), line);
-            colons = 0;
         }
         self.path(&path, line);
     }
@@ -694,7 +689,7 @@ fn a_circle_of_two_is_found_and_named() {
     let source = invented(&[
         ("lib.rs", "mod a;\nmod b;\npub use a::A;"),
         ("a.rs", "//! A.\n\nuse crate::b::B;\npub struct A(B);"),
-        ("b.rs", "pub struct B;\nfn of() { assert!(crate::a::A::is()); }"),
+        ("b.rs", "pub struct B;\nfn of() { assert!(it.x, 0..crate::a::A::is(), of crate); }"),
     ]);
     assert_eq!(wrong_circles("it", &source, &[]).len(), 1);
     assert_eq!(source.circle(0..3), "a.rs:3 -> b.rs:2 -> a.rs");
