@@ -4,7 +4,6 @@
 //! cannot see there. Here it can: the number is never negative.
 
 use crate::errno::errno;
-use crate::sys;
 use core::num::NonZeroI32;
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
@@ -105,20 +104,4 @@ impl Seek for Fd {
         };
         rustix::fs::seek(self, to).map_err(errno)
     }
-}
-
-/// Opens what is closed of standard input, output and error. Process 1 has none of them where there is no
-/// console, and the channel would take their place: a log line would go to the hypervisor.
-pub fn fill_standard() -> Result<(), Errno> {
-    for number in 0..3 {
-        // SAFETY: only asked whether it is open, and not closed here.
-        let standard = unsafe { Fd::from_raw(number) };
-        let open = rustix::io::fcntl_getfd(&standard).is_ok();
-        standard.keep_open();
-        if !open {
-            // The lowest free number is taken, and all below are open.
-            sys::memory(true)?.keep_open();
-        }
-    }
-    Ok(())
 }

@@ -20,5 +20,6 @@ pub mod print;
 pub mod process;
 pub mod run;
 pub mod signals;
+pub mod standard;
 pub mod state_dir;
 pub mod sys;

@@ -73,7 +73,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         Ok(inherited) => inherited,
         Err(errno) => fail("cannot take over the signals", None, errno),
     };
-    if let Err(errno) = qga_linux::fd::fill_standard() {
+    if let Err(errno) = qga_linux::standard::fill_standard() {
         fail("cannot fill the standard descriptors", None, errno);
     }
     // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps

@@ -1,8 +1,5 @@
-//! The clocks: they stand still until the driver advances them.
-
-use crate::{Kind, Sim};
-use qga_core::Errno;
-use qga_core::platform::{Clock, WallClock};
+//! The clocks as data: time that passes comes in, what they show goes out. Invariant: they stand still until somebody
+//! advances them.
 
 /// What the clocks show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,23 +25,5 @@ impl Time {
 impl Default for Time {
     fn default() -> Self {
         Time::new()
-    }
-}
-
-impl Clock for Sim {
-    fn now_ms(&mut self) -> u64 {
-        let now_ms = self.with(|world| world.time.now_ms);
-        self.sure(Kind::Now, now_ms, |_| now_ms)
-    }
-}
-
-impl WallClock for Sim {
-    const OFFERED: bool = true;
-
-    fn now_ns(&mut self) -> Result<i64, Errno> {
-        self.call(Kind::Wall, |world| {
-            let wall_ms = world.time.epoch_ms.saturating_add(world.time.now_ms);
-            i64::try_from(wall_ms.saturating_mul(1_000_000)).map_err(|_| Errno::OVERFLOW)
-        })
     }
 }

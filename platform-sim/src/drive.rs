@@ -4,7 +4,7 @@
 //! Where a real loop would wait for a child or a deadline, it advances the virtual clock, so
 //! nothing takes time. An agent that goes on and on without wanting anything is stopped by a panic.
 
-use crate::Sim;
+use crate::sim::Sim;
 use qga_core::platform::Clock;
 use qga_core::{Agent, Errno, Step};
 use std::rc::Rc;

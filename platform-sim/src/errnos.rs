@@ -6,48 +6,102 @@
 //! (EINVAL, EOPNOTSUPP, ENOTTY of FITHAW), that a mount point is gone. Those come from the guest's
 //! state, when they are true.
 
-use crate::Kind;
+use crate::kind::Kind;
 use qga_core::Errno;
+use qga_core::Errno as E;
+
+/// open(2)
+#[rustfmt::skip]
+const OPEN: &[E] = &[
+    E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::FBIG, E::INTR, E::INVAL, E::IO, E::ISDIR, E::LOOP,
+    E::MFILE, E::NAMETOOLONG, E::NFILE, E::NODEV, E::NOENT, E::NOMEM, E::NOSPC, E::NOTDIR,
+    E::NXIO, E::OPNOTSUPP, E::OVERFLOW, E::PERM, E::ROFS, E::TXTBSY, E::AGAIN, E::STALE,
+];
+
+/// write(2)
+#[rustfmt::skip]
+const WRITE: &[E] = &[
+    E::AGAIN, E::BADF, E::DQUOT, E::FAULT, E::FBIG, E::INTR, E::INVAL, E::IO, E::NOMEM, E::NOSPC,
+    E::PERM, E::PIPE, E::ROFS, E::STALE,
+];
+
+/// open(2), read(2) of the state file, which exists or does not: no ENOENT here
+#[rustfmt::skip]
+const LOAD_STATE: &[E] = &[
+    E::ACCES, E::AGAIN, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE, E::NOMEM, E::PERM,
+    E::STALE, E::OVERFLOW,
+];
+
+/// open(2), write(2), rename(2)
+#[rustfmt::skip]
+const SAVE_STATE: &[E] = &[
+    E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::FBIG, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE,
+    E::NFILE, E::NOENT, E::NOMEM, E::NOSPC, E::NOTDIR, E::PERM, E::ROFS, E::AGAIN,
+];
+
+/// open(2) of a folder
+#[rustfmt::skip]
+const OPEN_MOUNT: &[E] = &[
+    E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NAMETOOLONG, E::NFILE, E::NOMEM, E::OVERFLOW,
+    E::PERM, E::STALE,
+];
+
+/// ioctl(2), FIFREEZE: EBUSY and EOPNOTSUPP leave the filesystem as it is, as all the others do
+#[rustfmt::skip]
+const FREEZE: &[E] = &[
+    E::BADF, E::BUSY, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::NOTTY, E::OPNOTSUPP, E::PERM, E::ROFS,
+    E::UCLEAN,
+];
+
+/// open(2) of a new file
+#[rustfmt::skip]
+const CREATE_MARK: &[E] = &[
+    E::ACCES, E::DQUOT, E::EXIST, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE, E::NOENT,
+    E::NOMEM, E::NOSPC, E::NOTDIR, E::PERM, E::ROFS,
+];
+
+/// rename(2)
+#[rustfmt::skip]
+const PUBLISH_MARK: &[E] = &[
+    E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::IO, E::ISDIR, E::NOENT, E::NOMEM, E::NOSPC, E::PERM,
+    E::ROFS,
+];
+
+/// fork(2), execve(2), waitpid(2)
+#[rustfmt::skip]
+const START_PROGRAM: &[E] = &[
+    E::ACCES, E::AGAIN, E::CHILD, E::FAULT, E::INVAL, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE,
+    E::NOENT, E::NOEXEC, E::NOMEM, E::NOSYS, E::NOTDIR, E::PERM, E::TOOBIG, E::TXTBSY,
+];
+
+/// mount(2)
+#[rustfmt::skip]
+const REMOUNT_READ_ONLY: &[E] = &[
+    E::ACCES, E::BUSY, E::FAULT, E::INVAL, E::IO, E::LOOP, E::NOENT, E::NOMEM, E::NOTDIR, E::PERM,
+    E::ROFS,
+];
 
 impl Kind {
     /// Why a call of this kind can fail; nothing for one that cannot.
     #[rustfmt::skip]
     pub const fn errnos(self) -> &'static [Errno] {
-        use Errno as E;
         match self {
             Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
             | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync => &[],
             // clock_gettime(2)
             Kind::Wall => &[E::INVAL, E::NODEV, E::PERM, E::NOSYS, E::OPNOTSUPP],
-            // open(2)
-            Kind::Open => &[
-                E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::FBIG, E::INTR, E::INVAL, E::IO, E::ISDIR, E::LOOP,
-                E::MFILE, E::NAMETOOLONG, E::NFILE, E::NODEV, E::NOENT, E::NOMEM, E::NOSPC, E::NOTDIR,
-                E::NXIO, E::OPNOTSUPP, E::OVERFLOW, E::PERM, E::ROFS, E::TXTBSY, E::AGAIN, E::STALE,
-            ],
+            Kind::Open => OPEN,
             // close(2)
             Kind::Close => &[E::BADF, E::INTR, E::IO, E::NOSPC, E::DQUOT],
             // read(2)
             Kind::Read => &[E::AGAIN, E::BADF, E::FAULT, E::INTR, E::INVAL, E::IO, E::ISDIR, E::NOMEM, E::STALE],
-            // write(2)
-            Kind::Write => &[
-                E::AGAIN, E::BADF, E::DQUOT, E::FAULT, E::FBIG, E::INTR, E::INVAL, E::IO, E::NOMEM, E::NOSPC,
-                E::PERM, E::PIPE, E::ROFS, E::STALE,
-            ],
+            Kind::Write => WRITE,
             // fsync(2)
             Kind::Flush => &[E::BADF, E::INTR, E::IO, E::NOSPC, E::ROFS, E::INVAL, E::DQUOT],
             // lseek(2)
             Kind::Seek => &[E::BADF, E::INVAL, E::NXIO, E::OVERFLOW, E::SPIPE],
-            // open(2), read(2) of the state file, which exists or does not: no ENOENT here
-            Kind::LoadState => &[
-                E::ACCES, E::AGAIN, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE, E::NOMEM, E::PERM,
-                E::STALE, E::OVERFLOW,
-            ],
-            // open(2), write(2), rename(2)
-            Kind::SaveState => &[
-                E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::FBIG, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE,
-                E::NFILE, E::NOENT, E::NOMEM, E::NOSPC, E::NOTDIR, E::PERM, E::ROFS, E::AGAIN,
-            ],
+            Kind::LoadState => LOAD_STATE,
+            Kind::SaveState => SAVE_STATE,
             // open(2) of /proc/self/mountinfo
             Kind::Mounts => &[E::ACCES, E::INTR, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
             Kind::ReadTable => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::NOMEM],
@@ -55,26 +109,12 @@ impl Kind {
             Kind::Inspect => &[E::ACCES, E::IO, E::LOOP, E::NAMETOOLONG, E::NOMEM, E::OVERFLOW, E::STALE],
             // fstat(2)
             Kind::InspectOpen => &[E::BADF, E::IO, E::NOMEM, E::OVERFLOW, E::STALE],
-            Kind::OpenMount => &[
-                E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NAMETOOLONG, E::NFILE, E::NOMEM, E::OVERFLOW,
-                E::PERM, E::STALE,
-            ],
-            // ioctl(2), FIFREEZE: EBUSY and EOPNOTSUPP leave the filesystem as it is, as all the others do
-            Kind::Freeze => &[
-                E::BADF, E::BUSY, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::NOTTY, E::OPNOTSUPP, E::PERM, E::ROFS,
-                E::UCLEAN,
-            ],
+            Kind::OpenMount => OPEN_MOUNT,
+            Kind::Freeze => FREEZE,
             // ioctl(2), FITHAW
             Kind::Thaw => &[E::BADF, E::INTR, E::IO, E::NOMEM, E::PERM, E::UCLEAN],
-            Kind::CreateMark => &[
-                E::ACCES, E::DQUOT, E::EXIST, E::INTR, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE, E::NOENT,
-                E::NOMEM, E::NOSPC, E::NOTDIR, E::PERM, E::ROFS,
-            ],
-            // rename(2)
-            Kind::PublishMark => &[
-                E::ACCES, E::BUSY, E::DQUOT, E::EXIST, E::IO, E::ISDIR, E::NOENT, E::NOMEM, E::NOSPC, E::PERM,
-                E::ROFS,
-            ],
+            Kind::CreateMark => CREATE_MARK,
+            Kind::PublishMark => PUBLISH_MARK,
             // ENOTDIR would say, as ENOENT, that there is none
             Kind::OpenMark => &[E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NFILE, E::NOMEM, E::PERM],
             // unlink(2)
@@ -83,11 +123,7 @@ impl Kind {
             Kind::WriteMark => &[E::AGAIN, E::DQUOT, E::FAULT, E::FBIG, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::PERM],
             Kind::SeekMark => &[E::BADF, E::INVAL, E::OVERFLOW],
             Kind::BootId => &[E::ACCES, E::INTR, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM],
-            // fork(2), execve(2), waitpid(2)
-            Kind::StartProgram => &[
-                E::ACCES, E::AGAIN, E::CHILD, E::FAULT, E::INVAL, E::IO, E::ISDIR, E::LOOP, E::MFILE, E::NFILE,
-                E::NOENT, E::NOEXEC, E::NOMEM, E::NOSYS, E::NOTDIR, E::PERM, E::TOOBIG, E::TXTBSY,
-            ],
+            Kind::StartProgram => START_PROGRAM,
             // open(2), readlink(2) in /proc
             Kind::About => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
             // kill(2)
@@ -96,11 +132,7 @@ impl Kind {
             Kind::MayReboot => &[E::PERM, E::INVAL, E::FAULT],
             // umount(2)
             Kind::Unmount => &[E::AGAIN, E::BUSY, E::FAULT, E::INVAL, E::NOENT, E::NOMEM, E::PERM],
-            // mount(2)
-            Kind::RemountReadOnly => &[
-                E::ACCES, E::BUSY, E::FAULT, E::INVAL, E::IO, E::LOOP, E::NOENT, E::NOMEM, E::NOTDIR, E::PERM,
-                E::ROFS,
-            ],
+            Kind::RemountReadOnly => REMOUNT_READ_ONLY,
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
         }

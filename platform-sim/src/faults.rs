@@ -1,88 +1,14 @@
-//! The fault plan: every platform call comes by here before it does anything, is counted and
-//! recorded, and fails if the plan says so.
+//! The fault plan: every platform call comes by here before it does anything; whether it goes on or why it fails goes
+//! out. Invariant: each is counted and recorded.
 //!
 //! Four sources of trouble, which can be combined: single faults ([`Faults::fail`]), transfers that
 //! move less than asked or are interrupted ([`Faults::shorten`], [`Faults::interrupt`]), chance
 //! from the seed ([`Faults::chance`]), and the cut ([`Faults::cut_after`]), after which no call
 //! has any effect: to the guest that is the moment in which the agent was killed.
 
+use crate::kind::Kind;
+use crate::random::Random;
 use qga_core::Errno;
-
-macro_rules! kinds {
-    ($($kind:ident, $fails:literal, $text:literal;)*) => {
-        /// What a platform call is. Each call of one of these kinds is a fault point if it can
-        /// fail.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum Kind { $(#[doc = $text] $kind,)* }
-
-        impl Kind {
-            /// All kinds.
-            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
-
-            /// Whether a call of this kind can fail.
-            pub const fn can_fail(self) -> bool {
-                match self { $(Kind::$kind => $fails,)* }
-            }
-        }
-    };
-}
-
-kinds! {
-    Now, false, "`Clock::now_ms`.";
-    Wall, true, "`WallClock::now_ns`.";
-    Log, false, "`Log::log`.";
-    Open, true, "`Files::open`.";
-    Close, true, "`Files::close`.";
-    Read, true, "A read of an open file.";
-    Write, true, "A write to an open file.";
-    Flush, true, "A flush of an open file or mark.";
-    Seek, true, "A seek in an open file.";
-    LoadState, true, "`Files::load_state`.";
-    SaveState, true, "`Files::save_state`.";
-    Mounts, true, "`Freeze::mounts`.";
-    ReadTable, true, "A read of the mount table.";
-    Inspect, true, "`Freeze::inspect`.";
-    OpenMount, true, "`Freeze::open_mount`.";
-    Freeze, true, "`Freeze::freeze`.";
-    Thaw, true, "`Freeze::thaw`.";
-    CreateMark, true, "`Freeze::create_mark`.";
-    PublishMark, true, "`Freeze::publish_mark`.";
-    OpenMark, true, "`Freeze::open_mark`.";
-    RemoveMark, true, "`Freeze::remove_mark`.";
-    ReadMark, true, "A read of the mark.";
-    WriteMark, true, "A write to the mark.";
-    SeekMark, true, "A seek in the mark.";
-    BootId, true, "`Freeze::boot_id`.";
-    StartProgram, true, "`Power::start_program`.";
-    ProgramExit, false, "`Power::program_exit`.";
-    ProgramOutput, false, "`Power::program_output`.";
-    IsScript, false, "`Power::is_script`.";
-    IsInit, false, "`Power::is_init`.";
-    About, true, "`Power::about`.";
-    SignalInit, true, "`Power::signal_init`.";
-    MayReboot, true, "`Power::may_reboot`.";
-    HoldInit, false, "`Power::hold_init`.";
-    SignalAll, false, "`Power::signal_all`.";
-    ProcessesRemain, false, "`Power::processes_remain`.";
-    Unmount, true, "`Power::unmount`.";
-    RemountReadOnly, true, "`Power::remount_read_only`.";
-    Sync, false, "`Power::sync`.";
-    Reboot, true, "`Power::reboot`.";
-    InspectOpen, true, "`Freeze::inspect_open`.";
-}
-
-impl Kind {
-    /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
-    pub fn is_transfer(self) -> bool {
-        use Kind::{Read, ReadMark, ReadTable, Write, WriteMark};
-        matches!(self, Read | Write | ReadTable | ReadMark | WriteMark)
-    }
-
-    /// Whether a call of this kind takes a descriptor that is counted here.
-    fn takes_descriptor(self) -> bool {
-        matches!(self, Kind::Mounts | Kind::OpenMount | Kind::CreateMark | Kind::OpenMark)
-    }
-}
 
 /// A call that fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,30 +30,6 @@ pub struct Call {
     pub kind: Kind,
     /// Why the plan made it fail.
     pub failed: Option<Errno>,
-}
-
-/// Numbers from a seed (splitmix64): the same seed gives the same numbers.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The numbers of `seed`.
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    /// A number below `end`; 0 when that is 0.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.number().checked_rem(end).unwrap_or(0)
-    }
 }
 
 /// More calls than any conversation makes: who gets here never ends.

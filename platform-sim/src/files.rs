@@ -1,12 +1,8 @@
-//! Files as data: a tree of them, by path. What is open of it is in [`open`].
+//! Files as data: a path and what is to be done there come in, the file or why there is none goes out.
 //!
 //! Paths are absolute or relative to [`Tree::working`]; there are no links. Special files stand for
 //! the difficult ones: a pipe, a device that is always full, what may not be written to or opened
 //! at all.
-
-mod open;
-
-pub use open::File;
 
 use qga_core::Errno;
 use qga_core::limits::PATH_BYTES_MAX;
@@ -61,7 +57,8 @@ pub struct Node {
     pub opened: (usize, usize),
 }
 
-type Inode = Rc<RefCell<Node>>;
+/// A file that stays for those that have it open when its name is gone.
+pub(crate) type Inode = Rc<RefCell<Node>>;
 
 /// All files by their absolute paths.
 #[derive(Debug)]
@@ -167,7 +164,8 @@ impl Tree {
         Ok((here, inode))
     }
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<(Vec<u8>, Inode), Errno> {
+    /// Opens a file, or makes one: its absolute path, and itself.
+    pub(crate) fn open(&mut self, path: &[u8], how: How) -> Result<(Vec<u8>, Inode), Errno> {
         let (absolute, found) = self.resolve(path)?;
         let writes = how.access != Access::Read;
         let Some(inode) = found else {

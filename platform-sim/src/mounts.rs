@@ -1,13 +1,12 @@
-//! Mounts: which filesystems are mounted where, as data, and which of them are frozen.
+//! Mounts as data: what is mounted and taken away comes in; which filesystem a path leads to, and who has frozen it,
+//! goes out.
 //!
 //! A path leads to the mount that covers it, as in Linux: what was mounted last on a place hides
 //! what was there before. A superblock is frozen or not, whichever of its mounts it was reached by.
 
-use crate::World;
-use crate::files::Content;
 use qga_core::Errno;
 use qga_core::limits::MOUNT_LINE_BYTES_MAX;
-use qga_core::platform::{Device, Inode};
+use qga_core::platform::Device;
 
 /// Where the numbers of btrfs' superblocks begin: above those of anything else without a device.
 const BTRFS_NUMBERS: u32 = 1000;
@@ -125,7 +124,15 @@ impl Mounts {
         mounts
     }
 
-    fn add(&mut self, kind: &str, device: Device, source: &str, point: &[u8], below: Device) {
+    /// Mounts what is on the device `below` on a place, whatever is there.
+    pub(crate) fn add(
+        &mut self,
+        kind: &str,
+        device: Device,
+        source: &str,
+        point: &[u8],
+        below: Device,
+    ) {
         let known = self.superblocks.iter().position(|superblock| superblock.device == below);
         let superblock = known.unwrap_or(self.superblocks.len());
         if known.is_none() {
@@ -237,41 +244,5 @@ impl Mounts {
         let id = mount.id;
         self.list.iter_mut().filter(|m| m.id == id).for_each(|m| m.read_only = true);
         Ok(())
-    }
-}
-
-impl World {
-    /// Mounts a filesystem, making its mount point a folder if there is no file of that name. One
-    /// whose device is mounted already is the same filesystem at another place (a bind mount).
-    pub fn mount(&mut self, kind: &str, device: Device, point: &str) {
-        let source = format!("/dev/disk-{}-{}", device.major(), device.minor());
-        self.files.add(&source, Content::Block(device));
-        self.mount_from(kind, device, &source, point);
-    }
-
-    /// Mounts `source`. With device major 0 the filesystem is that on the block device `source`: for btrfs
-    /// `device` is the number of the subvolume.
-    pub fn mount_from(&mut self, kind: &str, device: Device, source: &str, point: &str) {
-        let below = match self.files.content(source.as_bytes()) {
-            Ok(Content::Block(block)) => block,
-            _ => device,
-        };
-        if self.files.content(point.as_bytes()).is_err() {
-            self.files.add(point, Content::Directory);
-        }
-        self.mounts.add(kind, device, source, point.as_bytes(), below);
-    }
-
-    pub(crate) fn inspect(&self, path: &[u8]) -> Result<Inode, Errno> {
-        let (path, inode) = self.files.resolve(path)?;
-        let inode = inode.ok_or(Errno::NOENT)?;
-        let mount = self.mounts.covering(&path).ok_or(Errno::NOENT)?;
-        let hidden = mount.point != path
-            && self.mounts.list.iter().any(|other| other.point == path && other.id < mount.id);
-        if hidden {
-            return Err(Errno::NOENT);
-        }
-        let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
-        Ok(Inode { on: mount.device, mount: mount.number(), plain })
     }
 }

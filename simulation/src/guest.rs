@@ -1,5 +1,5 @@
-//! The guest of a session: a few files of every difficult kind, four mounts, programs and an init, by its
-//! shape.
+//! The guest of a session: its shape and a seed come in; a few files of every difficult kind, four mounts or more,
+//! programs and an init go out. Invariant: the same shape and seed are the same guest.
 
 use qga_core::Errno;
 use qga_core::platform::Device;

@@ -8,26 +8,44 @@
 //! frozen; no descriptor leaked; no handle came twice. At the end, with all faults gone, guest-sync is
 //! answered and a thaw makes everything run.
 //!
+//! Each act is a function over two things: the client (`client.rs`), which is what is sent and what comes back, and the
+//! record (`record.rs`), which is what happened and what the oracle must remember of it. Below the acts lie the channel
+//! and the restart of an agent, above them the session that strings them together (`play.rs`).
+//!
 //! Nothing depends on time or on anything but the seed, so a failure is repeated by its seed alone:
 //! `cargo xtask sim --seed N`.
 
 #![forbid(unsafe_code)]
 
 mod abandon;
+mod ask;
+mod burst;
 mod channel;
 mod check;
+mod client;
+mod cut;
+mod deadline;
+mod end;
+mod files;
+mod freezing;
 mod guest;
 mod model;
+mod mounting;
+mod outliving;
 mod play;
+mod record;
 mod reply;
 mod requests;
+mod restart;
+mod shutdown;
+mod sight;
 pub mod source;
-mod stops;
 mod time;
 pub mod torture;
 mod trouble;
 
-use play::{Agent, Play};
+use client::Agent;
+use play::Play;
 use qga_sim::Canary;
 use source::{Bytes, Seeded};
 use std::cell::RefCell;
@@ -50,7 +68,7 @@ pub struct Options {
 pub fn run_seed(seed: u64, options: Options) {
     let source = Seeded::new(seed, true);
     let play = Play::new(source, seed, take(), &[], options.show);
-    play.session.sim.with(|world| world.canary = options.canary);
+    play.client.session.sim.with(|world| world.canary = options.canary);
     give(play.run());
 }
 

@@ -1,5 +1,5 @@
-//! What the client knows: the files as they must be, the open handles and where they stand, and how
-//! each request on them must be answered.
+//! What the client knows: what it has opened, read and written comes in; how each request on a file must be answered
+//! goes out, or nothing where that cannot be known. Invariant: no handle is given out twice.
 
 use crate::guest::PATHS;
 use qga_sim::World;

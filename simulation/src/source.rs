@@ -1,4 +1,5 @@
-//! Where a session's choices come from: a seed, or the bytes of a fuzzer's input.
+//! Where a session's choices come from: a seed, a script, or the bytes of a fuzzer's input in; acts, numbers and bytes,
+//! one after the other, out. Invariant: the same beginning gives the same choices.
 //!
 //! A seed also draws its *swarm*: which acts and which kinds of trouble this session knows at all. Sessions
 //! that know only a few go deeper into these than sessions that know all of them.

@@ -106,11 +106,11 @@ fn hold<S: Source>(
 ) -> Vec<Call> {
     let faults: Vec<Fault> = points.iter().map(|point| point.fault()).collect();
     let mut play = Play::new(source, seed, take(), &faults, show);
-    play.session.sim.with(|world| world.canary = canary);
+    play.client.session.sim.with(|world| world.canary = canary);
     play.run_acts();
     // What comes after them is without faults.
-    let acts = play.calls() as usize;
-    let sim = play.session.sim.clone();
+    let acts = play.client.calls() as usize;
+    let sim = play.client.session.sim.clone();
     give(play.end());
     sim.with(|world| world.faults.trace()[..acts].to_vec())
 }

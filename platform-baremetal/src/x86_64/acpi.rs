@@ -4,8 +4,8 @@
 //! its length or is not there leaves defaults. Source: ACPI 6.4, 5.2.5 (RSDP), 5.2.9 (FADT), 5.2.12
 //! (MADT), 4.8.3.7 and 4.8.3.6 (sleep control, reset register), 7.4.2.6 (`\_S5`), 20.2 (encoding).
 
-use super::MAPPED_END;
-use super::interrupts::{IO_APICS_MAX, IoApic};
+use super::io_apic::{IO_APICS_MAX, IoApic};
+use super::memory::MAPPED_END;
 use core::ptr::read_unaligned;
 
 /// Where the first I/O APIC is on every PC, should nobody tell.

@@ -5,6 +5,7 @@
 //! 64-bit mode, memory mapped one to one up to 4 GiB in pages of 2 MiB, interrupts off. From 3 GiB
 //! on, where devices are, nothing is cached. SSE is on: the compiler uses its registers.
 
+use super::memory::THIRD_LEVEL;
 use core::arch::global_asm;
 
 /// The stack: five times what requests of every kind, at all their limits, were seen to take.
@@ -28,9 +29,6 @@ global_asm!(
     .section .bss.boot, "aw", @nobits
     .balign 4096
 boot_pml4:
-    .skip 4096
-    .global boot_pdpt
-boot_pdpt:
     .skip 4096
 boot_pd:
     .skip 4 * 4096
@@ -72,13 +70,13 @@ pvh_start:
     addl $0x200000, %eax
     jnc 2b
     movl $boot_pd + 3, %eax
-    movl $boot_pdpt, %edi
+    movl ${pdpt}, %edi
     movl $4, %ecx
 4:  movl %eax, (%edi)
     addl $4096, %eax
     addl $8, %edi
     loop 4b
-    movl $boot_pdpt + 3, boot_pml4
+    movl ${pdpt} + 3, boot_pml4
     # Intel SDM 3A, 9.8.5: PAE, the tables, long mode, paging; SSE beside it (9.6).
     movl $0x620, %eax               # CR4: PAE, OSFXSR, OSXMMEXCPT
     movl %eax, %cr4
@@ -120,14 +118,6 @@ pvh_start:
     stack = const STACK_BYTES,
     sudden_stack = const SUDDEN_STACK_BYTES,
     entry = sym crate::entry,
+    pdpt = sym THIRD_LEVEL,
     options(att_syntax)
 );
-
-unsafe extern "C" {
-    static mut boot_pdpt: [u64; 512];
-}
-
-/// The third-level page table, of whose entries the first four are in use.
-pub fn third_level() -> *mut u64 {
-    (&raw mut boot_pdpt).cast()
-}

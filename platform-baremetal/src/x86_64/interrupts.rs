@@ -1,16 +1,17 @@
 //! Interrupts as the end of a sleep, and as nothing else.
 //!
-//! In: the addresses of the I/O APICs (from ACPI), the lines that somebody waits for. Out:
+//! In: the I/O APICs (from ACPI), the lines that somebody waits for. Out:
 //! [`sleep`]. Invariant: interrupts are on inside [`sleep`] only. A handler acknowledges the local
 //! APIC and comes back with them off, so no code ever runs beside other code, no wake-up is lost
 //! (what comes between looking and sleeping ends the sleep at once), and no device can interrupt
 //! without end before it was looked at. Sources: Intel SDM 3A, 6.14 (descriptors), 11.5 and 11.8
-//! (local APIC); Intel 82093AA, 3.2 (I/O APIC).
+//! (local APIC).
 
 use super::io;
+use super::io_apic::{IO_APICS_MAX, IoApic, Pin, VECTOR_LINE};
 use crate::single::Single;
 use core::arch::{asm, naked_asm};
-use core::ptr::{read_volatile, write_volatile};
+use core::ptr::write_volatile;
 
 /// Where the local APIC is, unless somebody moved it, which no firmware does.
 const LOCAL_APIC: usize = 0xFEE0_0000;
@@ -19,8 +20,6 @@ const TIMER: usize = LOCAL_APIC + 0x320;
 const TIMER_COUNT: usize = LOCAL_APIC + 0x380;
 const TIMER_DIVIDE: usize = LOCAL_APIC + 0x3E0;
 
-/// The vector of every device's line: who it was is found out by looking at the devices.
-const VECTOR_LINE: u8 = 0x40;
 /// The vector of the local timer.
 const VECTOR_TIMER: u8 = 0x41;
 /// The vector of an interrupt that was gone before it could be told.
@@ -31,21 +30,9 @@ const VECTORS: usize = VECTOR_SPURIOUS as usize + 1;
 /// The interrupt stack of boot.rs (SDM 3A, 6.14.5).
 const SUDDEN_STACK: u8 = 1;
 
-/// Most I/O APICs that are used; microvm has two, other machines of QEMU one.
-pub const IO_APICS_MAX: usize = 4;
-
 /// How long one slice of a timed sleep is, in ticks of the local timer: 10 ms in QEMU (1 GHz), 100
 /// ms on a processor whose bus runs at 100 MHz. Whoever sleeps looks at a clock afterwards.
 const SLICE_TICKS: u32 = 10_000_000;
-
-/// An I/O APIC: its address, and the number of its first line among all lines.
-#[derive(Clone, Copy, Default)]
-pub struct IoApic {
-    /// Where its registers are.
-    pub address: usize,
-    /// The global number of its pin 0.
-    pub first_line: u32,
-}
 
 /// One gate of the interrupt descriptor table (SDM 3A, figure 6-8).
 #[derive(Clone, Copy)]
@@ -74,15 +61,15 @@ static GATES: Single<[Gate; VECTORS]> = Single::new([NO_GATE; VECTORS]);
 static IO_APICS: Single<[IoApic; IO_APICS_MAX]> =
     Single::new([IoApic { address: 0, first_line: 0 }; IO_APICS_MAX]);
 
-/// Takes over interrupts, all lines off. Call it once, first.
-pub fn start(io_apics: &[IoApic; IO_APICS_MAX]) {
+/// Takes over interrupts, all lines off. Call it once, first. `fault` is what an exception comes to.
+pub fn start(io_apics: &[IoApic; IO_APICS_MAX], fault: unsafe extern "C" fn()) {
     GATES.with(|gates| {
         for (vector, gate) in gates.iter_mut().enumerate() {
             let handler = match vector as u8 {
                 VECTOR_LINE | VECTOR_TIMER => acknowledge as *const () as usize,
                 // A non-maskable interrupt (2) means nothing here.
                 VECTOR_SPURIOUS | 2 => ignore as *const () as usize,
-                _ => fault as *const () as usize,
+                _ => fault as usize,
             };
             // All else comes where the compiler knows of it, or does not come back.
             let stack = match vector {
@@ -161,55 +148,6 @@ pub fn sleep_slice() {
     unsafe { write_volatile(TIMER_COUNT as *mut u32, 0) };
 }
 
-/// How a pin of an I/O APIC is set: always level-triggered, so that no interrupt is ever lost.
-#[derive(Clone, Copy)]
-enum Pin {
-    Off,
-    ActiveHigh,
-    ActiveLow,
-}
-
-impl IoApic {
-    /// How many pins it has; none if it is not there.
-    fn pins(&self) -> u32 {
-        match (self.address, self.read_register(1)) {
-            (0, _) | (_, 0 | u32::MAX) => 0,
-            (_, version) => (version >> 16 & 0xFF) + 1,
-        }
-    }
-
-    fn write(&self, pin: u32, kind: Pin) {
-        const LEVEL: u32 = 1 << 15;
-        let low = match kind {
-            Pin::Off => 1 << 16,
-            Pin::ActiveHigh => LEVEL | u32::from(VECTOR_LINE),
-            Pin::ActiveLow => LEVEL | 1 << 13 | u32::from(VECTOR_LINE),
-        };
-        // To the processor with the local APIC 0: the one that the firmware starts.
-        self.write_register(0x11 + 2 * pin, 0);
-        self.write_register(0x10 + 2 * pin, low);
-    }
-
-    fn read_register(&self, register: u32) -> u32 {
-        if self.address == 0 {
-            return 0;
-        }
-        // SAFETY: the registers of an I/O APIC, named by ACPI.
-        unsafe {
-            write_volatile(self.address as *mut u32, register);
-            read_volatile((self.address + 0x10) as *const u32)
-        }
-    }
-
-    fn write_register(&self, register: u32, value: u32) {
-        // SAFETY: as above; `pins` was not 0.
-        unsafe {
-            write_volatile(self.address as *mut u32, register);
-            write_volatile((self.address + 0x10) as *mut u32, value);
-        }
-    }
-}
-
 /// Acknowledges the local APIC and comes back with interrupts off (the flag in the saved ones is
 /// cleared).
 #[unsafe(naked)]
@@ -240,18 +178,4 @@ unsafe extern "C" fn ignore() {
         "and qword ptr [rsp + 16], ~0x200",
         "iretq"
     )
-}
-
-/// An exception: the guest has a fault that it cannot have. It says so and stops.
-#[unsafe(naked)]
-unsafe extern "C" fn fault() {
-    naked_asm!("mov rdi, rsp", "and rsp, -16", "call {}", "ud2", sym stop_at_fault)
-}
-
-extern "C" fn stop_at_fault(frame: *const u64) -> ! {
-    // SAFETY: the processor has pushed at least these three words (SDM 3A, 6.14.2): an error code
-    // or the place, then the place or the segment.
-    let words = unsafe { [*frame, *frame.wrapping_add(1), *frame.wrapping_add(2)] };
-    super::last_words("exception in the guest; the words on the stack:", &words);
-    super::power::stop()
 }

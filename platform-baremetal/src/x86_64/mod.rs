@@ -6,18 +6,23 @@ pub mod acpi;
 #[cfg(not(test))]
 mod boot;
 mod clock;
+mod exceptions;
 pub mod interrupts;
 pub mod io;
+mod io_apic;
+mod memory;
 pub mod power;
 pub mod uart;
 
 use crate::files::archive;
-use crate::single::Single;
 use acpi::Acpi;
 use clock::Clocks;
 use core::ffi::CStr;
 use core::ptr::read_unaligned;
+pub use exceptions::last_words;
 pub use interrupts::sleep;
+use memory::MAPPED_END;
+pub use memory::map_device;
 use qga_core::Errno;
 pub use uart::{QUEUE_BYTES as UART_QUEUE_BYTES, Uart};
 
@@ -32,9 +37,6 @@ pub struct Machine {
     pub archive: Result<&'static [u8], Errno>,
 }
 
-/// Where the memory ends that boot.rs has mapped one to one.
-const MAPPED_END: u64 = 1 << 32;
-
 /// Where microvm puts its virtio-mmio windows, and how far apart (QEMU,
 /// docs/system/i386/microvm.rst).
 const VIRTIO_MMIO: usize = 0xFEB0_0000;
@@ -42,12 +44,6 @@ const VIRTIO_MMIO_STEP: usize = 512;
 
 /// Longest command line that is looked at.
 const COMMAND_LINE_BYTES_MAX: usize = 4096;
-
-/// Says the last words of a guest that cannot go on, on the first serial line.
-pub fn last_words(text: &str, words: &[u64]) {
-    let Some(uart) = Uart::find(0) else { return };
-    crate::words::write(text, words, |byte| uart.send_waiting(byte));
-}
 
 impl Machine {
     /// Takes the machine over: interrupts, tables, clocks.
@@ -82,7 +78,7 @@ impl Machine {
         };
         // SAFETY: the hypervisor's own pointer.
         let acpi = unsafe { Acpi::read(root) };
-        interrupts::start(&acpi.io_apics);
+        interrupts::start(&acpi.io_apics, exceptions::fault);
         let clocks = Clocks::new(acpi.century);
         // SAFETY: the hypervisor's own text, which nobody writes to.
         let command_line = unsafe { text(command_line) };
@@ -140,72 +136,6 @@ impl Machine {
             (false, _) => (0, 0),
         };
         (0..count).map(move |n| (VIRTIO_MMIO + n * VIRTIO_MMIO_STEP, first + n as u32))
-    }
-}
-
-/// Where a device's memory at this address can be accessed. Up to 4 GiB that is the address itself;
-/// above, the 2 GiB around the first such address are mapped behind the fourth GiB. Nothing for an
-/// address outside them, or that needs more than 4 levels of tables.
-pub fn map_device(address: u64) -> Option<usize> {
-    const GIB: u64 = 1 << 30;
-    if address < 4 * GIB {
-        return Some(address as usize);
-    }
-    if address >> 46 != 0 {
-        return None;
-    }
-    HIGH.with(|high| high.map(address))?
-}
-
-/// A table of 512 entries (Intel SDM 3A, 4.5).
-#[repr(C, align(4096))]
-struct PageTable([u64; 512]);
-
-/// The window onto devices above 4 GiB.
-struct High {
-    /// The first GiB that it shows; 0 while it shows none.
-    first_gib: u64,
-    pages: [PageTable; 2],
-}
-
-static HIGH: Single<High> =
-    Single::new(High { first_gib: 0, pages: [const { PageTable([0; 512]) }; 2] });
-
-impl High {
-    /// Behind what boot.rs has mapped.
-    const WINDOW_GIB: u64 = 4;
-
-    fn map(&mut self, address: u64) -> Option<usize> {
-        let gib = address >> 30;
-        if self.first_gib == 0 {
-            self.first_gib = gib;
-            self.fill();
-        }
-        let offset_gib = gib.checked_sub(self.first_gib).filter(|&offset| offset < 2)?;
-        Some(((Self::WINDOW_GIB + offset_gib) << 30 | address & ((1 << 30) - 1)) as usize)
-    }
-
-    fn fill(&mut self) {
-        // Present, writable, write-through, not cached; 2 MiB where it is the last level.
-        const DEVICE: u64 = 0b1_1011;
-        const LARGE: u64 = 0b1000_0000;
-        for (n, table) in self.pages.iter_mut().enumerate() {
-            for (page, entry) in table.0.iter_mut().enumerate() {
-                let gib = self.first_gib + n as u64;
-                *entry = gib << 30 | (page as u64) << 21 | LARGE | DEVICE;
-            }
-            let entry = table.0.as_ptr() as u64 | 0b11;
-            #[cfg(not(test))]
-            // SAFETY: the third-level table of boot.rs, whose fifth and sixth entries are free;
-            // what was not present is in no cache of translations (SDM 3A, 4.10.2.3).
-            unsafe {
-                boot::third_level()
-                    .wrapping_add(Self::WINDOW_GIB as usize + n)
-                    .write_volatile(entry);
-            }
-            #[cfg(test)]
-            let _ = entry;
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariant: an interrupt is raised exactly while there is a byte to read, or, when
 //! [`Uart::await_room`] asked for it, room to write. Source: National PC16550D, 8.0 (registers).
 
-use super::io;
+use super::{interrupts, io};
 
 /// Received and sent bytes; the speed's lower half when [`LATCH`] is set.
 const DATA: u16 = 0;
@@ -70,7 +70,7 @@ impl Uart {
     /// Lets received bytes end sleeps.
     pub fn listen(&self) {
         self.write(ENABLE, ENABLE_RECEIVED);
-        super::interrupts::enable(self.line);
+        interrupts::enable(self.line);
     }
 
     /// The next received byte.
@@ -101,7 +101,7 @@ impl Uart {
         // Received bytes would end every sleep at once while nobody takes them.
         self.write(ENABLE, ENABLE_ROOM);
         while !self.has_room() {
-            super::sleep();
+            interrupts::sleep();
         }
         self.write(ENABLE, ENABLE_RECEIVED);
     }

@@ -1,7 +1,10 @@
-//! Open files on the tree, which behave as Linux's do: [`Files`] comes in, what happens to the data goes out.
+//! Open files, which behave as Linux's do: calls of [`Files`] come in, what happens to the guest's tree goes out.
+//! Invariant: nothing that would wait for ever in a real guest is done.
 
-use super::{Content, Inode};
-use crate::{Canary, Kind, Sim};
+use crate::canary::Canary;
+use crate::files::{Content, Inode};
+use crate::kind::Kind;
+use crate::sim::Sim;
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use qga_core::platform::{Access, Files, How};

@@ -1,9 +1,13 @@
-//! Freezing: mount points as the agent opens them, frozen and thawed through these, and the marks that it keeps.
+//! Freezing: calls of [`Freeze`] come in, mount points that are open, frozen or thawed go out. Invariant: what is
+//! frozen stays so until somebody thaws it or it is neither mounted nor open.
 
+use super::mark::Mark;
+use super::table::Table;
+use crate::canary::Canary;
+use crate::kind::Kind;
 use crate::mounts::By;
-use crate::store::{Mark, PLACES};
-use crate::table::Table;
-use crate::{Canary, Kind, Sim};
+use crate::sim::Sim;
+use crate::store::PLACES;
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
 use qga_core::platform::{Freeze, Inode};

@@ -1,0 +1,77 @@
+//! The kinds of platform calls: a call's kind in, whether it can fail, moves bytes or takes a descriptor out.
+
+macro_rules! kinds {
+    ($($kind:ident, $fails:literal, $text:literal;)*) => {
+        /// What a platform call is. Each call of one of these kinds is a fault point if it can
+        /// fail.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Kind { $(#[doc = $text] $kind,)* }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// Whether a call of this kind can fail.
+            pub const fn can_fail(self) -> bool {
+                match self { $(Kind::$kind => $fails,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Now, false, "`Clock::now_ms`.";
+    Wall, true, "`WallClock::now_ns`.";
+    Log, false, "`Log::log`.";
+    Open, true, "`Files::open`.";
+    Close, true, "`Files::close`.";
+    Read, true, "A read of an open file.";
+    Write, true, "A write to an open file.";
+    Flush, true, "A flush of an open file or mark.";
+    Seek, true, "A seek in an open file.";
+    LoadState, true, "`Files::load_state`.";
+    SaveState, true, "`Files::save_state`.";
+    Mounts, true, "`Freeze::mounts`.";
+    ReadTable, true, "A read of the mount table.";
+    Inspect, true, "`Freeze::inspect`.";
+    OpenMount, true, "`Freeze::open_mount`.";
+    Freeze, true, "`Freeze::freeze`.";
+    Thaw, true, "`Freeze::thaw`.";
+    CreateMark, true, "`Freeze::create_mark`.";
+    PublishMark, true, "`Freeze::publish_mark`.";
+    OpenMark, true, "`Freeze::open_mark`.";
+    RemoveMark, true, "`Freeze::remove_mark`.";
+    ReadMark, true, "A read of the mark.";
+    WriteMark, true, "A write to the mark.";
+    SeekMark, true, "A seek in the mark.";
+    BootId, true, "`Freeze::boot_id`.";
+    StartProgram, true, "`Power::start_program`.";
+    ProgramExit, false, "`Power::program_exit`.";
+    ProgramOutput, false, "`Power::program_output`.";
+    IsScript, false, "`Power::is_script`.";
+    IsInit, false, "`Power::is_init`.";
+    About, true, "`Power::about`.";
+    SignalInit, true, "`Power::signal_init`.";
+    MayReboot, true, "`Power::may_reboot`.";
+    HoldInit, false, "`Power::hold_init`.";
+    SignalAll, false, "`Power::signal_all`.";
+    ProcessesRemain, false, "`Power::processes_remain`.";
+    Unmount, true, "`Power::unmount`.";
+    RemountReadOnly, true, "`Power::remount_read_only`.";
+    Sync, false, "`Power::sync`.";
+    Reboot, true, "`Power::reboot`.";
+    InspectOpen, true, "`Freeze::inspect_open`.";
+}
+
+impl Kind {
+    /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
+    pub fn is_transfer(self) -> bool {
+        use Kind::{Read, ReadMark, ReadTable, Write, WriteMark};
+        matches!(self, Read | Write | ReadTable | ReadMark | WriteMark)
+    }
+
+    /// Whether a call of this kind takes a descriptor that is counted here.
+    pub(crate) fn takes_descriptor(self) -> bool {
+        matches!(self, Kind::Mounts | Kind::OpenMount | Kind::CreateMark | Kind::OpenMark)
+    }
+}

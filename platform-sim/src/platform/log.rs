@@ -1,0 +1,21 @@
+//! The log: pieces of a line in, a line of [`World::log`](crate::World::log) out. Invariant: a line that comes while
+//! something is frozen is a violation.
+
+use crate::kind::Kind;
+use crate::sim::Sim;
+use crate::world::LogLine;
+use qga_core::platform::{Level, Log};
+
+impl Log for Sim {
+    fn log(&mut self, level: Level, pieces: &[&str]) {
+        self.log_of(level, pieces, b"");
+    }
+
+    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
+        self.sure(Kind::Log, (), |world| {
+            world.forbid_while_frozen("log");
+            let text = format!("{}{}", pieces.concat(), path.escape_ascii());
+            world.log.push(LogLine { level, text });
+        });
+    }
+}

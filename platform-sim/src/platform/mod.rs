@@ -1,0 +1,9 @@
+//! The platform's traits on the guest, one file each: the core's calls come in, what the guest answers goes out.
+
+mod clock;
+mod files;
+mod freeze;
+mod log;
+mod mark;
+mod power;
+mod table;
