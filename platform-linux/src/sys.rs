@@ -95,9 +95,9 @@ pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(raw::__NR_getdents64, fd, into.as_mut_ptr() as usize, len, 0) }
 }
 
-/// A file in memory (memfd_create(2)), inherited by programs or not.
-pub fn memory(inherited: bool) -> Result<Fd, Errno> {
-    let flags = if inherited { 0 } else { raw::MFD_CLOEXEC };
+/// A file in memory (memfd_create(2)), not inherited.
+pub fn memory() -> Result<Fd, Errno> {
+    let flags = raw::MFD_CLOEXEC;
     // SAFETY: the name ends with a NUL.
     unsafe { call_fd(raw::__NR_memfd_create, c"qga".as_ptr() as usize, flags as usize, 0, 0) }
 }

@@ -37,32 +37,6 @@ const CRATES: [&str; 12] = [
 /// if only by way of a third.
 const KNOTS: &[(&str, &[&str])] = &[
     (
-        "core",
-        &[
-            "command/file.rs",
-            "command/fsfreeze.rs",
-            "command/info.rs",
-            "command/mod.rs",
-            "command/power.rs",
-            "command/sync.rs",
-            "command/time.rs",
-            "response.rs",
-        ],
-    ),
-    ("core", &["error.rs", "json/write.rs"]),
-    (
-        "core",
-        &[
-            "freezer.rs",
-            "freezer/freezing.rs",
-            "freezer/marks.rs",
-            "mark.rs",
-            "mountinfo.rs",
-            "platform/freeze.rs",
-        ],
-    ),
-    ("platform-linux", &["platform/mod.rs", "platform/power.rs"]),
-    (
         "xtask",
         &[
             "bench.rs",

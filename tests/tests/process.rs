@@ -254,3 +254,20 @@ fn frozen_and_short_of_memory_it_lives() {
     assert_eq!(thaw(&mut client), returns(1));
     assert_eq!(guest.frozen(), [false]);
 }
+
+/// Process 1 of a guest without a console has no standard descriptors, and may log for years.
+#[test]
+fn a_log_that_nobody_reads_takes_no_memory() {
+    let shell = ["sh", "-c", "exec \"$@\" <&- >&- 2>&-", "sh"].map(String::from).to_vec();
+    let arguments = vec!["-v".to_owned()];
+    let agent = Agent::start(Options { wrapper: shell, arguments, ..Options::default() });
+    let mut client = agent.connect();
+    for _ in 0..100 {
+        assert_eq!(client.ask(PING), PONG);
+    }
+    for number in 0..3 {
+        let standard = format!("/proc/{}/fd/{number}", agent.pid());
+        let what = fs::read_link(&standard).expect("it is open");
+        assert_eq!(what, Path::new("/"), "descriptor {number}");
+    }
+}

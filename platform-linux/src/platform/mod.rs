@@ -3,10 +3,11 @@
 mod clock;
 mod files;
 mod freeze;
+mod helper;
 mod log;
 mod power;
 
-pub use power::Helper;
+pub use helper::Helper;
 
 use crate::fd::Fd;
 use crate::path::PathBuffer;

@@ -1,6 +1,7 @@
 //! Power: programs (fork, execve, wait4), init's signals, mounts, reboot(2).
 
 use super::Linux;
+use super::helper::Helper;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys::{self, Fork};
@@ -11,13 +12,6 @@ use qga_core::platform::{About, Exit, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::system::RebootCommand;
-
-/// A program that was started.
-pub struct Helper {
-    pid: i32,
-    exit: Option<Exit>,
-    output: Fd,
-}
 
 impl Linux {
     /// Collects children that have ended: the helper's result, and, as process 1, orphans. Whether no child
@@ -56,7 +50,7 @@ impl Power for Linux {
             *place = word.as_ptr();
         }
         // Memory instead of pipes and /dev/null: nothing to drain, nothing that might not be there.
-        let (input, output) = (sys::memory(false)?, sys::memory(false)?);
+        let (input, output) = (sys::memory()?, sys::memory()?);
         // SAFETY: the child below ends by execve or exit.
         match unsafe { sys::fork() }? {
             // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that
