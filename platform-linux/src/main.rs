@@ -84,6 +84,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         path,
         state: StateDir::none(),
         log: None,
+        log_dropped: 0,
         log_is_old: false,
         log_file: options.log_file,
         verbose: options.verbose,

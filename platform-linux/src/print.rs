@@ -5,24 +5,37 @@ use core::mem::ManuallyDrop;
 use qga_core::Errno;
 use qga_core::error::reason;
 use qga_core::writer::Writer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Longest line; what does not fit is left out.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// Puts a line together by `fill` and writes it with a newline; nothing can be done if that fails.
-pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
+/// Puts a line together by `fill` and writes it with a newline, unless that would wait. Whether it was taken.
+pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) -> bool {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
-    end_line(&mut out, to);
+    end_line(&mut out, to)
 }
 
 /// Writes a line with its end, for which there is room however much was put into it.
-fn end_line(out: &mut Writer<'_>, to: &Fd) {
+fn end_line(out: &mut Writer<'_>, to: &Fd) -> bool {
     out.rewind(LINE_BYTES_MAX - 1);
     out.ascii("\n");
-    let _ = to.put(out.written());
+    takes_a_line(to) && to.put(out.written()).is_ok()
 }
+
+/// Whether something takes a line at once: nobody may read the pipe or terminal that it is. One that can be written to
+/// has room for [`PIPE_BYTES`], poll(2) says.
+fn takes_a_line(to: &Fd) -> bool {
+    let mut state = [PollFd::new(to, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut state, Some(&now)).is_ok() && state[0].revents().contains(PollFlags::OUT)
+}
+
+/// What a pipe takes at once or not at all (PIPE_BUF, pipe(7)).
+const PIPE_BYTES: usize = 4096;
+const _: () = assert!(LINE_BYTES_MAX <= PIPE_BYTES);
 
 /// One of the texts that stand below each other: so they take no pointer each.
 pub fn one_of(texts: &[u8], at: usize) -> &[u8] {

@@ -398,3 +398,40 @@ fn start_to_first_reply_is_quick() {
     // Generous: the bench measures; this only sees a sleep that should not be there.
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
+
+/// Whoever started the agent may never read its log: it serves all the same, ends when it is told to, and the log
+/// says what is missing.
+#[test]
+fn a_log_that_nobody_empties_stops_nothing() {
+    const PINGS: usize = 3000;
+    let folder = folder();
+    let mut words = usual_arguments(folder.path());
+    words.push("-v".to_owned());
+    let mut child = Command::new(binary());
+    child.args(&words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut agent = Held(child.spawn().expect("the agent starts"));
+    let mut client = Connection::new(connect(&folder.path().join("s")));
+    for _ in 0..PINGS {
+        assert_eq!(client.ask(PING), PONG);
+    }
+    // Somebody reads at last; the next line says how many were lost before it.
+    let mut log = agent.0.stderr.take().unwrap();
+    let mut text = vec![0; 1 << 20];
+    let len = log.read(&mut text).expect("the log");
+    assert_eq!(client.ask(PING), PONG);
+    // SAFETY: our own child, not waited for.
+    unsafe { libc::kill(agent.0.id() as i32, libc::SIGTERM) };
+    assert_eq!(wait(&mut agent.0).code(), Some(0));
+    text.truncate(len);
+    log.read_to_end(&mut text).expect("the rest of the log");
+    let text = String::from_utf8(text).expect("text");
+    let called = text.lines().filter(|line| line.ends_with("guest-ping called")).count();
+    let dropped: Vec<usize> = text
+        .lines()
+        .filter_map(|line| line.split_once("lines dropped: "))
+        .map(|(_, number)| number.parse().expect("a number"))
+        .collect();
+    assert_eq!(dropped.len(), 1, "{text}");
+    assert_eq!(called + dropped[0], PINGS + 1, "{called} lines and {dropped:?} dropped");
+    assert!(text.lines().last().is_some_and(|line| line.ends_with("guest-ping called")), "{text}");
+}

@@ -50,6 +50,23 @@ impl Log for Linux {
         }
         // Not opened before because something was frozen; nothing is logged while it is.
         let _ = self.open_log();
+        // What was dropped is said before anything else: then the log has no hole that cannot be seen.
+        let dropped = self.log_dropped;
+        if dropped > 0 && self.put(Level::Warning, &[DROPPED], b"", Some(dropped)) {
+            self.log_dropped = 0;
+        }
+        if self.log_dropped > 0 || !self.put(level, pieces, path, None) {
+            self.log_dropped += 1;
+        }
+    }
+}
+
+/// What is said, with how many.
+const DROPPED: &str = "the log was full, or nobody read it; lines dropped: ";
+
+impl Linux {
+    /// Writes a line; whether it was taken.
+    fn put(&self, level: Level, pieces: &[&str], path: &[u8], number: Option<u64>) -> bool {
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
         let to = self.log.as_ref().unwrap_or(&STDERR);
         line(to, |out| {
@@ -67,6 +84,9 @@ impl Log for Linux {
                 out.ascii(piece);
             }
             out.text(path);
-        });
+            if let Some(number) = number {
+                out.unsigned(number);
+            }
+        })
     }
 }

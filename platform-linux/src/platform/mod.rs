@@ -22,6 +22,8 @@ pub struct Linux {
     pub state: StateDir,
     /// The log file, if it is not standard error.
     pub log: Option<Fd>,
+    /// How many lines of the log nobody has taken since the last one that was.
+    pub log_dropped: u64,
     /// Whether the log file was moved away: the next line belongs into a new one.
     pub log_is_old: bool,
     /// Where the log file is, if there is to be one.
