@@ -98,11 +98,11 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         linux.state.refused.explain();
         // Without any directory it serves all that needs no state; one that was named is to be there.
         let goes_on = options.state_dir.is_none() && !linux.state.refused.is_grave();
-        while !goes_on && linux.state.ensure(linux.path, is_init).is_err() {
-            if !is_init {
-                sys::exit(1)
-            }
-            // Process 1 may not end.
+        if !goes_on && !is_init {
+            sys::exit(1)
+        }
+        // Process 1 may not end.
+        while !goes_on && linux.state.ensure(linux.path, true).is_err() {
             let _ = rustix::event::poll(&mut [], Some(&RETRY));
         }
     }
