@@ -8,21 +8,21 @@
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
 //! the last is drained, so a client that does not read stops itself and nobody else.
 
+mod doing;
+mod execute;
 mod understand;
 
 use crate::bulk::wipe_stack;
-use crate::command::{Call, Poll, Reply};
 use crate::errno::Errno;
-use crate::error::{Error, Raised, Slot};
+use crate::error::Error;
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
 use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
-use crate::platform::{Files, Freezing as _, Level, Platform, Status};
-use crate::response::{Cursor, Echo, Failed, Piece, RETURN, Window, describe, fill};
+use crate::platform::{Files, Freezing as _, Platform, Status};
+use crate::response::{Cursor, Window};
 use crate::shutdown::Progress;
 use crate::state::State;
-use core::ops::Range;
-use understand::understand;
+use doing::{Asker, Doing, Secret, refuse};
 
 /// What the agent needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,36 +37,6 @@ pub enum Step {
     Continue,
     /// To end: it was asked to stop, and all that it had frozen runs again.
     Exit,
-}
-
-/// Whom a response is for.
-struct Asker {
-    id: Range<usize>,
-    /// Where the request stands in the frame buffer, with that `id` in it.
-    frame: Range<usize>,
-}
-
-/// Whether frame and window hold what nobody may find there. The numbered first variant makes a new agent all zero.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Secret {
-    Nothing = 0,
-    /// What was not understood may have been meant for any command. It is wiped after the next request that is: until
-    /// then a guest-sync may have begun in it.
-    Open,
-    /// It is to be wiped when it is answered.
-    Ended,
-}
-
-/// What the agent is doing. The numbered first variant makes a new agent all zero.
-#[repr(u8)]
-enum Doing<P: Platform> {
-    /// Waiting for a request.
-    Listening = 0,
-    /// Writing a response: what is left of its body, then the `id`.
-    Responding(Option<Piece<P>>, Echo, Range<usize>),
-    /// Following work that takes longer. Nobody waits for its result when the client has gone.
-    Following(Poll<P>, Option<Asker>),
 }
 
 /// A guest agent with a buffer of `FRAME` bytes for a request and `WINDOW` bytes for a response. All zero
@@ -294,113 +264,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.framer.limit(self.state.freezer.is_frozen());
         self.framer.scan()
     }
-
-    /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
-    /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
-    fn execute(&mut self, platform: &mut P, found: Scan) {
-        let Self { doing, cursor, framer, window, state, secret, .. } = self;
-        let frame = framer.place();
-        let inside = found == Scan::Sync;
-        let text = framer.part(frame.clone());
-        let slot = Slot::new();
-        let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
-        if inside {
-            if matches!(found, Ok((row, _)) if row.command.is_sync()) {
-                framer.resume();
-            }
-            return;
-        }
-        let Ok((row, arguments)) = found else {
-            *secret = Secret::Open;
-            if !slot.is_empty() {
-                refuse(doing, window, &slot.get(), id, frame);
-                framer.refused();
-            }
-            return;
-        };
-        if row.command.secret || *secret == Secret::Open {
-            *secret = Secret::Ended;
-        }
-        if !state.freezer.is_frozen() {
-            platform.log(Level::Info, &[row.command.name, " called"]);
-        }
-        let was_frozen = state.freezer.is_frozen();
-        let arguments = text.get_mut(arguments).unwrap_or(&mut []);
-        let slot = Slot::new();
-        let mut out = window.writer();
-        out.ascii(RETURN);
-        let call = Call { platform, state, arguments, slot: &slot, out: &mut out, cursor };
-        let reply = (row.run)(call);
-        let (full, len) = (out.is_full(), out.len());
-        window.keep(len);
-        let body = match reply {
-            Ok(Reply::Value) => None,
-            Ok(Reply::Pieces(piece)) => Some(piece),
-            Ok(Reply::Later(poll)) => {
-                window.clear();
-                *doing = Doing::Following(poll, Some(Asker { id, frame }));
-                return;
-            }
-            Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
-        };
-        if full {
-            return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
-        }
-        let freezes = state.freezer.is_frozen() && !was_frozen;
-        self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
-        *doing = Doing::Responding(body, Echo::new(id), frame);
-    }
-
-    /// Writes the next window of the response, if there is one.
-    fn respond(&mut self, platform: &mut P) {
-        let Doing::Responding(body, echo, frame) = &mut self.doing else { return };
-        let mut out = self.window.writer();
-        let whole = match body {
-            None => true,
-            Some(piece) => {
-                match fill(*piece, platform, &mut self.state, &mut self.cursor, &mut out) {
-                    Ok(whole) => whole,
-                    Err(Failed(what, errno)) => {
-                        // Pieces fail only before they commit, so the window holds nothing but their beginning.
-                        out.rewind(0);
-                        describe(&Error::Failed(what, errno), &mut out);
-                        true
-                    }
-                }
-            }
-        };
-        if whole {
-            *body = None;
-        }
-        let ended = whole && echo.fill(self.framer.part(frame.clone()), &mut out);
-        let len = out.len();
-        self.window.keep(len);
-        if ended {
-            self.doing = Doing::Listening;
-        }
-    }
 }
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, FRAME, WINDOW> {
     fn default() -> Self {
         Agent::new()
     }
-}
-
-/// Replaces whatever is in the window by the beginning of an error reply.
-fn refuse<P: Platform, const N: usize>(
-    doing: &mut Doing<P>,
-    window: &mut Window<N>,
-    error: &Error<'_>,
-    id: Range<usize>,
-    frame: Range<usize>,
-) {
-    window.clear();
-    let mut out = window.writer();
-    describe(error, &mut out);
-    let len = out.len();
-    window.keep(len);
-    *doing = Doing::Responding(None, Echo::new(id), frame);
 }
 
 /// In the place of a reply that is true no more.

@@ -1,0 +1,97 @@
+//! One request: its frame in, the beginning of its response out, and then the rest of that, a window at a time.
+
+use super::Agent;
+use super::doing::{Asker, Doing, Secret, refuse};
+use super::understand::understand;
+use crate::command::{Call, Reply};
+use crate::error::{Error, Raised, Slot};
+use crate::frame::Scan;
+use crate::platform::{Freezing as _, Level, Platform};
+use crate::response::{Echo, Failed, RETURN, describe, fill};
+
+impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
+    /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
+    /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
+    pub(super) fn execute(&mut self, platform: &mut P, found: Scan) {
+        let Self { doing, cursor, framer, window, state, secret, .. } = self;
+        let frame = framer.place();
+        let inside = found == Scan::Sync;
+        let text = framer.part(frame.clone());
+        let slot = Slot::new();
+        let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
+        if inside {
+            if matches!(found, Ok((row, _)) if row.command.is_sync()) {
+                framer.resume();
+            }
+            return;
+        }
+        let Ok((row, arguments)) = found else {
+            *secret = Secret::Open;
+            if !slot.is_empty() {
+                refuse(doing, window, &slot.get(), id, frame);
+                framer.refused();
+            }
+            return;
+        };
+        if row.command.secret || *secret == Secret::Open {
+            *secret = Secret::Ended;
+        }
+        if !state.freezer.is_frozen() {
+            platform.log(Level::Info, &[row.command.name, " called"]);
+        }
+        let was_frozen = state.freezer.is_frozen();
+        let arguments = text.get_mut(arguments).unwrap_or(&mut []);
+        let slot = Slot::new();
+        let mut out = window.writer();
+        out.ascii(RETURN);
+        let call = Call { platform, state, arguments, slot: &slot, out: &mut out, cursor };
+        let reply = (row.run)(call);
+        let (full, len) = (out.is_full(), out.len());
+        window.keep(len);
+        let body = match reply {
+            Ok(Reply::Value) => None,
+            Ok(Reply::Pieces(piece)) => Some(piece),
+            Ok(Reply::Later(poll)) => {
+                window.clear();
+                *doing = Doing::Following(poll, Some(Asker { id, frame }));
+                return;
+            }
+            Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
+        };
+        if full {
+            return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
+        }
+        let freezes = state.freezer.is_frozen() && !was_frozen;
+        self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
+        *doing = Doing::Responding(body, Echo::new(id), frame);
+    }
+
+    /// Writes the next window of the response, if there is one.
+    pub(super) fn respond(&mut self, platform: &mut P) {
+        let Doing::Responding(body, echo, frame) = &mut self.doing else { return };
+        let mut out = self.window.writer();
+        let whole = match body {
+            None => true,
+            Some(piece) => {
+                match fill(*piece, platform, &mut self.state, &mut self.cursor, &mut out) {
+                    Ok(whole) => whole,
+                    Err(Failed(what, errno)) => {
+                        // Pieces fail only before they commit, so the window holds nothing but their beginning.
+                        out.rewind(0);
+                        describe(&Error::Failed(what, errno), &mut out);
+                        true
+                    }
+                }
+            }
+        };
+        if whole {
+            *body = None;
+        }
+        let ended = whole && echo.fill(self.framer.part(frame.clone()), &mut out);
+        let len = out.len();
+        self.window.keep(len);
+        if ended {
+            self.doing = Doing::Listening;
+        }
+    }
+}
