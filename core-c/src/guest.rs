@@ -8,8 +8,8 @@ use crate::operations::{
 use core::ffi::{c_int, c_void};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
-use qga_core::writer::Writer;
 use qga_core::platform::{Access, Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::writer::Writer;
 
 qga_core::absent!(Guest: Freeze);
 

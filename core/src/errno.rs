@@ -56,6 +56,7 @@ errnos! {
     FAULT = 14, "Bad address";
     BUSY = 16, "Device or resource busy";
     EXIST = 17, "File exists";
+    XDEV = 18, "Invalid cross-device link";
     NODEV = 19, "No such device";
     NOTDIR = 20, "Not a directory";
     ISDIR = 21, "Is a directory";
@@ -73,12 +74,21 @@ errnos! {
     NAMETOOLONG = 36, "File name too long";
     NOSYS = 38, "Function not implemented";
     LOOP = 40, "Too many levels of symbolic links";
+    NODATA = 61, "No data available";
+    NOLINK = 67, "Link has been severed";
+    PROTO = 71, "Protocol error";
+    BADMSG = 74, "Bad message";
     OVERFLOW = 75, "Value too large for defined data type";
     OPNOTSUPP = 95, "Operation not supported";
     ADDRINUSE = 98, "Address already in use";
+    NETUNREACH = 101, "Network is unreachable";
+    CONNABORTED = 103, "Software caused connection abort";
     CONNRESET = 104, "Connection reset by peer";
     NOBUFS = 105, "No buffer space available";
+    NOTCONN = 107, "Transport endpoint is not connected";
+    SHUTDOWN = 108, "Cannot send after transport endpoint shutdown";
     TIMEDOUT = 110, "Connection timed out";
+    CONNREFUSED = 111, "Connection refused";
     HOSTDOWN = 112, "Host is down";
     HOSTUNREACH = 113, "No route to host";
     STALE = 116, "Stale file handle";
@@ -86,6 +96,9 @@ errnos! {
     REMOTEIO = 121, "Remote I/O error";
     DQUOT = 122, "Disk quota exceeded";
     NOMEDIUM = 123, "No medium found";
+    NOKEY = 126, "Required key not available";
+    KEYEXPIRED = 127, "Key has expired";
+    HWPOISON = 133, "Memory page has hardware error";
 }
 
 impl core::fmt::Display for Errno {

@@ -105,6 +105,10 @@ pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
     if superblock.major() == 0 && kind != b"btrfs" && !cut {
         return None;
     }
+    // A filesystem in user space cannot freeze. Its server may hang, or be gone, so that looking at it would wait.
+    if kind == b"fuseblk" {
+        return None;
+    }
     Some(Local { superblock, id, path: unescape(mountpoint), read_only, cut })
 }
 

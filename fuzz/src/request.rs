@@ -11,9 +11,9 @@ use qga_core::frame::{Framer, Scan};
 use qga_core::json::check::{Members, check};
 use qga_core::json::read::from_text;
 use qga_core::json::text::decode_in_place;
-use qga_core::writer::Writer;
 use qga_core::request::{Parts, envelope};
 use qga_core::response::Echo;
+use qga_core::writer::Writer;
 use serde_json::value::RawValue;
 
 /// Larger than any input.
