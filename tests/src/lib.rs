@@ -5,6 +5,7 @@ pub mod agent;
 pub mod compare;
 pub mod connection;
 pub mod conversations;
+pub mod copy;
 pub mod counters;
 pub mod disk;
 pub mod fire;
