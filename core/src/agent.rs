@@ -22,7 +22,7 @@ use crate::platform::{Files, Freezing as _, Platform, Status};
 use crate::response::{Cursor, Window};
 use crate::shutdown::Progress;
 use crate::state::State;
-use doing::{Asker, Doing, Secret, refuse};
+use doing::{Asker, Doing, Job, Secret, refuse};
 
 /// What the agent needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +31,8 @@ pub enum Step {
     Receive,
     /// Room: take some of [`Agent::pending`].
     Transmit,
-    /// Time: step again when a child has ended, or at [`Agent::deadline`], which counts with every step.
+    /// Time: step again when a child has ended, or at [`Agent::deadline`], which counts with every step. Bytes that come
+    /// in between may be put into [`Agent::space`], if there is any: who has asked may have gone, and another one come.
     Wait,
     /// Nothing: step again.
     Continue,
@@ -48,6 +49,8 @@ pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     doing: Doing<P>,
     /// Where the body goes on that is being written in pieces.
     cursor: Cursor,
+    /// What takes longer.
+    job: Job<P>,
     stopping: bool,
     secret: Secret,
     /// Whose reply says that everything is frozen, until that begins to leave.
@@ -68,6 +71,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         Agent {
             doing: Doing::Listening,
             cursor: Cursor::new(),
+            job: Job::NONE,
             stopping: false,
             secret: Secret::Nothing,
             told: None,
@@ -102,10 +106,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if <P as Files>::OFFERED { self.state.files.restore(platform, frozen) } else { Ok(()) }
     }
 
-    /// Where bytes of the channel go; to be asked for after [`Step::Receive`] only, because until then the
-    /// request being answered stands there. Never empty then.
+    /// Where bytes of the channel go; to be asked for after [`Step::Receive`], when it is never empty, or [`Step::Wait`]
+    /// only, because until then the request being answered stands there.
     pub fn space(&mut self) -> &mut [u8] {
-        self.framer.space()
+        if self.job.asker.is_some() { self.framer.room() } else { self.framer.space() }
     }
 
     /// The first `len` bytes of [`Agent::space`] are filled.
@@ -138,10 +142,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.told = None;
         self.window.clear();
         self.framer.reset();
-        match &mut self.doing {
-            Doing::Following(_, asker) => *asker = None,
-            other => *other = Doing::Listening,
-        }
+        self.doing = Doing::Listening;
+        self.job.nobody_asks();
     }
 
     /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine. A
@@ -193,7 +195,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// Memory that holds nothing any more and that the caller may give back to the system.
     pub fn reclaim(&mut self) -> Option<&mut [u8]> {
-        if let Doing::Listening = self.doing { self.framer.reclaim() } else { None }
+        let idle = matches!(self.doing, Doing::Listening) && self.job.asker.is_none();
+        if idle { self.framer.reclaim() } else { None }
     }
 
     /// The commands' state, for tests that look inside.
@@ -216,20 +219,22 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             let idle = self.window.pending().is_empty();
             return if over || idle { Step::Exit } else { Step::Transmit };
         }
-        self.deadline_ms = None;
+        self.follow(platform);
         if !self.window.pending().is_empty() {
             return Step::Transmit;
         }
         if let Doing::Listening = self.doing
             && self.secret == Secret::Ended
+            && self.job.asker.is_none()
         {
             self.secret = Secret::Nothing;
             self.framer.wipe();
             self.window.wipe();
             wipe_stack();
         }
-        match &mut self.doing {
-            Doing::Listening => match self.scan() {
+        if let Doing::Listening = self.doing {
+            match self.scan(platform) {
+                Scan::More if self.job.asker.is_some() => return Step::Wait,
                 Scan::More => return Step::Receive,
                 found @ (Scan::Frame | Scan::Sync) => self.execute(platform, found),
                 Scan::Bad(fault) => {
@@ -237,30 +242,46 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                     let error = self.framer.error(fault);
                     refuse(&mut self.doing, &mut self.window, &error, 0..0, 0..0);
                 }
-            },
-            Doing::Following(poll, asker) => match poll(platform, &mut self.state) {
-                Progress::Wait(until) => {
-                    self.deadline_ms = Some(until);
-                    return Step::Wait;
-                }
-                // What takes longer has no reply on success.
-                Progress::Done(result) => {
-                    let asker = asker.take();
-                    self.doing = Doing::Listening;
-                    if let (Err(error), Some(Asker { id, frame })) = (result, asker) {
-                        refuse(&mut self.doing, &mut self.window, &error, id, frame);
-                    }
-                }
-            },
-            Doing::Responding(..) => {}
+            }
         }
         self.respond(platform);
         if self.window.pending().is_empty() { Step::Continue } else { Step::Transmit }
     }
 
+    /// Goes on with what takes longer, if anything does. It has no reply on success, and none when nobody waits for it.
+    fn follow(&mut self, platform: &mut P) {
+        self.deadline_ms = None;
+        let Some(poll) = self.job.poll else { return };
+        match poll(platform, &mut self.state) {
+            Progress::Wait(until) => self.deadline_ms = Some(until),
+            Progress::Done(result) => {
+                self.job.poll = None;
+                if let (Err(error), Some(Asker { id, frame })) = (result, self.job.asker.take()) {
+                    refuse(&mut self.doing, &mut self.window, &error, id, frame);
+                }
+            }
+        }
+    }
+
     /// Looks for the next request. While something is frozen it may not be large: memory may be short, and
-    /// who is killed for it cannot thaw.
-    fn scan(&mut self) -> Scan {
+    /// who is killed for it cannot thaw. While somebody waits for what takes longer it waits, too, unless it is a
+    /// guest-sync: then whoever waited has given up, or gone.
+    fn scan(&mut self, platform: &mut P) -> Scan {
+        if self.job.asker.is_some() {
+            if self.job.held == Scan::More {
+                let found = self.framer.scan();
+                if self.is_sync(platform, found) {
+                    self.job.nobody_asks();
+                    return found;
+                }
+                self.job.held = found;
+            }
+            return Scan::More;
+        }
+        let held = core::mem::replace(&mut self.job.held, Scan::More);
+        if held != Scan::More {
+            return held;
+        }
         self.framer.limit(self.state.freezer.is_frozen());
         self.framer.scan()
     }

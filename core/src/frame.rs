@@ -120,6 +120,12 @@ impl<const N: usize> Framer<N> {
             self.wiped = self.wiped.saturating_sub(by);
             self.lexer.start = self.lexer.start.saturating_sub(by);
         }
+        self.room()
+    }
+
+    /// As [`Framer::space`], but nothing is moved, so that there may be none.
+    pub fn room(&mut self) -> &mut [u8] {
+        let most = self.most();
         self.buffer.get_mut(self.filled..most).unwrap_or(&mut [])
     }
 

@@ -103,7 +103,13 @@ fn serve(
         let step = agent.step(linux);
         alarm.set(linux, agent.deadline());
         let moved = match step {
-            Step::Receive => {
+            Step::Wait if agent.space().is_empty() => {
+                match poll(signals, None, PollFlags::empty(), None) {
+                    Ready::Signal => Moved::Signal,
+                    Ready::Channel(_) | Ready::Timeout => continue,
+                }
+            }
+            Step::Receive | Step::Wait => {
                 give_back(agent);
                 match channel.receive(signals, agent.space()) {
                     Moved::Bytes(len) => {
@@ -121,10 +127,6 @@ fn serve(
                     continue;
                 }
                 other => other,
-            },
-            Step::Wait => match poll(signals, None, PollFlags::empty(), None) {
-                Ready::Signal => Moved::Signal,
-                Ready::Channel(_) | Ready::Timeout => continue,
             },
             Step::Continue => continue,
             Step::Exit => return None,

@@ -111,7 +111,8 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
             }
             match step {
                 Step::Receive if bytes.is_empty() => return,
-                Step::Receive => {
+                Step::Wait if bytes.is_empty() || self.agent.0.space().is_empty() => self.wait(),
+                Step::Receive | Step::Wait => {
                     let space = self.agent.0.space();
                     assert!(!space.is_empty(), "the agent wants bytes and has no room for any");
                     let len = space.len().min(bytes.len());
@@ -126,7 +127,6 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
                     output.extend_from_slice(&pending[..len]);
                     self.agent.0.sent(len);
                 }
-                Step::Wait => self.wait(),
                 Step::Continue => {}
                 Step::Exit => {
                     self.exited = true;

@@ -82,37 +82,18 @@ fn pump<S: Source>(client: &mut Client<S>, record: &mut Record) -> Rest {
             client.hang_up();
             return Rest::BrokenOff;
         }
-        let (agent, sim) = client.session.parts();
+        let (agent, _) = client.session.parts();
         match step {
             Step::Receive if sent == client.request.len() => return Rest::Idle,
-            Step::Receive => {
-                let space = agent.space();
-                assert!(!space.is_empty(), "the agent wants bytes and has no room for any");
-                let left = &client.request[sent..];
-                let mut len = left.len().min(space.len()).min(client.manner.piece_bytes);
-                if let Some((into, _)) = client.manner.break_off {
-                    len = len.min(into.saturating_sub(sent).max(1));
-                }
-                space[..len].copy_from_slice(&left[..len]);
-                agent.received(len);
-                sent += len;
+            Step::Receive => sent += give(client, sent),
+            // What comes after a request that takes its time may come before that is over, or after it.
+            Step::Wait if sent < client.request.len() && client.source.byte().is_multiple_of(2) => {
+                sent += give(client, sent);
             }
+            Step::Transmit if client.manner.stalled > 0 => stall(client, record),
             Step::Transmit => {
                 let pending = agent.pending();
                 assert!(!pending.is_empty(), "the agent wants to send and has nothing");
-                if client.manner.stalled > 0 {
-                    // Nothing goes on behind the client's back.
-                    client.manner.stalled -= 1;
-                    if agent.is_frozen() && agent.deadline().is_some() {
-                        time_comes_while_stalled(client, record);
-                        continue;
-                    }
-                    let (len, calls) = (pending.len(), sim.with(|w| w.faults.calls()));
-                    assert_eq!(agent.step(sim), Step::Transmit, "went on while stalled");
-                    assert_eq!(agent.pending().len(), len, "the reply changed while stalled");
-                    assert_eq!(sim.with(|w| w.faults.calls()), calls, "called while stalled");
-                    continue;
-                }
                 let mut len = pending.len().min(client.manner.take_bytes);
                 if let Some((_, out)) = client.manner.break_off {
                     len = len.min(out.saturating_sub(client.output.len()).max(1));
@@ -130,6 +111,38 @@ fn pump<S: Source>(client: &mut Client<S>, record: &mut Record) -> Rest {
         }
     }
     panic!("the agent runs on and on without wanting input");
+}
+
+/// Puts the next bytes of what is sent into the agent, which wants them; how many.
+fn give<S: Source>(client: &mut Client<S>, sent: usize) -> usize {
+    let (agent, _) = client.session.parts();
+    let is_waiting = agent.deadline().is_some();
+    let space = agent.space();
+    assert!(is_waiting || !space.is_empty(), "the agent wants bytes and has no room for any");
+    let left = &client.request[sent..];
+    let mut len = left.len().min(space.len()).min(client.manner.piece_bytes);
+    if let Some((into, _)) = client.manner.break_off {
+        len = len.min(into.saturating_sub(sent).max(1));
+    }
+    let len = len.min(space.len());
+    space[..len].copy_from_slice(&left[..len]);
+    agent.received(len);
+    len
+}
+
+/// The client does not read for a step. Nothing goes on behind its back, but what takes longer.
+fn stall<S: Source>(client: &mut Client<S>, record: &mut Record) {
+    client.manner.stalled -= 1;
+    let (agent, sim) = client.session.parts();
+    if agent.is_frozen() && agent.deadline().is_some() {
+        return time_comes_while_stalled(client, record);
+    }
+    let (busy, len) = (agent.deadline().is_some(), agent.pending().len());
+    let calls = sim.with(|w| w.faults.calls());
+    assert_eq!(agent.step(sim), Step::Transmit, "went on while stalled");
+    assert_eq!(agent.pending().len(), len, "the reply changed while stalled");
+    let called = sim.with(|w| w.faults.calls()) - calls;
+    assert!(busy || called == 0, "called while stalled");
 }
 
 /// The client does not read, and the time of a freeze goes on all the same, perhaps to its end.

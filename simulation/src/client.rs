@@ -121,6 +121,11 @@ impl<S: Source> Client<S> {
         &self.output[at]
     }
 
+    /// Whether a shutdown is under way that nobody waits for any more: nothing else has a deadline.
+    pub fn is_busy(&mut self) -> bool {
+        !self.is_frozen() && self.session.agent().deadline().is_some()
+    }
+
     /// The client hangs up, and another one comes.
     pub fn hang_up(&mut self) {
         self.session.disconnect();

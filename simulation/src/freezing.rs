@@ -32,6 +32,8 @@ fn check_left_out(hidden: &[String], theirs: usize, warned: &[String]) {
 /// guest-fsfreeze-freeze.
 pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (was_frozen, calls) = (client.is_frozen(), client.calls());
+    // A shutdown that is under way lets nothing freeze, and unmounts things.
+    let busy = client.is_busy();
     let (strict, sim) = (client.session.freeze_strict, client.session.sim.clone());
     let (freezable, before) = sim.with(|world| (freezable(world, strict), frozen_by_agent(world)));
     let ((hidden, theirs), lines) = sim.with(|world| (left_out(world), world.log.len()));
@@ -40,7 +42,8 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let answer = ask(client, record, "guest-fsfreeze-freeze", format_args!(""));
     let failed = client.failed_since(calls);
     // What went away while the agent looked at it could not be frozen.
-    let undisturbed = !failed && to_vanish == client.session.sim.with(|world| vanishing(world));
+    let undisturbed =
+        !failed && !busy && to_vanish == client.session.sim.with(|world| vanishing(world));
     let frozen = client.session.sim.with(|world| frozen_by_agent(world));
     if !was_frozen && record.over_early {
         let expected = Answer::Error { not_found: false };

@@ -106,6 +106,45 @@ fn a_program_without_effect_is_not_believed() {
     assert!(asked.elapsed() < Duration::from_secs(20));
 }
 
+/// A program that takes long keeps nobody waiting: who has asked and syncs anew is answered at once, and so is the next
+/// client, a thousand times; the late reply goes to nobody.
+#[test]
+fn a_slow_program_keeps_nobody_waiting() {
+    if Disk::impossible("shutdown::a_slow_program_keeps_nobody_waiting") {
+        return;
+    }
+    let script = "sleep 3; echo too late; exit 1".to_owned();
+    let jail = Jail::start(Spec {
+        scripts: [("/sbin/poweroff".to_owned(), script)].into(),
+        ..Spec::default()
+    });
+    let agent = jail.agent(Start::default());
+    let asked = Instant::now();
+    let mut client = agent.connect();
+    client.send(shutdown("powerdown"));
+    let synced = client.ask("{\"execute\":\"guest-sync\",\"arguments\":{\"id\":5}}\n");
+    assert_eq!(synced, r#"{"return": 5}"#);
+    let busy = client.ask(shutdown("powerdown"));
+    assert!(busy.contains("a shutdown is under way"), "{busy}");
+    drop(client);
+    let mut next = agent.connect();
+    let mut times: Vec<Duration> = (0..1000)
+        .map(|_| {
+            let begun = Instant::now();
+            assert_eq!(next.ask(PING), PONG);
+            begun.elapsed()
+        })
+        .collect();
+    assert!(asked.elapsed() < Duration::from_secs(2), "it was over before they were asked");
+    times.sort();
+    assert!(times[500] < Duration::from_millis(1), "{:?} a ping", times[500]);
+    // Long after the program has failed, nobody has heard of it.
+    std::thread::sleep(Duration::from_secs(5).saturating_sub(asked.elapsed()));
+    assert_eq!(next.ask(PING), PONG);
+    let reply = next.ask(shutdown("powerdown"));
+    assert!(reply.contains("too late"), "a shutdown of its own: {reply}");
+}
+
 #[test]
 fn when_nothing_works_everything_tried_is_named() {
     if Disk::impossible("shutdown::when_nothing_works_everything_tried_is_named") {

@@ -3,6 +3,7 @@
 
 use crate::command::Poll;
 use crate::error::Error;
+use crate::frame::Scan;
 use crate::platform::Platform;
 use crate::response::{Echo, Piece, Window, describe};
 use core::ops::Range;
@@ -35,8 +36,28 @@ pub enum Doing<P: Platform> {
     Listening = 0,
     /// Writing a response: what is left of its body, then the `id`.
     Responding(Option<Piece<P>>, Echo, Range<usize>),
-    /// Following work that takes longer. Nobody waits for its result when the client has gone.
-    Following(Poll<P>, Option<Asker>),
+}
+
+/// What takes longer than a step. It goes on when nobody waits for it any more; what it says then is for nobody. All zero
+/// when new.
+pub struct Job<P: Platform> {
+    /// How it is followed, while there is one.
+    pub poll: Option<Poll<P>>,
+    /// Who waits for its result.
+    pub asker: Option<Asker>,
+    /// What was found after the request of who waits, if anything was.
+    pub held: Scan,
+}
+
+impl<P: Platform> Job<P> {
+    /// None.
+    pub const NONE: Self = Job { poll: None, asker: None, held: Scan::More };
+
+    /// Whoever has asked for it has gone.
+    pub fn nobody_asks(&mut self) {
+        self.asker = None;
+        self.held = Scan::More;
+    }
 }
 
 /// Replaces whatever is in the window by the beginning of an error reply.

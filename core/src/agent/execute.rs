@@ -10,10 +10,20 @@ use crate::platform::{Freezing as _, Level, Platform};
 use crate::response::{Echo, Failed, RETURN, describe, fill};
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
+    /// Whether what was found is a guest-sync, with which a client begins.
+    pub(super) fn is_sync(&mut self, platform: &P, found: Scan) -> bool {
+        let place = self.framer.place();
+        let text = self.framer.part(place);
+        let understood = || {
+            understand(platform, text, false, &Slot::new()).1.map(|(row, _)| row.command.is_sync())
+        };
+        matches!(found, Scan::Frame | Scan::Sync) && understood() == Ok(true)
+    }
+
     /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
     /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
     pub(super) fn execute(&mut self, platform: &mut P, found: Scan) {
-        let Self { doing, cursor, framer, window, state, secret, .. } = self;
+        let Self { doing, cursor, job, framer, window, state, secret, .. } = self;
         let frame = framer.place();
         let inside = found == Scan::Sync;
         let text = framer.part(frame.clone());
@@ -33,6 +43,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             }
             return;
         };
+        if job.poll.is_some() && row.command.is_exclusive() {
+            return refuse(doing, window, &Error::Text("a shutdown is under way"), id, frame);
+        }
         if row.command.secret || *secret == Secret::Open {
             *secret = Secret::Ended;
         }
@@ -53,7 +66,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Ok(Reply::Pieces(piece)) => Some(piece),
             Ok(Reply::Later(poll)) => {
                 window.clear();
-                *doing = Doing::Following(poll, Some(Asker { id, frame }));
+                (job.poll, job.asker) = (Some(poll), Some(Asker { id, frame }));
                 return;
             }
             Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),

@@ -51,6 +51,11 @@ impl Command {
         Command { secret: true, ..self }
     }
 
+    /// Whether it may not begin while something else takes its time: it ends the guest, or stops its filesystems.
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.needs, Needs::Power | Needs::Freeze) && !self.while_frozen
+    }
+
     /// Whether it is guest-sync or guest-sync-delimited, with which a client begins.
     pub fn is_sync(&self) -> bool {
         self.needs == Needs::Nothing && self.name.as_bytes().get(6) == Some(&b's')

@@ -1,10 +1,12 @@
 //! What the framer finds.
 
 /// What the framer found in the bytes received so far; where, says [`super::Framer::place`].
+/// The numbered first variant makes what holds one all zero when new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Scan {
     /// Nothing whole; more bytes are needed.
-    More,
+    More = 0,
     /// A whole JSON text.
     Frame,
     /// A malformed request.

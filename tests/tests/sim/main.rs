@@ -9,6 +9,7 @@ mod freeze;
 mod frozen_frames;
 mod guest;
 mod held;
+mod job;
 mod kills;
 mod left_out;
 mod limit;
