@@ -1,7 +1,6 @@
 //! A document with a part that a task writes: what belongs between its two marks comes in, the document with that
 //! in its place goes out. All else in it is written by people and stays as it is, byte for byte.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::{Result, paths};
@@ -24,14 +23,12 @@ impl Marked {
 
     /// The whole document.
     pub fn text(&self) -> Result<String> {
-        fs::read_to_string(self.path())
-            .map_err(|error| format!("cannot read {}: {error}", self.name))
+        paths::text(&self.path())
     }
 
     /// Writes the part.
     pub fn write(&self, part: &str) -> Result<()> {
-        let text = self.replaced(&self.text()?, part)?;
-        fs::write(self.path(), text).map_err(|error| format!("cannot write {}: {error}", self.name))
+        paths::write(&self.path(), self.replaced(&self.text()?, part)?)
     }
 
     /// `text` with this part, which stands on lines of its own.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::cores::pin;
+use crate::{ElseSay, Result};
 
 /// The core that the agents run on, alone; one of them works at a time.
 pub const AGENT_CORE: usize = 0;
@@ -35,22 +36,20 @@ pub struct Agent {
 
 impl Agent {
     /// Starts `program` in `folder` (made here, and removed again when the agent is dropped).
-    pub fn start(program: &Program, folder: &Path) -> Result<Agent, String> {
+    pub fn start(program: &Program, folder: &Path) -> Result<Agent> {
         Agent::start_under(&[], program, folder)
     }
 
     /// The same below a tool that takes the agent's command line, such as valgrind.
-    pub fn start_under(tool: &[String], program: &Program, folder: &Path) -> Result<Agent, String> {
+    pub fn start_under(tool: &[String], program: &Program, folder: &Path) -> Result<Agent> {
         let mut command = command(tool, program, folder)?;
-        let child = command
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.path.display()))?;
+        let child = command.spawn().else_say_of("cannot start", &program.path)?;
         Ok(Agent { child, name: program.name, folder: folder.to_owned() })
     }
 
     /// Starts the agent stopped at its first instruction, then sets it free and returns the moment
     /// of that: what follows is the agent's own time, without fork and exec.
-    pub fn start_timed(program: &Program, folder: &Path) -> Result<(Agent, Instant), String> {
+    pub fn start_timed(program: &Program, folder: &Path) -> Result<(Agent, Instant)> {
         let mut command = command(&[], program, folder)?;
         // SAFETY: ptrace(PTRACE_TRACEME) is async-signal-safe and touches no memory of ours.
         unsafe {
@@ -59,9 +58,7 @@ impl Agent {
                 _ => Ok(()),
             });
         }
-        let child = command.spawn().map_err(|error| {
-            format!("cannot start {} stopped (ptrace): {error}", program.path.display())
-        })?;
+        let child = command.spawn().else_say_of("cannot start stopped (ptrace)", &program.path)?;
         let process = child.id() as libc::pid_t;
         let agent = Agent { child, name: program.name, folder: folder.to_owned() };
         let mut status = 0;
@@ -89,7 +86,7 @@ impl Agent {
 
     /// Connects as soon as the socket is there, without sleeping in between: this is part of what
     /// is measured.
-    pub fn connect(&mut self) -> Result<Client, String> {
+    pub fn connect(&mut self) -> Result<Client> {
         let socket = self.folder.join("socket");
         let deadline = Instant::now() + Duration::from_millis(START_MS_MAX);
         let mut tries: u32 = 0;
@@ -144,12 +141,12 @@ impl Drop for Agent {
     }
 }
 
-fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command, String> {
-    let failed = |error| format!("cannot prepare {}: {error}", folder.display());
+fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command> {
     let _ = fs::remove_dir_all(folder);
     // Whatever the mask: an agent takes no directory that others can write to.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let said = File::create(folder.join("stderr")).map_err(failed)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder).else_say_of("cannot make", folder)?;
+    let said = File::create(folder.join("stderr")).else_say_of("cannot make a file in", folder)?;
     let mut line = tool.to_vec();
     line.push(program.path.display().to_string());
     let mut command = Command::new(&line[0]);

@@ -1,12 +1,13 @@
 //! Requests in, printed with their replies and times; values out. The parts of the session that
 //! the virtual machine and this machine have in common.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
-use xtask::vm::Channel;
+use xtask::vm::{Channel, Vm};
+use xtask::{ElseSay, Result};
 
 use super::terminal;
 
@@ -36,7 +37,7 @@ impl Session {
     }
 
     /// Sends one request; prints it, its reply and its time; yields what it returned.
-    pub fn request(&mut self, text: &str) -> Result<Value, String> {
+    pub fn request(&mut self, text: &str) -> Result<Value> {
         let reply = self.exchange(text)?;
         match reply.get("return") {
             Some(value) => Ok(value.clone()),
@@ -45,7 +46,7 @@ impl Session {
     }
 
     /// As [`Session::request`], for a request that must be refused.
-    pub fn refused(&mut self, text: &str) -> Result<(), String> {
+    pub fn refused(&mut self, text: &str) -> Result<()> {
         let reply = self.exchange(text)?;
         match reply.get("error") {
             Some(_) => Ok(()),
@@ -53,48 +54,50 @@ impl Session {
         }
     }
 
-    /// Sends a request that has no reply by design.
-    pub fn send(&mut self, text: &str) -> Result<(), String> {
-        println!("  -> {}", terminal::cut(text, self.columns - 5));
-        self.channel.send(format!("{text}\n").as_bytes())
+    /// guest-shutdown: the machine ends by itself, as it should.
+    pub fn shut_down(mut self, vm: &mut Vm) -> Result<()> {
+        self.heading("Shutdown: no reply by design, the machine ends");
+        let begun = Instant::now();
+        let text = request("guest-shutdown", "");
+        println!("  -> {}", terminal::cut(&text, self.columns - 5));
+        self.channel.send(format!("{text}\n").as_bytes())?;
+        let reason = vm.wait_shutdown(Duration::from_secs(60))?;
+        self.remark(&format!(
+            "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.0} ms after the request",
+            begun.elapsed().as_secs_f64() * 1e3
+        ));
+        match reason.as_str() {
+            "guest-shutdown" => Ok(()),
+            _ => Err(format!("the machine ended with {reason}, which is no power-down")),
+        }
     }
 
     /// A whole small file of the agent's side, read through the agent without a word.
-    pub fn file(&mut self, path: &str) -> Result<String, String> {
-        let open = format!(
-            "{{\"execute\": \"guest-file-open\", \"arguments\": {{\"path\": \"{path}\"}}}}"
-        );
+    pub fn file(&mut self, path: &str) -> Result<String> {
+        let open = request("guest-file-open", &format!("\"path\": \"{path}\""));
         let handle = returned(&self.channel.request(&open)?)?;
-        let on_handle = |name: &str| {
-            format!("{{\"execute\": \"{name}\", \"arguments\": {{\"handle\": {handle}}}}}")
-        };
-        let read = returned(&self.channel.request(&on_handle("guest-file-read"))?);
-        self.channel.request(&on_handle("guest-file-close"))?;
+        let handle = format!("\"handle\": {handle}");
+        let read = returned(&self.channel.request(&request("guest-file-read", &handle))?);
+        self.channel.request(&request("guest-file-close", &handle))?;
         let encoded = read?["buf-b64"].as_str().unwrap_or_default().to_owned();
-        let bytes = BASE64.decode(&encoded);
-        let bytes = bytes.map_err(|error| format!("{path} was read as {encoded}: {error}"))?;
+        let bytes = BASE64.decode(&encoded).else_say(format!("{path} was read as {encoded}"))?;
         String::from_utf8(bytes).map_err(|_| format!("{path} holds no text"))
     }
 
     /// Sync, the first schema's own example line, ping, and a file written and read back.
-    pub fn opening(&mut self, file: &str) -> Result<(), String> {
+    pub fn opening(&mut self, file: &str) -> Result<()> {
         self.heading("In sync, and who is there");
         self.sync_shown()?;
         let info = self.request("{'execute':'guest-info'}")?;
         let commands = info["supported_commands"].as_array().map_or(0, Vec::len);
         self.remark(&format!("{commands} commands; the request is the first schema's own example"));
-        self.request("{\"execute\": \"guest-ping\"}")?;
+        self.request(&request("guest-ping", ""))?;
         self.heading("A file, written and read back");
         let text = BASE64.encode(TEXT);
-        let open = format!(
-            "{{\"execute\": \"guest-file-open\", \
-             \"arguments\": {{\"path\": \"{file}\", \"mode\": \"w+\"}}}}"
-        );
-        let handle = self.request(&open)?;
+        let open = format!("\"path\": \"{file}\", \"mode\": \"w+\"");
+        let handle = self.request(&request("guest-file-open", &open))?;
         let mut on_handle = |name: &str, more: &str| {
-            self.request(&format!(
-                "{{\"execute\": \"{name}\", \"arguments\": {{\"handle\": {handle}{more}}}}}"
-            ))
+            self.request(&request(name, &format!("\"handle\": {handle}{more}")))
         };
         on_handle("guest-file-write", &format!(", \"buf-b64\": \"{text}\""))?;
         on_handle("guest-file-flush", "")?;
@@ -108,8 +111,8 @@ impl Session {
     }
 
     /// guest-sync-delimited behind a 0xFF, byte for byte as clients do it.
-    fn sync_shown(&mut self) -> Result<(), String> {
-        let text = "{\"execute\": \"guest-sync-delimited\", \"arguments\": {\"id\": 20110211}}";
+    fn sync_shown(&mut self) -> Result<()> {
+        let text = request("guest-sync-delimited", "\"id\": 20110211");
         let begun = Instant::now();
         self.channel.send(&[b"\xff", text.as_bytes(), b"\n"].concat())?;
         // As clients do: what an earlier one left behind ends where the 0xFF stands.
@@ -123,11 +126,11 @@ impl Session {
         }
     }
 
-    fn exchange(&mut self, text: &str) -> Result<Value, String> {
+    fn exchange(&mut self, text: &str) -> Result<Value> {
         let begun = Instant::now();
         let reply = self.channel.request(text)?;
         self.print(text, &reply, begun);
-        serde_json::from_str(&reply).map_err(|error| format!("the reply is no JSON: {error}"))
+        serde_json::from_str(&reply).else_say("the reply is no JSON")
     }
 
     /// A request, and its reply with the time at the right edge.
@@ -139,8 +142,15 @@ impl Session {
     }
 }
 
-fn returned(reply: &str) -> Result<Value, String> {
-    let reply: Value =
-        serde_json::from_str(reply).map_err(|error| format!("no JSON: {error}: {reply}"))?;
-    reply.get("return").cloned().ok_or_else(|| format!("unexpected reply: {reply}"))
+/// A command with these members as its arguments.
+fn request(command: &str, arguments: &str) -> String {
+    match arguments {
+        "" => format!("{{\"execute\": \"{command}\"}}"),
+        _ => format!("{{\"execute\": \"{command}\", \"arguments\": {{{arguments}}}}}"),
+    }
+}
+
+fn returned(reply: &str) -> Result<Value> {
+    let value: Value = serde_json::from_str(reply).else_say(format!("no JSON: {reply}"))?;
+    value.get("return").cloned().ok_or_else(|| format!("unexpected reply: {reply}"))
 }

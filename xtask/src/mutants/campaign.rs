@@ -1,22 +1,19 @@
 //! A campaign: mutants in, a verdict for each out, by as many judges at a time as asked for.
 //!
 //! The core is built once with all mutants behind switches. What the compiler refuses is taken out, a build
-//! at a time: a mutant in whose own text an error stands does not compile by itself either; one whose switch
-//! is in the way is built by itself at the end.
+//! at a time: a mutant in whose own text an error stands does not compile by itself either.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Verdict};
 use super::list::Mutant;
-use super::switch;
+use super::switch::{self, Switched, holds};
 use super::tree::Tree;
 use crate::programs::Programs;
-use xtask::{Result, progress};
+use xtask::{ElseSay, Result, paths, progress};
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -61,21 +58,20 @@ impl<'t> Campaign<'t> {
                 faults.len()
             ));
             if faults.is_empty() {
-                switched.extend(texts.values().flat_map(|text| text.numbers.iter().copied()));
+                let variants = texts.values().flat_map(|text| &text.variants);
+                switched.extend(variants.map(|(_, number)| number));
                 break;
             }
-            let before = left_out.len();
             for fault in &faults {
-                let text = texts
-                    .get(&fault.file)
-                    .ok_or_else(|| format!("{}: {}: no mutant is near", fault.file, fault.said))?;
-                blame(text, &fault.place, &mut left_out, &mut verdicts);
-            }
-            if left_out.len() == before || builds == BUILDS_MAX {
-                return Err(format!(
-                    "the core does not compile with its switches: {:?}",
-                    faults[0]
-                ));
+                let variants = texts.get(&fault.file).map(|text| &text.variants);
+                let around = |(place, _): &&_| holds(place, &fault.place);
+                let variant = variants.into_iter().flatten().find(around);
+                let (_, number) = variant.filter(|_| builds < BUILDS_MAX).ok_or_else(|| {
+                    let (file, said) = (&fault.file, &fault.said);
+                    format!("the core does not compile with its switches: {file}: {said}")
+                })?;
+                left_out.insert(*number);
+                verdicts.insert(*number, Verdict::Unviable);
             }
         }
         let programs = progress::timed("building what judges the mutants", || tree.programs())?;
@@ -125,7 +121,7 @@ impl<'t> Campaign<'t> {
         let clock = Clock::new(mutants.len());
         for mutant in mutants {
             let text = &self.sources[&mutant.file];
-            self.tree.write(&mutant.file, &mutant.apply(text))?;
+            self.tree.write(&mutant.file, &mutant.apply(text, 0..text.len()))?;
             let verdict = match self.tree.check()?.is_empty() {
                 false => Ok(Verdict::Unviable),
                 true => match self.tree.programs() {
@@ -145,10 +141,7 @@ impl<'t> Campaign<'t> {
 /// The core's files that have mutants, and the one that gets the switch.
 fn sources(root: &Path, all: &[Mutant]) -> Result<HashMap<String, String>> {
     let files: HashSet<&str> = all.iter().map(|mutant| mutant.file.as_str()).collect();
-    let read = |file: &str| {
-        let text = fs::read_to_string(root.join(file));
-        Ok((file.to_owned(), text.map_err(|error| format!("cannot read {file}: {error}"))?))
-    };
+    let read = |file: &str| Ok((file.to_owned(), paths::text(&root.join(file))?));
     files.into_iter().chain([ROOT_FILE]).map(read).collect()
 }
 
@@ -157,44 +150,17 @@ fn texts(
     sources: &HashMap<String, String>,
     all: &[Mutant],
     left_out: &HashSet<u32>,
-) -> Result<HashMap<String, switch::Switched>> {
+) -> Result<HashMap<String, Switched>> {
     let mut texts = HashMap::new();
     for (file, text) in sources {
         let mutants: Vec<&Mutant> = all.iter().filter(|mutant| mutant.file == *file).collect();
-        let mut switched =
-            switch::switch(text, &mutants, left_out).map_err(|error| format!("{file}: {error}"))?;
+        let mut switched = switch::switch(text, &mutants, left_out).else_say(file)?;
         if file == ROOT_FILE {
             switched.text = Tree::with_switch(&switched.text);
         }
         texts.insert(file.clone(), switched);
     }
     Ok(texts)
-}
-
-/// Leaves out what an error stands in. What is wrong inside a mutant's own text is wrong without the switch
-/// as well; around it, the switch may be what is wrong, and the mutants are built one by one.
-fn blame(
-    text: &switch::Switched,
-    place: &Range<usize>,
-    left_out: &mut HashSet<u32>,
-    verdicts: &mut HashMap<u32, Verdict>,
-) {
-    let holds = |range: &Range<usize>| range.start <= place.start && place.end <= range.end;
-    let variant =
-        text.variants.iter().filter(|(range, _)| holds(range)).min_by_key(|(r, _)| r.len());
-    if let Some((_, number)) = variant {
-        left_out.insert(*number);
-        verdicts.insert(*number, Verdict::Unviable);
-        return;
-    }
-    let site = text.sites.iter().filter(|(range, _)| holds(range)).min_by_key(|(r, _)| r.len());
-    let (before, after) = (&text.text[..place.start], &text.text[place.end..]);
-    let line = before.rfind('\n').map_or(0, |at| at + 1)
-        ..place.end + after.find('\n').unwrap_or(after.len());
-    // An arm that borrows what it matches may not have a guard at all.
-    let beside = text.sites.iter().filter(|(r, _)| line.start <= r.start && r.end <= line.end);
-    let numbers = beside.chain(site).flat_map(|(_, numbers)| numbers);
-    left_out.extend(numbers);
 }
 
 /// Shows how a campaign is getting on.

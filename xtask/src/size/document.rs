@@ -2,6 +2,7 @@
 //! which lines of an older text are stale.
 
 use super::{DATA_BYTES_MAX, FILE_BYTES_MAX, Part, Report, STACK_BYTES_MAX};
+use xtask::table::{bytes as number, cells, columns};
 
 const FUNCTIONS_IN_FILE: usize = 15;
 const SYMBOLS_ON_TERMINAL: usize = 25;
@@ -34,12 +35,9 @@ pub fn markdown(report: &Report) -> String {
 
 /// The same numbers in fewer words, and more symbols.
 pub fn terminal(report: &Report) -> String {
-    let mut out = header(report) + "\n\n";
-    for (what, bytes, budget) in budgets(report) {
-        out += &format!("{what:<32} {bytes:>12}   {budget}");
-        out.truncate(out.trim_end().len());
-        out.push('\n');
-    }
+    let budgets = budgets(report);
+    let budgets: Vec<_> = budgets.iter().map(|(what, b, most)| cells([what, b, most])).collect();
+    let mut out = format!("{}\n\n{}\n", header(report), columns(&budgets, &[0, 2]));
     out += "\nlargest symbols\n";
     let mut symbols: Vec<&Part> = report.functions.iter().chain(&report.statics).collect();
     symbols.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
@@ -213,16 +211,4 @@ fn short(name: &str) -> String {
     let start: String = chars[..half].iter().collect();
     let end: String = chars[chars.len() - half..].iter().collect();
     format!("{start}...{end}")
-}
-
-fn number(bytes: u64) -> String {
-    let digits = bytes.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

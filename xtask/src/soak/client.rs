@@ -68,7 +68,7 @@ impl Client {
             self.connections += 1;
             self.channel = Some(channel);
         }
-        self.channel.as_mut().ok_or_else(|| "no connection".to_owned())
+        Ok(self.channel.as_mut().ok_or("no connection")?)
     }
 
     /// Goes, whatever is under way.
@@ -101,11 +101,17 @@ impl Client {
         })
     }
 
-    /// What a command returns.
-    pub fn value(&mut self, command: &str, arguments: Value) -> Result<Value> {
+    /// A request as a line, and the reply to it.
+    fn ask(&mut self, command: &str, arguments: Value) -> Result<(String, Value)> {
         let text = request(command, arguments);
         self.send(format!("{text}\n").as_bytes())?;
-        let mut reply = self.reply(&text)?;
+        let reply = self.reply(&text)?;
+        Ok((text, reply))
+    }
+
+    /// What a command returns.
+    pub fn value(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let (text, mut reply) = self.ask(command, arguments)?;
         match reply.get_mut("return") {
             Some(value) => Ok(value.take()),
             None => Err(format!("{}: {}", shown(&text), shown(&reply.to_string()))),
@@ -125,9 +131,7 @@ impl Client {
 
     /// A command is refused; why.
     pub fn refused(&mut self, command: &str, arguments: Value) -> Result<String> {
-        let text = request(command, arguments);
-        self.send(format!("{text}\n").as_bytes())?;
-        let reply = self.reply(&text)?;
+        let (text, reply) = self.ask(command, arguments)?;
         match reply["error"]["desc"].as_str() {
             Some(why) => Ok(why.to_owned()),
             None => Err(format!("{text} was not refused: {reply}")),
@@ -136,9 +140,7 @@ impl Client {
 
     /// A new handle, or why there is none.
     pub fn try_open(&mut self, path: &str, mode: &str) -> Result<std::result::Result<u64, String>> {
-        let text = request("file-open", json!({"path": path, "mode": mode}));
-        self.send(format!("{text}\n").as_bytes())?;
-        let reply = self.reply(&text)?;
+        let (text, reply) = self.ask("file-open", json!({"path": path, "mode": mode}))?;
         let Some(handle) = reply["return"].as_u64() else {
             let why = reply["error"]["desc"].as_str();
             return why.map(|why| Err(why.to_owned())).ok_or_else(|| format!("{text}: {reply}"));
@@ -151,9 +153,7 @@ impl Client {
         // Replies that nobody took opened those between, if they were carried out.
         let stray = last.max(handle.saturating_sub(STRAY_HANDLES_MAX)) + 1..handle;
         for handle in stray.filter(|_| last > 0) {
-            let text = request("file-close", json!({"handle": handle}));
-            self.send(format!("{text}\n").as_bytes())?;
-            self.reply(&text)?;
+            self.ask("file-close", json!({"handle": handle}))?;
         }
         Ok(Ok(handle))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::Result;
+use xtask::bench::process::field;
 use xtask::vm::Vm;
 
 use super::DATA;
@@ -85,11 +86,7 @@ impl Eye {
         // A port that was plugged in again has another number.
         descriptors.sort();
         let memory = self.ask(&mut load.vm, "cat smaps_rollup")?;
-        let kilobytes = |name: &str| {
-            let line = memory.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-            number.ok_or_else(|| format!("the guest's kernel tells no {name}"))
-        };
+        let kilobytes = |name: &str| field(&memory, name);
         if detached {
             load.client.hang_up();
             sleep(SETTLE);

@@ -11,7 +11,7 @@ use super::kernel::{self, Kernel};
 use super::packages;
 use super::reference;
 use super::{Builder, RunAs, SHELL_PORT};
-use crate::Result;
+use crate::{Result, command, paths};
 
 /// Modules that every machine loads; what they depend on is found by itself.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_blk"];
@@ -48,11 +48,11 @@ pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
         archive.file(&format!("/modules/{index:02}-{name}.ko"), contents, 0o644);
     }
     if let Some(path) = builder.agent_binary()? {
-        archive.file("/bin/qga", &kernel::read(&path)?, 0o755);
+        archive.file("/bin/qga", &paths::read(&path)?, 0o755);
     }
     if builder.reference.is_some() {
         for (place, file) in reference::reference()?.files()? {
-            archive.file(&place, &kernel::read(&file)?, 0o755);
+            archive.file(&place, &paths::read(&file)?, 0o755);
         }
     }
     for name in &builder.packages {
@@ -70,11 +70,9 @@ pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
 
 fn add_busybox(archive: &mut Initramfs) -> Result<()> {
     let busybox = kernel::busybox()?;
-    archive.file("/bin/busybox", &kernel::read(&busybox)?, 0o755);
-    let output = Command::new(&busybox).arg("--list").output();
-    let output = output.map_err(|error| format!("cannot run {}: {error}", busybox.display()))?;
+    archive.file("/bin/busybox", &paths::read(&busybox)?, 0o755);
     // In /bin only: the agent looks in /sbin for a shutdown command, which an appliance lacks.
-    let applets = String::from_utf8_lossy(&output.stdout).into_owned();
+    let applets = command::text(Command::new(&busybox).arg("--list"))?;
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
         archive.symlink(&format!("/bin/{applet}"), "busybox");
     }

@@ -15,6 +15,20 @@
 //! # Ok::<(), String>(())
 //! ```
 
+/// Steps of a description: `NAME(WORDS) { CHANGE }` becomes a method that takes the description,
+/// calls it `it`, and gives it back changed.
+macro_rules! steps {
+    ($kind:ty, $it:ident: $($(#[$about:meta])* $name:ident($($word:ident: $of:ty),*) $change:block)*) => {
+        impl $kind {
+            $($(#[$about])* pub fn $name(mut self, $($word: $of),*) -> Self {
+                let $it = &mut self;
+                $change;
+                self
+            })*
+        }
+    };
+}
+
 pub mod baremetal;
 mod boot;
 mod builder;

@@ -1,12 +1,11 @@
 //! Debian's own guest agent with the libraries it needs, unpacked and never installed (its package
 //! brings a service): for comparisons on this machine and in the virtual machine.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::kernel::unpacked;
-use crate::{Result, install};
+use crate::{Result, command, install};
 
 /// The reference agent's program and the directories of libraries that it runs with.
 pub struct Reference {
@@ -19,7 +18,10 @@ pub fn reference() -> Result<Reference> {
     if let Some(program) = install::find_command("qemu-ga") {
         return Ok(Reference { program, library_path: None });
     }
-    let directory = unpacked("reference", || packages("qemu-guest-agent"))?;
+    let directory = unpacked("reference", || {
+        // The C library's own packages are on every Debian system.
+        install::with_libraries(&["qemu-guest-agent"], &["libc6", "libgcc-s1", "libcrypt1"])
+    })?;
     let program = directory.join("usr/sbin/qemu-ga");
     if !program.is_file() {
         return Err(format!("the package qemu-guest-agent brought no {}", program.display()));
@@ -47,9 +49,7 @@ impl Reference {
         if let Some(path) = &self.library_path {
             command.env("LD_LIBRARY_PATH", path);
         }
-        let output = command.arg(&self.program).output();
-        let output = output.map_err(|error| format!("cannot run ldd: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = command::text(command.arg(&self.program))?;
         let mut files = vec![("/usr/sbin/qemu-ga".to_owned(), self.program.clone())];
         for line in text.lines() {
             if line.contains("not found") {
@@ -71,27 +71,4 @@ fn place_in_guest(path: &str) -> String {
         return path.to_owned();
     }
     format!("/lib/{}-linux-gnu/{name}", std::env::consts::ARCH)
-}
-
-/// `package` and the libraries behind it. The C library's own packages are on every Debian system.
-fn packages(package: &str) -> Result<Vec<String>> {
-    let mut found = vec![package.to_owned()];
-    let mut next = 0;
-    while next < found.len() {
-        for dependency in install::dependencies(&found[next].clone())? {
-            let from_libc = ["libc6", "libgcc-s1", "libcrypt1"].contains(&dependency.as_str());
-            let library = dependency.starts_with("lib") && !from_libc;
-            if library && !found.contains(&dependency) {
-                found.push(dependency);
-            }
-        }
-        next += 1;
-    }
-    Ok(found)
-}
-
-/// A file's size, symbolic links followed.
-pub fn file_bytes(path: &Path) -> Result<u64> {
-    let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(metadata.len())
 }
