@@ -1,5 +1,6 @@
-//! Progress lines on stderr, so that a task which takes long shows that it works.
+//! Work that takes long in, its results out, with progress lines on stderr meanwhile.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// Prints one progress line.
@@ -18,4 +19,22 @@ pub fn timed<T>(text: &str, work: impl FnOnce() -> crate::Result<T>) -> crate::R
         Err(_) => say(&format!("{text}: FAILED after {seconds:.1} s")),
     }
     result
+}
+
+/// Does the same with all of these, so many at a time; the results, in the order of what was done.
+pub fn together<I: Sync, R: Send>(all: &[I], jobs: usize, work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+    let (next, done) = (Mutex::new(all.iter().enumerate()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(all.len()) {
+            scope.spawn(|| {
+                while let Some((at, one)) = { next.lock().expect("no panic under it").next() } {
+                    let result = work(one);
+                    done.lock().expect("no panic under it").push((at, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no panic under it");
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -10,7 +10,8 @@ use super::agent::{Agent, Program};
 use super::client::{PING, read_request, write_request};
 use super::table::{Better, Goal, Row, median};
 use super::{Bench, process};
-use crate::{ElseSay, Result, command, paths};
+use crate::vm::reference;
+use crate::{Result, command, paths};
 
 /// Until memory that an agent gives back after a reply has been given back.
 const SETTLE_MS: u64 = 60;
@@ -50,21 +51,10 @@ pub fn files(bench: &Bench) -> Result<Vec<Row>> {
 
 /// The shared libraries of a program, the loader included; none for a static one.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
-    let said = Command::new("ldd").arg(program).output().else_say("cannot run ldd")?;
-    if !said.status.success() {
-        let why = String::from_utf8_lossy(&said.stderr) + String::from_utf8_lossy(&said.stdout);
-        return match why.contains("not a dynamic executable") {
-            true => Ok(Vec::new()),
-            false => Err(format!("ldd {}: {}", program.display(), why.trim())),
-        };
+    match reference::libraries(Command::new("ldd").arg(program)) {
+        Err(error) if error.contains("not a dynamic executable") => Ok(Vec::new()),
+        libraries => libraries,
     }
-    let text = String::from_utf8_lossy(&said.stdout);
-    // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`, and the
-    // vdso, which is no file and so has no path.
-    let path = |line: &str| {
-        line.split_ascii_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from)
-    };
-    Ok(text.lines().filter_map(path).collect())
 }
 
 /// What the files take in an archive packed with `gzip -9`.

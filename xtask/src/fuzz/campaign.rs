@@ -7,7 +7,6 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::build::Built;
@@ -72,24 +71,11 @@ pub fn run(
     keep: bool,
 ) -> Result<Vec<Outcome>> {
     let scratch = std::env::temp_dir().join(format!("qga-fuzz-{}", std::process::id()));
-    let waiting = Mutex::new(targets.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(targets.len()) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().expect("nobody panics here").next();
-                    let Some((place, target)) = next else { break };
-                    let outcome = run_one(built, target, &scratch.join(target), time, keep);
-                    done.lock().expect("nobody panics here").push((place, outcome));
-                }
-            });
-        }
+    let outcomes = progress::together(targets, jobs, |target| {
+        run_one(built, target, &scratch.join(target), time, keep)
     });
     let _ = fs::remove_dir_all(&scratch);
-    let mut done = done.into_inner().expect("nobody panics here");
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, outcome)| outcome).collect()
+    outcomes.into_iter().collect()
 }
 
 fn run_one(

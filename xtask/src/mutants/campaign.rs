@@ -85,21 +85,14 @@ impl<'t> Campaign<'t> {
         let (switched, single): (Vec<&Mutant>, Vec<&Mutant>) =
             wanted.iter().filter(judged).partition(|m| self.switched.contains(&m.number));
         let (judge, programs) = (&self.judge, &self.programs);
-        let results = Mutex::new(Vec::new());
-        let (next, clock) = (Mutex::new(switched.iter()), Clock::new(switched.len()));
-        std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    while let Some(mutant) = { next.lock().expect("no panic").next() } {
-                        let verdict = judge.judge(programs, mutant.number);
-                        clock.one(mutant, &verdict);
-                        results.lock().expect("no panic").push((mutant.number, verdict));
-                    }
-                });
-            }
+        let clock = Clock::new(switched.len());
+        let verdicts = progress::together(&switched, jobs, |mutant| {
+            let verdict = judge.judge(programs, mutant.number);
+            clock.one(mutant, &verdict);
+            verdict
         });
-        for (number, verdict) in results.into_inner().expect("no panic") {
-            self.verdicts.insert(number, verdict?);
+        for (mutant, verdict) in switched.iter().zip(verdicts) {
+            self.verdicts.insert(mutant.number, verdict?);
         }
         self.singly(&single)
     }

@@ -49,26 +49,31 @@ impl Reference {
         if let Some(path) = &self.library_path {
             command.env("LD_LIBRARY_PATH", path);
         }
-        let text = command::text(command.arg(&self.program))?;
-        let mut files = vec![("/usr/sbin/qemu-ga".to_owned(), self.program.clone())];
-        for line in text.lines() {
-            if line.contains("not found") {
-                return Err(format!("the reference agent lacks a library: {}", line.trim()));
-            }
-            let Some(path) = line.split_whitespace().find(|word| word.starts_with('/')) else {
-                continue;
-            };
-            files.push((place_in_guest(path), PathBuf::from(path)));
-        }
-        Ok(files)
+        let libraries = libraries(command.arg(&self.program))?;
+        let own = ("/usr/sbin/qemu-ga".to_owned(), self.program.clone());
+        let libraries = libraries.into_iter().map(|path| (place_in_guest(&path), path));
+        Ok(std::iter::once(own).chain(libraries).collect())
     }
 }
 
+/// The shared libraries of a program that this `ldd` is called for, the loader included.
+pub fn libraries(ldd: &mut Command) -> Result<Vec<PathBuf>> {
+    let text = command::text(ldd)?;
+    if let Some(line) = text.lines().find(|line| line.contains("not found")) {
+        return Err(format!("a program lacks a library: {}", line.trim()));
+    }
+    // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`, and the
+    // vdso, which is no file and so has no path.
+    let path =
+        |line: &str| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from);
+    Ok(text.lines().filter_map(path).collect())
+}
+
 /// Libraries all go where Debian's loader looks; the loader itself goes where the program says.
-fn place_in_guest(path: &str) -> String {
-    let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
+fn place_in_guest(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with("ld-linux") {
-        return path.to_owned();
+        return path.display().to_string();
     }
     format!("/lib/{}-linux-gnu/{name}", std::env::consts::ARCH)
 }
