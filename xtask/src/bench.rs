@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: ours and Debian's qemu-ga go in, measured side by side in the same run; a
 //! table, a chart and a JSON file come out, and an error when a promise is missed.
 
-mod agent;
+pub mod agent;
 mod chart;
-mod client;
+pub mod client;
 mod cores;
 mod floor;
 mod footprint;

@@ -94,11 +94,7 @@ pub fn unpack(packages: &[&str], into: &Path) -> Result<()> {
         apt.args(["-q", "-o", "APT::Sandbox::User=root", "download"]).args(packages);
         run(apt.current_dir(&download))
     };
-    // A list that is older than the archive names files which are gone: then update once.
-    if let Err(first) = fetch() {
-        apt_update(packages).map_err(|second| format!("{first}; {second}"))?;
-        fetch()?;
-    }
+    again_with_new_lists(packages, fetch)?;
     for file in paths::entries(&download)? {
         if file.extension().is_some_and(|extension| extension == "deb") {
             run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(into))?;
@@ -153,10 +149,7 @@ pub fn all_dependencies(package: &str) -> Result<BTreeMap<String, Vec<String>>> 
 
 /// Whether this process may install packages and mount filesystems.
 pub fn is_root() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-        let line = status.lines().find(|line| line.starts_with("Uid:"));
-        line.and_then(|line| line.split_whitespace().nth(2)) == Some("0")
-    })
+    nix::unistd::geteuid().is_root()
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
@@ -176,11 +169,15 @@ fn apt_install(packages: &[&str]) -> Result<()> {
         apt.args(["-q", "install", "-y", "--no-install-recommends"]).args(packages);
         run(apt.env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    if let Err(first) = install() {
+    again_with_new_lists(packages, install)
+}
+
+/// A list that is older than the archive names files which are gone: then update once.
+fn again_with_new_lists(packages: &[&str], work: impl Fn() -> Result<()>) -> Result<()> {
+    work().or_else(|first| {
         apt_update(packages).map_err(|second| format!("{first}; {second}"))?;
-        install()?;
-    }
-    Ok(())
+        work()
+    })
 }
 
 /// A fresh Debian image comes without package lists: fetch them when the first package is unknown.

@@ -1,7 +1,8 @@
-//! Work that takes long in, its results out, with progress lines on stderr meanwhile.
+//! Work that takes long, or has an end only elsewhere, in; its results out, with progress lines on
+//! stderr meanwhile.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Prints one progress line.
 pub fn say(text: &str) {
@@ -37,4 +38,21 @@ pub fn together<I: Sync, R: Send>(all: &[I], jobs: usize, work: impl Fn(&I) -> R
     let mut done = done.into_inner().expect("no panic under it");
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Asks again and again, with a pause in between, until there is an answer; for so long at most.
+pub fn until<T>(
+    patience: Duration,
+    pause: Duration,
+    mut ask: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let end = Instant::now() + patience;
+    loop {
+        let late = Instant::now() > end;
+        match ask() {
+            None if late => return None,
+            None => std::thread::sleep(pause),
+            answer => return answer,
+        }
+    }
 }

@@ -88,7 +88,7 @@ impl Report {
 
     /// The text of memory-budget.md.
     pub fn markdown(&self) -> String {
-        document::markdown(self)
+        document::markdown(self, document::FUNCTIONS_IN_FILE)
     }
 }
 
@@ -100,7 +100,8 @@ pub fn run(args: &[String]) -> Result<()> {
     match file {
         Some(file) => {
             let image = built::image(Path::new(&file))?;
-            print!("{}", document::terminal(&of(&image, &image, Vec::new())?));
+            let report = of(&image, &image, Vec::new())?;
+            print!("{}", document::markdown(&report, document::FUNCTIONS_SHOWN));
             Ok(())
         }
         None if only_check => check(),
@@ -144,7 +145,7 @@ pub fn check() -> Result<()> {
 
 fn write() -> Result<()> {
     let report = report()?;
-    print!("{}", document::terminal(&report));
+    print!("{}", document::markdown(&report, document::FUNCTIONS_SHOWN));
     paths::write(&paths::root().join(DOCUMENT), report.markdown())?;
     println!("\n{DOCUMENT} is written");
     let broken = report.broken_budgets();

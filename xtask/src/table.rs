@@ -20,6 +20,16 @@ pub fn columns(lines: &[Vec<String>], left: &[usize]) -> String {
     lines.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
+/// Lines of cells as a table in markdown, the first of them its head; columns not in `left` are
+/// of numbers.
+pub fn markdown(lines: &[Vec<String>], left: &[usize]) -> String {
+    let row = |line: &Vec<String>| format!("| {} |\n", line.join(" | "));
+    let rule = |column: usize| if left.contains(&column) { "---" } else { "---:" }.to_owned();
+    let (head, rest) = lines.split_at(lines.len().min(1));
+    let rule = (0..head.first().map_or(0, Vec::len)).map(rule).collect();
+    head.iter().chain([&rule]).chain(rest).map(row).collect()
+}
+
 /// A line of cells.
 pub fn cells<const N: usize>(cells: [&dyn std::fmt::Display; N]) -> Vec<String> {
     cells.iter().map(|cell| cell.to_string()).collect()
@@ -54,6 +64,8 @@ mod tests {
         let text = columns(&lines, &[0, 2]);
         assert_eq!(text, "what     ours  ok?\n\u{e4}     1234567  yes");
         assert_eq!([0, 999, 1000, 1234567].map(bytes).join(" "), "0 999 1,000 1,234,567");
+        let text = markdown(&lines, &[0, 2]);
+        assert!(text.starts_with("| what | ours | ok? |\n| --- | ---: | --- |\n| \u{e4} | 12"));
         assert_eq!(number(999.95, 1), "1,000.0");
     }
 }

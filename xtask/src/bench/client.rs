@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use crate::vm::channel::request;
 use crate::{ElseSay, Result};
 
 const SILENCE_S_MAX: u64 = 120;
@@ -153,27 +156,21 @@ impl Client {
 
     /// Opens a file in the agent and returns its handle.
     pub fn open(&mut self, path: &Path, mode: &str) -> Result<u64> {
-        let members = format!("\"path\":\"{}\",\"mode\":\"{mode}\"", path.display());
-        let reply = self.ask(&request("open", &members))?;
-        let value: serde_json::Value =
+        let request = request("file-open", json!({"path": path.to_string_lossy(), "mode": mode}));
+        let reply = self.ask(request.as_bytes())?;
+        let value: Value =
             serde_json::from_slice(&reply.head).else_say("guest-file-open's reply")?;
         value["return"].as_u64().ok_or_else(|| format!("no handle in {}", reply.text()))
     }
 
     pub fn rewind(&mut self, handle: u64) -> Result<()> {
-        let members = format!("\"handle\":{handle},\"offset\":0,\"whence\":\"set\"");
-        self.ask(&request("seek", &members)).map(|_| ())
+        let start = json!({"handle": handle, "offset": 0, "whence": "set"});
+        self.ask(request("file-seek", start).as_bytes()).map(|_| ())
     }
 
     pub fn close(&mut self, handle: u64) -> Result<()> {
-        self.ask(&request("close", &format!("\"handle\":{handle}"))).map(|_| ())
+        self.ask(request("file-close", json!({"handle": handle})).as_bytes()).map(|_| ())
     }
-}
-
-/// guest-file-`command` with these members as its arguments.
-fn request(command: &str, members: &str) -> Vec<u8> {
-    let line = format!("{{\"execute\":\"guest-file-{command}\",\"arguments\":{{{members}}}}}\n");
-    line.into_bytes()
 }
 
 /// The request that most rows are made of.
@@ -181,14 +178,14 @@ pub const PING: &[u8] = b"{\"execute\":\"guest-ping\"}\n";
 
 /// `guest-file-read` of `count` bytes.
 pub fn read_request(handle: u64, count: u64) -> Vec<u8> {
-    request("read", &format!("\"handle\":{handle},\"count\":{count}"))
+    request("file-read", json!({"handle": handle, "count": count})).into_bytes()
 }
 
 /// `guest-file-write` with `base64_bytes` of base64 (rounded down to whole groups of four).
 pub fn write_request(handle: u64, base64_bytes: usize) -> Vec<u8> {
-    let data = "c3RyZWV0".repeat(base64_bytes / 8 + 1);
-    let data = &data[..base64_bytes / 4 * 4];
-    request("write", &format!("\"handle\":{handle},\"buf-b64\":\"{data}\""))
+    let mut data = "c3RyZWV0".repeat(base64_bytes / 8 + 1);
+    data.truncate(base64_bytes / 4 * 4);
+    request("file-write", json!({"handle": handle, "buf-b64": data})).into_bytes()
 }
 
 /// An error with the beginning of the request that it is about.

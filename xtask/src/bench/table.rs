@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::table::{columns, number};
+use crate::table::{self, columns, number};
 
 /// Whether a smaller or a larger number is the better one.
 #[derive(Clone, Copy, PartialEq)]
@@ -130,26 +130,23 @@ impl Row {
     }
 }
 
+/// Columns of words.
+const LEFT: [usize; 3] = [0, 4, 5];
 const HEAD: [&str; 6] = ["what", "ours", "qemu-ga", "ratio", "goal", "ok?"];
+
+fn lines(rows: &[Row]) -> Vec<Vec<String>> {
+    let head = HEAD.map(str::to_owned);
+    std::iter::once(head).chain(rows.iter().map(Row::cells)).map(Vec::from).collect()
+}
 
 /// The table for a terminal, at most 100 columns wide.
 pub fn text(rows: &[Row]) -> String {
-    let head = HEAD.map(str::to_owned);
-    let lines: Vec<Vec<String>> =
-        std::iter::once(head).chain(rows.iter().map(Row::cells)).map(Vec::from).collect();
-    let table = columns(&lines, &[0, 4, 5]);
-    let (head, rest) = table.split_once('\n').unwrap_or((&table, ""));
-    let width = table.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-    format!("{head}\n{}\n{rest}\n{}", "-".repeat(width), notes(rows, "note: ", "\n      "))
+    format!("{}\n{}", columns(&lines(rows), &LEFT), notes(rows, "note: ", "\n      "))
 }
 
 /// The same for a markdown file.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut out = format!("| {} |\n| --- | ---: | ---: | ---: | --- | --- |\n", HEAD.join(" | "));
-    for row in rows {
-        out += &format!("| {} |\n", row.cells().join(" | "));
-    }
-    let notes = notes(rows, "* ", " ");
+    let (out, notes) = (table::markdown(&lines(rows), &LEFT), notes(rows, "* ", " "));
     if notes.is_empty() { out } else { format!("{out}\n{notes}") }
 }
 

@@ -5,12 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::Bench;
 use super::agent::{Agent, Program};
 use super::client::{Client, PING, read_request, write_request};
 use super::table::{Better, Goal, Row};
+use crate::progress::until;
 use crate::{ElseSay, Result, paths};
 
 const TRACED_PINGS: u64 = 1_000;
@@ -103,24 +107,18 @@ impl Tracer {
             .spawn()
             .else_say("cannot run strace")?;
         let tracer = Tracer(child);
-        let deadline = Instant::now() + Duration::from_millis(ATTACH_MS_MAX);
-        loop {
-            let words = fs::read_to_string(said).unwrap_or_default();
-            if words.contains("attached") {
-                return Ok(tracer);
-            }
-            if Instant::now() > deadline {
-                return Err(format!("strace does not attach to {process}: {}", words.trim()));
-            }
-            sleep(Duration::from_millis(5));
-        }
+        let said = || fs::read_to_string(said).unwrap_or_default();
+        let patience = Duration::from_millis(ATTACH_MS_MAX);
+        until(patience, Duration::from_millis(5), || said().contains("attached").then_some(()))
+            .ok_or_else(|| format!("strace does not attach to {process}: {}", said().trim()))?;
+        Ok(tracer)
     }
 }
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // SAFETY: our own child, not yet waited for. SIGTERM makes strace let its process go on.
-        unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGTERM) };
+        // Our own child, not yet waited for. SIGTERM makes strace let its process go on.
+        let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGTERM);
         let _ = self.0.wait();
     }
 }

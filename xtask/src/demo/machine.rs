@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use xtask::bench::process::field;
 use xtask::vm::{AGENT_PORT, RunAs, Vm};
 use xtask::{paths, progress, table};
@@ -65,19 +66,17 @@ pub fn run(binary: &Path, keep: bool) -> Result<(), String> {
 fn hold(session: &mut Session, vm: &mut Vm) -> Result<Memory, String> {
     session.opening("/data/demo.txt")?;
     session.heading("Freeze: a writer in the guest adds a line to the disk every 0.1 s");
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.request("fsfreeze-status", Value::Null)?;
     let start = written(vm)?;
     sleep(FREEZE_SHOWN);
     let before = written(vm)?;
     session.remark(&format!("the writer runs: {start} lines, 0.6 s later {before}"));
-    let frozen = session.request("{\"execute\": \"guest-fsfreeze-freeze\"}")?;
+    let frozen = session.request("fsfreeze-freeze", Value::Null)?;
     if frozen.as_u64() != Some(1) {
         return Err(format!("froze {frozen} filesystems in place of the one disk"));
     }
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
-    session.refused(
-        "{\"execute\": \"guest-file-open\", \"arguments\": {\"path\": \"/data/demo.txt\"}}",
-    )?;
+    session.request("fsfreeze-status", Value::Null)?;
+    session.refused("file-open", json!({"path": "/data/demo.txt"}))?;
     sleep(SETTLED);
     let at_freeze = written(vm)?;
     sleep(FREEZE_SHOWN);
@@ -90,8 +89,8 @@ fn hold(session: &mut Session, vm: &mut Vm) -> Result<Memory, String> {
     if during != at_freeze || !state.starts_with('D') {
         return Err("the freeze did not block the writer".to_owned());
     }
-    session.request("{\"execute\": \"guest-fsfreeze-thaw\"}")?;
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.request("fsfreeze-thaw", Value::Null)?;
+    session.request("fsfreeze-status", Value::Null)?;
     sleep(FREEZE_SHOWN);
     let after = written(vm)?;
     session.remark(&format!("the writer goes on: {after} lines"));

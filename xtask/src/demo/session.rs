@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
+use serde_json::{Value, json};
+use xtask::vm::channel::request;
 use xtask::vm::{Channel, Vm};
 use xtask::{ElseSay, Result};
 
@@ -37,30 +38,39 @@ impl Session {
     }
 
     /// Sends one request; prints it, its reply and its time; yields what it returned.
-    pub fn request(&mut self, text: &str) -> Result<Value> {
-        let reply = self.exchange(text)?;
-        match reply.get("return") {
-            Some(value) => Ok(value.clone()),
-            None => Err(format!("{text} was answered with {reply}")),
-        }
+    pub fn request(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let text = request(command, arguments);
+        let mut reply = self.exchange(&text)?;
+        let value = reply.get_mut("return").map(Value::take);
+        value.ok_or_else(|| format!("{text} was answered with {reply}"))
     }
 
     /// As [`Session::request`], for a request that must be refused.
-    pub fn refused(&mut self, text: &str) -> Result<()> {
-        let reply = self.exchange(text)?;
+    pub fn refused(&mut self, command: &str, arguments: Value) -> Result<()> {
+        let text = request(command, arguments);
+        let reply = self.exchange(&text)?;
         match reply.get("error") {
             Some(_) => Ok(()),
             None => Err(format!("{text} should have been refused, but got {reply}")),
         }
     }
 
+    /// As [`Session::request`], without a word.
+    fn quietly(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let reply = self.channel.request(request(command, arguments).trim_end())?;
+        let mut value: Value =
+            serde_json::from_str(&reply).else_say(format!("no JSON: {reply}"))?;
+        let value = value.get_mut("return").map(Value::take);
+        value.ok_or_else(|| format!("unexpected reply: {reply}"))
+    }
+
     /// guest-shutdown: the machine ends by itself, as it should.
     pub fn shut_down(mut self, vm: &mut Vm) -> Result<()> {
         self.heading("Shutdown: no reply by design, the machine ends");
         let begun = Instant::now();
-        let text = request("guest-shutdown", "");
-        println!("  -> {}", terminal::cut(&text, self.columns - 5));
-        self.channel.send(format!("{text}\n").as_bytes())?;
+        let text = request("shutdown", Value::Null);
+        println!("  -> {}", terminal::cut(text.trim_end(), self.columns - 5));
+        self.channel.send(text.as_bytes())?;
         let reason = vm.wait_shutdown(Duration::from_secs(60))?;
         self.remark(&format!(
             "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.0} ms after the request",
@@ -74,11 +84,9 @@ impl Session {
 
     /// A whole small file of the agent's side, read through the agent without a word.
     pub fn file(&mut self, path: &str) -> Result<String> {
-        let open = request("guest-file-open", &format!("\"path\": \"{path}\""));
-        let handle = returned(&self.channel.request(&open)?)?;
-        let handle = format!("\"handle\": {handle}");
-        let read = returned(&self.channel.request(&request("guest-file-read", &handle))?);
-        self.channel.request(&request("guest-file-close", &handle))?;
+        let handle = self.quietly("file-open", json!({"path": path}))?;
+        let read = self.quietly("file-read", json!({"handle": handle}));
+        self.quietly("file-close", json!({"handle": handle}))?;
         let encoded = read?["buf-b64"].as_str().unwrap_or_default().to_owned();
         let bytes = BASE64.decode(&encoded).else_say(format!("{path} was read as {encoded}"))?;
         String::from_utf8(bytes).map_err(|_| format!("{path} holds no text"))
@@ -88,22 +96,19 @@ impl Session {
     pub fn opening(&mut self, file: &str) -> Result<()> {
         self.heading("In sync, and who is there");
         self.sync_shown()?;
-        let info = self.request("{'execute':'guest-info'}")?;
-        let commands = info["supported_commands"].as_array().map_or(0, Vec::len);
+        let info = self.exchange("{'execute':'guest-info'}")?;
+        let commands = info["return"]["supported_commands"].as_array().map(Vec::len);
+        let commands = commands.ok_or_else(|| format!("guest-info was answered with {info}"))?;
         self.remark(&format!("{commands} commands; the request is the first schema's own example"));
-        self.request(&request("guest-ping", ""))?;
+        self.request("ping", Value::Null)?;
         self.heading("A file, written and read back");
         let text = BASE64.encode(TEXT);
-        let open = format!("\"path\": \"{file}\", \"mode\": \"w+\"");
-        let handle = self.request(&request("guest-file-open", &open))?;
-        let mut on_handle = |name: &str, more: &str| {
-            self.request(&request(name, &format!("\"handle\": {handle}{more}")))
-        };
-        on_handle("guest-file-write", &format!(", \"buf-b64\": \"{text}\""))?;
-        on_handle("guest-file-flush", "")?;
-        on_handle("guest-file-seek", ", \"offset\": 0, \"whence\": \"set\"")?;
-        let read = on_handle("guest-file-read", ", \"count\": 4096")?;
-        on_handle("guest-file-close", "")?;
+        let handle = self.request("file-open", json!({"path": file, "mode": "w+"}))?;
+        self.request("file-write", json!({"handle": handle, "buf-b64": text}))?;
+        self.request("file-flush", json!({"handle": handle}))?;
+        self.request("file-seek", json!({"handle": handle, "offset": 0, "whence": "set"}))?;
+        let read = self.request("file-read", json!({"handle": handle, "count": 4096}))?;
+        self.request("file-close", json!({"handle": handle}))?;
         match (read["buf-b64"].as_str(), read["count"].as_u64()) {
             (Some(same), Some(count)) if same == text && count == TEXT.len() as u64 => Ok(()),
             _ => Err(format!("the file reads differently from what was written: {read}")),
@@ -112,7 +117,8 @@ impl Session {
 
     /// guest-sync-delimited behind a 0xFF, byte for byte as clients do it.
     fn sync_shown(&mut self) -> Result<()> {
-        let text = request("guest-sync-delimited", "\"id\": 20110211");
+        let text = request("sync-delimited", json!({"id": 20110211}));
+        let text = text.trim_end();
         let begun = Instant::now();
         self.channel.send(&[b"\xff", text.as_bytes(), b"\n"].concat())?;
         // As clients do: what an earlier one left behind ends where the 0xFF stands.
@@ -128,6 +134,7 @@ impl Session {
 
     fn exchange(&mut self, text: &str) -> Result<Value> {
         let begun = Instant::now();
+        let text = text.trim_end();
         let reply = self.channel.request(text)?;
         self.print(text, &reply, begun);
         serde_json::from_str(&reply).else_say("the reply is no JSON")
@@ -140,17 +147,4 @@ impl Session {
         println!("  -> {}", terminal::cut(request, self.columns - 5));
         println!("  <- {:room$}{time:>12}", terminal::cut(reply, room));
     }
-}
-
-/// A command with these members as its arguments.
-fn request(command: &str, arguments: &str) -> String {
-    match arguments {
-        "" => format!("{{\"execute\": \"{command}\"}}"),
-        _ => format!("{{\"execute\": \"{command}\", \"arguments\": {{{arguments}}}}}"),
-    }
-}
-
-fn returned(reply: &str) -> Result<Value> {
-    let value: Value = serde_json::from_str(reply).else_say(format!("no JSON: {reply}"))?;
-    value.get("return").cloned().ok_or_else(|| format!("unexpected reply: {reply}"))
 }

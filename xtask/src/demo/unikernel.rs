@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use xtask::vm::Vm;
 use xtask::vm::baremetal::{self, Bare, Line, Machine};
 use xtask::{bench, paths, progress, table};
@@ -42,7 +43,7 @@ fn hold(session: &mut Session, vm: &Vm) -> Result<Duration, String> {
         session.remark(line);
     }
     session.heading("What it does not have it does not offer");
-    session.refused("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.refused("fsfreeze-status", Value::Null)?;
     session.heading("Doing nothing: the processor is halted until the hypervisor has something");
     let before = bench::process::cpu_ns(vm.pid())?;
     std::thread::sleep(IDLE);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtask::Result;
 use xtask::vm::Channel;
+use xtask::vm::channel::request;
 
 /// A guest under emulation on a busy machine, in the middle of something large.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,17 +21,9 @@ const STRAY_HANDLES_MAX: u64 = 16;
 /// How much of a request or reply an error shows.
 const SHOWN_CHARS: usize = 200;
 
-/// One request as a line: the command without `guest-`, and its arguments unless they are null.
-pub fn request(command: &str, arguments: Value) -> String {
-    let name = format!("guest-{command}");
-    match arguments {
-        Value::Null => json!({"execute": name}).to_string(),
-        arguments => json!({"execute": name, "arguments": arguments}).to_string(),
-    }
-}
-
 /// `text`, or how it begins.
 pub fn shown(text: &str) -> String {
+    let text = text.trim_end();
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
         None => text.to_owned(),
@@ -104,7 +97,7 @@ impl Client {
     /// A request as a line, and the reply to it.
     fn ask(&mut self, command: &str, arguments: Value) -> Result<(String, Value)> {
         let text = request(command, arguments);
-        self.send(format!("{text}\n").as_bytes())?;
+        self.send(text.as_bytes())?;
         let reply = self.reply(&text)?;
         Ok((text, reply))
     }

@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use xtask::Result;
+use xtask::vm::channel::request;
 use xtask::vm::{AGENT_PORT, Vm};
 
 use super::acts::{ACTS, HANDLES_MAX};
-use super::client::{Client, request};
+use super::client::Client;
 use super::{DATA, DATA_BYTES};
 
 /// Larger than what the agent keeps of its buffers.
@@ -125,7 +126,7 @@ impl Load {
         let position = json!({"position": offset, "eof": false});
         self.client.returns("file-seek", arguments, position)?;
         let text = request("file-read", json!({"handle": handle, "count": count}));
-        Ok((handle, text + "\n", count.min(DATA_BYTES - offset)))
+        Ok((handle, text, count.min(DATA_BYTES - offset)))
     }
 
     pub fn check_large(&mut self, text: &str, count: u64) -> Result<()> {

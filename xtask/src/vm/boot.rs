@@ -15,6 +15,7 @@ use serde_json::json;
 use super::kernel::{Kernel, busybox, kernel};
 use super::shell::Shell;
 use super::{AGENT_PORT, Builder, Qmp, SHELL_PORT, Vm, guest};
+use crate::progress::until;
 use crate::{ElseSay, Result, command, install, paths};
 
 /// Serial console, no chatter, no mitigations (they cost time under emulation and protect nothing
@@ -193,18 +194,16 @@ fn spawn(
 
 /// Connects to the control channel of a QEMU that is starting.
 fn control_channel(qemu: &mut Child, directory: &Path) -> Result<Qmp> {
-    let end = Instant::now() + Duration::from_secs(60);
     // QEMU makes all its sockets before it runs anything, the control channel's first to last.
-    loop {
-        match Qmp::connect(&directory.join("qmp.sock")) {
-            Ok(qmp) => return Ok(qmp),
-            Err(error) if Instant::now() > end => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(2)),
-        }
-        if let Ok(Some(status)) = qemu.try_wait() {
-            return Err(format!("it ended at once ({status})"));
-        }
-    }
+    let socket = directory.join("qmp.sock");
+    let connected = until(Duration::from_secs(60), Duration::from_millis(2), || {
+        let connected = Qmp::connect(&socket).ok().map(Ok);
+        connected.or_else(|| match qemu.try_wait() {
+            Ok(Some(status)) => Some(Err(format!("it ended at once ({status})"))),
+            _ => None,
+        })
+    });
+    connected.unwrap_or_else(|| Err("it listens on no control channel".to_owned()))
 }
 
 pub(super) fn plug_port(vm: &mut Vm, name: &str) -> Result<()> {

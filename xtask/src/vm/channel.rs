@@ -8,7 +8,20 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use serde_json::{Value, json};
+
+use crate::progress::until;
+use crate::{ElseSay, Result};
+
+/// One request as a line: the command without `guest-`, and its arguments unless they are null.
+pub fn request(command: &str, arguments: Value) -> String {
+    let name = format!("guest-{command}");
+    let request = match arguments {
+        Value::Null => json!({"execute": name}),
+        arguments => json!({"execute": name, "arguments": arguments}),
+    };
+    format!("{request}\n")
+}
 
 /// A client's end of a unix stream socket, with a buffer for what came beyond the current line.
 pub struct Channel {
@@ -23,20 +36,14 @@ impl Channel {
     /// [`Channel::set_timeout`].
     pub fn connect(path: &Path) -> Result<Channel> {
         let name = path.display().to_string();
-        let stream = UnixStream::connect(path)
-            .map_err(|error| format!("cannot connect to {name}: {error}"))?;
+        let stream = UnixStream::connect(path).else_say_of("cannot connect to", path)?;
         Ok(Channel::from_stream(stream, &name))
     }
 
     /// Connects as soon as something listens at `path`, trying for `patience` at most.
     pub fn connect_within(path: &Path, patience: Duration) -> Result<Channel> {
-        let end = Instant::now() + patience;
-        loop {
-            match Channel::connect(path) {
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_micros(200)),
-                result => return result,
-            }
-        }
+        until(patience, Duration::from_micros(200), || Channel::connect(path).ok())
+            .map_or_else(|| Channel::connect(path), Ok)
     }
 
     /// A channel over a socket that is connected already; `name` is what errors call it.
@@ -137,8 +144,7 @@ impl Channel {
 
     fn sync_once(&mut self) -> Result<()> {
         let id = sync_id();
-        let request =
-            format!("{{\"execute\": \"guest-sync-delimited\", \"arguments\": {{\"id\": {id}}}}}\n");
+        let request = request("sync-delimited", json!({"id": id}));
         self.send(&[&[0xFF], request.as_bytes()].concat())?;
         let expected = format!("{{\"return\": {id}}}");
         loop {
