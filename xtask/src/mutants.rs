@@ -10,11 +10,11 @@ mod list;
 mod switch;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::exceptions::{Document, Row, is_about};
-use campaign::Campaign;
+use campaign::Verdicts;
 use judge::Verdict;
 use list::Mutant;
 use tree::Tree;
@@ -61,11 +61,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let tree = Tree::new(&paths::root(), &paths::target().join("mutants"))?;
     let all = list::list(&program, tree.root())?;
     let begun = Instant::now();
-    let mut campaign = Campaign::new(&tree, &all)?;
     let wanted: Vec<&Mutant> =
         all.iter().enumerate().filter(is_wanted).map(|(_, mutant)| mutant).collect();
-    campaign.run(&wanted, jobs)?;
-    let verdicts = campaign.into_verdicts();
+    let verdicts = campaign::run(&tree, &all, &wanted, jobs)?;
     let table = table(&wanted, &verdicts);
     println!("{table}");
     let whole = wanted.len() == all.len();
@@ -84,7 +82,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// The figures, a row for each file.
-fn table(wanted: &[&Mutant], verdicts: &HashMap<u32, Verdict>) -> String {
+fn table(wanted: &[&Mutant], verdicts: &Verdicts) -> String {
     const COLUMNS: [Verdict; 4] =
         [Verdict::Caught, Verdict::Timeout, Verdict::Unviable, Verdict::Missed];
     let mut files: BTreeMap<&str, [usize; 5]> = BTreeMap::new();

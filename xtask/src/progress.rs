@@ -4,6 +4,9 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// How often it is said how far many pieces of work are.
+const EVERY: Duration = Duration::from_secs(10);
+
 /// Prints one progress line.
 pub fn say(text: &str) {
     eprintln!("==> {text}");
@@ -22,20 +25,35 @@ pub fn timed<T>(text: &str, work: impl FnOnce() -> crate::Result<T>) -> crate::R
     result
 }
 
-/// Does the same with all of these, so many at a time; the results, in the order of what was done.
-pub fn together<I: Sync, R: Send>(all: &[I], jobs: usize, work: impl Fn(&I) -> R + Sync) -> Vec<R> {
-    let (next, done) = (Mutex::new(all.iter().enumerate()), Mutex::new(Vec::new()));
+/// Does the same with all of these, so many at a time, and says from time to time how far it is;
+/// the results, in the order of what was done.
+pub fn together<I: Sync, R: Send>(
+    what: &str,
+    all: &[I],
+    jobs: usize,
+    work: impl Fn(&I) -> R + Sync,
+) -> Vec<R> {
+    let (begun, next) = (Instant::now(), Mutex::new(all.iter().enumerate()));
+    let state = Mutex::new((Vec::new(), begun));
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(all.len()) {
             scope.spawn(|| {
                 while let Some((at, one)) = { next.lock().expect("no panic under it").next() } {
                     let result = work(one);
-                    done.lock().expect("no panic under it").push((at, result));
+                    let (done, shown) = &mut *state.lock().expect("no panic under it");
+                    done.push((at, result));
+                    if shown.elapsed() >= EVERY {
+                        *shown = Instant::now();
+                        let each = begun.elapsed().as_secs_f64() / done.len() as f64;
+                        let left = each * (all.len() - done.len()) as f64;
+                        let (done, all) = (done.len(), all.len());
+                        say(&format!("{done} of {all} {what}, about {left:.0} s left"));
+                    }
                 }
             });
         }
     });
-    let mut done = done.into_inner().expect("no panic under it");
+    let (mut done, _) = state.into_inner().expect("no panic under it");
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
 }

@@ -123,10 +123,7 @@ mod tests {
 
     #[test]
     fn a_row_without_a_ratio_has_no_bar() {
-        let rows = [
-            Row::new("a", "first", Better::Less).numbers([1.0, 250.0]),
-            Row::new("b", "second", Better::Less).numbers([0.0, 0.0]),
-        ];
+        let rows = [Row::less("a", "first", [1.0, 250.0]), Row::less("b", "second", [0.0, 0.0])];
         let picture = svg(&rows);
         assert!(picture.contains("first") && !picture.contains("second"));
         assert!(picture.contains("250 x"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::agent::{Agent, Program};
 use super::client::{PING, read_request, write_request};
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 use super::{Bench, process};
 use crate::vm::reference;
 use crate::{Result, command, paths};
@@ -28,23 +28,16 @@ pub fn files(bench: &Bench) -> Result<Vec<Row>> {
     for (place, program) in bench.programs.iter().enumerate() {
         let mut parts = vec![program.path.clone()];
         parts.extend(libraries(&program.path)?);
-        for (part_place, part) in parts.iter().enumerate() {
-            let size = paths::bytes(part)? as f64;
-            all[place] += size;
-            if part_place == 0 {
-                own[place] = size;
-            }
-        }
+        let sizes = parts.iter().map(|part| Ok(paths::bytes(part)? as f64));
+        let sizes = sizes.collect::<Result<Vec<f64>>>()?;
+        (own[place], all[place]) = (sizes[0], sizes.iter().sum());
         packed[place] = packed_bytes(bench, &parts)? as f64;
     }
     Ok(vec![
-        Row::new("file-bytes", "the file, bytes", Better::Less)
-            .numbers(own)
+        Row::less("file-bytes", "the file, bytes", own)
             .promised(Goal::AtMost(crate::size::FILE_BYTES_MAX as f64)),
-        Row::new("loaded-bytes", "the file and its shared libraries, bytes", Better::Less)
-            .numbers(all),
-        Row::new("initramfs-bytes", "both in a gzip initramfs, bytes", Better::Less)
-            .numbers(packed)
+        Row::less("loaded-bytes", "the file and its shared libraries, bytes", all),
+        Row::less("initramfs-bytes", "both in a gzip initramfs, bytes", packed)
             .aim(Goal::AtMost(60_000.0)),
     ])
 }
@@ -84,17 +77,12 @@ pub fn memory(bench: &Bench) -> Result<Vec<Row>> {
     let peak = pick(|sample| sample.peak_kb);
     let after = pick(|sample| sample.after_kb);
     Ok(vec![
-        Row::new("idle-rss-kb", "memory when idle (RSS), kB", Better::Less)
-            .numbers(idle)
-            .promised(Goal::AtMost(96.0)),
-        Row::new("idle-private-dirty-kb", "of which private and dirty, kB", Better::Less)
-            .numbers(dirty)
+        Row::less("idle-rss-kb", "memory when idle (RSS), kB", idle).promised(Goal::AtMost(96.0)),
+        Row::less("idle-private-dirty-kb", "of which private and dirty, kB", dirty)
             .promised(Goal::AtMost(32.0)),
-        Row::new("peak-rss-kb", "memory peak in a 40 MiB guest-file-read, kB", Better::Less)
-            .numbers(peak)
+        Row::less("peak-rss-kb", "memory peak in a 40 MiB guest-file-read, kB", peak)
             .promised(Goal::AtMost(256.0)),
-        Row::new("rss-after-large-kb", "memory after a 4 MiB request, kB", Better::Less)
-            .numbers(after)
+        Row::less("rss-after-large-kb", "memory after a 4 MiB request, kB", after)
             .promised(Goal::AtMostAboveIdle(48.0, idle[0])),
     ])
 }
@@ -157,7 +145,10 @@ pub fn wake_ups(bench: &Bench) -> Result<Row> {
     let before = count(&agents)?;
     sleep(Duration::from_secs(IDLE_S));
     let after = count(&agents)?;
-    Ok(Row::new("idle-wake-ups", "idle wake-ups in 10 s", Better::Less)
-        .numbers([0, 1].map(|at| (after[at] - before[at]) as f64))
-        .aim(Goal::AtMost(0.0)))
+    Ok(Row::less(
+        "idle-wake-ups",
+        "idle wake-ups in 10 s",
+        [0, 1].map(|at| (after[at] - before[at]) as f64),
+    )
+    .aim(Goal::AtMost(0.0)))
 }

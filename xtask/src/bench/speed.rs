@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::agent::{AGENT_CORE, Agent, CLIENT_CORE, Program};
 use super::client::{Client, PING, read_request, write_request};
 use super::floor::OVER_FLOOR_MAX;
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 use super::{Bench, DATA_BYTES, FLOOR, cores, process};
 use crate::{ElseSay, Result};
 
@@ -36,8 +36,7 @@ pub fn start(bench: &Bench) -> Result<Row> {
             }
         }
     }
-    Ok(Row::new("start-ms", "start to first reply, ms", Better::Less)
-        .numbers(samples.map(median))
+    Ok(Row::less("start-ms", "start to first reply, ms", samples.map(median))
         .decimals(3)
         .promised(Goal::AtMost(0.25)))
 }
@@ -52,8 +51,7 @@ pub fn cpu(bench: &Bench) -> Result<Vec<Row>> {
     let shared = cpu_a_ping(bench, "the same core", both(bench, false)?);
     cores::pin(CLIENT_CORE).else_say("cannot pin the client")?;
     let shared = shared?;
-    let row = Row::new("cpu-ping-us", "CPU time a ping, us", Better::Less)
-        .numbers([shared[0], shared[1]])
+    let row = Row::less("cpu-ping-us", "CPU time a ping, us", [shared[0], shared[1]])
         .decimals(2)
         .promised(Goal::Times(4.0));
     let mut running = both(bench, true)?;
@@ -66,8 +64,7 @@ pub fn cpu(bench: &Bench) -> Result<Vec<Row>> {
         OVER_FLOOR_MAX * 100.0
     );
     let apart =
-        Row::new("cpu-ping-apart-us", "CPU time a ping from another core, us", Better::Less)
-            .numbers([ours, reference])
+        Row::less("cpu-ping-apart-us", "CPU time a ping from another core, us", [ours, reference])
             .decimals(2)
             .promised(Goal::AtMost(floor * (1.0 + OVER_FLOOR_MAX)))
             .note(Some(note));
@@ -143,7 +140,7 @@ pub fn throughput(bench: &Bench) -> Result<Vec<Row>> {
     });
     let row = |((key, what, _, _, times), samples): (_, [Vec<f64>; 2])| {
         let goal = Goal::Times(times);
-        Row::new(key, what, Better::More).numbers(samples.map(median)).promised(goal)
+        Row::more(key, what, samples.map(median)).promised(goal)
     };
     let mut rows: Vec<Row> = rows.into_iter().zip(samples).map(row).collect();
     rows[0].note = note;

@@ -51,7 +51,16 @@ impl Row {
         Row { key, what, ours, reference, better, decimals: 0, goal, promised: false, note }
     }
 
-    /// Ours and the reference's.
+    /// Ours and the reference's, of which the smaller is the better one.
+    pub fn less(key: &'static str, what: &'static str, numbers: [f64; 2]) -> Row {
+        Row::new(key, what, Better::Less).numbers(numbers)
+    }
+
+    /// The same, of which the larger is the better one.
+    pub fn more(key: &'static str, what: &'static str, numbers: [f64; 2]) -> Row {
+        Row::new(key, what, Better::More).numbers(numbers)
+    }
+
     pub fn numbers(self, [ours, reference]: [f64; 2]) -> Row {
         Row { ours: Some(ours), reference: Some(reference), ..self }
     }
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn goals_are_judged_as_they_are_printed() {
-        let row = Row::new("a", "what", Better::Less).numbers([0.2504, 1.0]).decimals(3);
+        let row = Row::less("a", "what", [0.2504, 1.0]).decimals(3);
         assert_eq!(row.clone().promised(Goal::AtMost(0.25)).holds(), Some(true));
         assert_eq!(row.clone().promised(Goal::AtMost(0.249)).holds(), Some(false));
         assert_eq!(row.clone().promised(Goal::Times(4.0)).holds(), Some(false));

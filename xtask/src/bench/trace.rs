@@ -31,12 +31,10 @@ pub fn system_calls(bench: &Bench) -> Result<Vec<Row>> {
         (calls[place], maps[place]) = traced(bench, program)?;
     }
     Ok(vec![
-        Row::new("syscalls-ping", "system calls a ping", Better::Less)
-            .numbers(calls)
+        Row::less("syscalls-ping", "system calls a ping", calls)
             .decimals(1)
             .promised(Goal::AtMost(3.0)),
-        Row::new("maps-after-start", "mmap and brk calls after the start", Better::Less)
-            .numbers(maps)
+        Row::less("maps-after-start", "mmap and brk calls after the start", maps)
             .promised(Goal::AtMost(0.0)),
     ])
 }

@@ -14,7 +14,7 @@ use xtask::{ElseSay, Result};
 
 use super::Bench;
 use super::client::{Client, PING, read_request};
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 
 const REFERENCE_PORT: &str = "org.qemu.guest_agent.1";
 /// A port that no agent listens on: `dd` shows what the port itself can do.
@@ -54,13 +54,11 @@ pub fn rows(bench: &Bench) -> Result<Vec<Row>> {
     drop(clients);
     let detached = wake_ups(bench, &mut vm, &processes, "detached")?;
     out.push(
-        Row::new("vm-wake-ups-attached", "virtio, idle wake-ups in 10 s, attached", Better::Less)
-            .numbers(attached)
+        Row::less("vm-wake-ups-attached", "virtio, idle wake-ups in 10 s, attached", attached)
             .aim(Goal::AtMost(0.0)),
     );
     out.push(
-        Row::new("vm-wake-ups-detached", "virtio, idle wake-ups in 10 s, detached", Better::Less)
-            .numbers(detached)
+        Row::less("vm-wake-ups-detached", "virtio, idle wake-ups in 10 s, detached", detached)
             .aim(Goal::AtMost(0.0)),
     );
     Ok(out)
@@ -94,13 +92,14 @@ fn throughput(bench: &Bench, vm: &mut Vm, clients: &mut [Client]) -> Result<Vec<
     let [ours, reference] = speeds.map(median);
     // Base64 turns three bytes into four.
     let limit = median(limits) * 3.0 / 4.0;
-    let row = Row::new("vm-read-mibps", "virtio, guest-file-read, MiB/s", Better::More)
-        .numbers([ours, reference])
+    let row = Row::more("vm-read-mibps", "virtio, guest-file-read, MiB/s", [ours, reference])
         .promised(Goal::Times(5.0));
-    let share =
-        Row::new("vm-read-share", "virtio, % of what dd gets out of the port", Better::More)
-            .numbers([ours, reference].map(|speed| 100.0 * speed / limit))
-            .aim(Goal::AtLeast(90.0));
+    let share = Row::more(
+        "vm-read-share",
+        "virtio, % of what dd gets out of the port",
+        [ours, reference].map(|speed| 100.0 * speed / limit),
+    )
+    .aim(Goal::AtLeast(90.0));
     Ok(vec![row, share])
 }
 

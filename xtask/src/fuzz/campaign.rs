@@ -71,7 +71,7 @@ pub fn run(
     keep: bool,
 ) -> Result<Vec<Outcome>> {
     let scratch = std::env::temp_dir().join(format!("qga-fuzz-{}", std::process::id()));
-    let outcomes = progress::together(targets, jobs, |target| {
+    let outcomes = progress::together("fuzz targets", targets, jobs, |target| {
         run_one(built, target, &scratch.join(target), time, keep)
     });
     let _ = fs::remove_dir_all(&scratch);

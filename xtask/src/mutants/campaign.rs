@@ -5,184 +5,119 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Verdict};
 use super::list::Mutant;
 use super::switch::{self, Switched, holds};
 use super::tree::Tree;
-use crate::programs::Programs;
 use xtask::{ElseSay, Result, paths, progress};
 
-/// How often progress is shown.
-const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the text with switches is built before giving up: each time without what did not compile.
 const BUILDS_MAX: usize = 12;
 /// The file that gets the switch.
 const ROOT_FILE: &str = "core/src/lib.rs";
 
-/// All mutants of the core on their way to a verdict.
-pub struct Campaign<'t> {
-    tree: &'t Tree,
-    /// The core's files as they are without a change.
-    sources: HashMap<String, String>,
-    programs: Programs,
-    judge: Judge,
-    /// Those behind a switch of the programs; the others are built one by one.
-    switched: HashSet<u32>,
-    verdicts: HashMap<u32, Verdict>,
+/// What became of each mutant, by its number.
+pub type Verdicts = HashMap<u32, Verdict>;
+
+/// The core's files as they are without a change.
+type Sources = HashMap<String, String>;
+
+/// Builds the core with all mutants in it, and judges those that are wanted, so many at a time.
+pub fn run(tree: &Tree, all: &[Mutant], wanted: &[&Mutant], jobs: usize) -> Result<Verdicts> {
+    let sources = sources(tree.root(), all)?;
+    let (switched, mut verdicts) = switched(tree, &sources, all)?;
+    let programs = progress::timed("building what judges the mutants", || tree.programs())?;
+    let judge = progress::timed("the core itself before the judges", || Judge::new(&programs))?;
+    let open = wanted.iter().copied().filter(|mutant| !verdicts.contains_key(&mutant.number));
+    let (switched, single): (Vec<&Mutant>, Vec<&Mutant>) =
+        open.partition(|mutant| switched.contains(&mutant.number));
+    let judged = progress::together("mutants", &switched, jobs, |mutant| {
+        told(mutant, judge.judge(&programs, mutant.number))
+    });
+    sources.iter().try_for_each(|(file, text)| tree.write(file, text))?;
+    let singly = progress::together("mutants that no switch can hold", &single, 1, |mutant| {
+        told(mutant, alone(tree, &sources[&mutant.file], &judge, mutant))
+    });
+    for (mutant, verdict) in switched.iter().zip(judged).chain(single.iter().zip(singly)) {
+        verdicts.insert(mutant.number, verdict?);
+    }
+    Ok(verdicts)
 }
 
-impl<'t> Campaign<'t> {
-    /// Builds the core with all mutants in it, each behind its switch.
-    pub fn new(tree: &'t Tree, all: &[Mutant]) -> Result<Self> {
-        let sources = sources(tree.root(), all)?;
-        let mut verdicts = HashMap::new();
-        let mut left_out = HashSet::new();
-        for mutant in all.iter().filter(|mutant| mutant.changes_nothing(&sources[&mutant.file])) {
-            left_out.insert(mutant.number);
-            verdicts.insert(mutant.number, Verdict::Unviable);
+fn told(mutant: &Mutant, verdict: Result<Verdict>) -> Result<Verdict> {
+    if verdict == Ok(Verdict::Missed) {
+        progress::say(&format!("missed: {}", mutant.shown()));
+    }
+    verdict
+}
+
+/// Puts all mutants behind switches, but for those that do not compile; which are, and what is known of others.
+fn switched(tree: &Tree, sources: &Sources, all: &[Mutant]) -> Result<(HashSet<u32>, Verdicts)> {
+    let nothing = all.iter().filter(|mutant| mutant.changes_nothing(&sources[&mutant.file]));
+    let mut verdicts: Verdicts = nothing.map(|m| (m.number, Verdict::Unviable)).collect();
+    for build in 1..=BUILDS_MAX {
+        let texts = texts(sources, all, &verdicts)?;
+        texts.iter().try_for_each(|(file, text)| tree.write(file, &text.text))?;
+        let faults = tree.check()?;
+        let count = faults.len();
+        progress::say(&format!("the core with its mutants, build {build}: {count} errors"));
+        if faults.is_empty() {
+            let variants = texts.values().flat_map(|text| &text.variants);
+            let switched: HashSet<u32> = variants.map(|(_, number)| *number).collect();
+            let single = all.len() - switched.len() - verdicts.len();
+            progress::say(&format!("{} behind switches, {single} one by one", switched.len()));
+            return Ok((switched, verdicts));
         }
-        let mut switched = HashSet::new();
-        let mut builds = 0;
-        loop {
-            builds += 1;
-            let texts = texts(&sources, all, &left_out)?;
-            for (file, text) in &texts {
-                tree.write(file, &text.text)?;
-            }
-            let faults = tree.check()?;
-            progress::say(&format!(
-                "the core with its mutants, build {builds}: {} errors",
-                faults.len()
-            ));
-            if faults.is_empty() {
-                let variants = texts.values().flat_map(|text| &text.variants);
-                switched.extend(variants.map(|(_, number)| number));
-                break;
-            }
-            for fault in &faults {
-                let variants = texts.get(&fault.file).map(|text| &text.variants);
-                let around = |(place, _): &&_| holds(place, &fault.place);
-                let variant = variants.into_iter().flatten().find(around);
-                let (_, number) = variant.filter(|_| builds < BUILDS_MAX).ok_or_else(|| {
-                    let (file, said) = (&fault.file, &fault.said);
-                    format!("the core does not compile with its switches: {file}: {said}")
+        for fault in &faults {
+            let mut variants = texts.get(&fault.file).into_iter().flat_map(|text| &text.variants);
+            let (_, number) =
+                variants.find(|(place, _)| holds(place, &fault.place)).ok_or_else(|| {
+                    format!(
+                        "the core does not compile with its switches: {}: {}",
+                        fault.file, fault.said
+                    )
                 })?;
-                left_out.insert(*number);
-                verdicts.insert(*number, Verdict::Unviable);
-            }
+            verdicts.insert(*number, Verdict::Unviable);
         }
-        let programs = progress::timed("building what judges the mutants", || tree.programs())?;
-        let judge = progress::timed("the core itself before the judges", || Judge::new(&programs))?;
-        Ok(Campaign { tree, sources, programs, judge, switched, verdicts })
     }
+    Err(format!("the core does not compile with its switches after {BUILDS_MAX} builds"))
+}
 
-    /// Judges the mutants, so many at a time; those without a switch one after the other.
-    pub fn run(&mut self, wanted: &[&Mutant], jobs: usize) -> Result<()> {
-        let judged = |mutant: &&&Mutant| !self.verdicts.contains_key(&mutant.number);
-        let (switched, single): (Vec<&Mutant>, Vec<&Mutant>) =
-            wanted.iter().filter(judged).partition(|m| self.switched.contains(&m.number));
-        let (judge, programs) = (&self.judge, &self.programs);
-        let clock = Clock::new(switched.len());
-        let verdicts = progress::together(&switched, jobs, |mutant| {
-            let verdict = judge.judge(programs, mutant.number);
-            clock.one(mutant, &verdict);
-            verdict
-        });
-        for (mutant, verdict) in switched.iter().zip(verdicts) {
-            self.verdicts.insert(mutant.number, verdict?);
-        }
-        self.singly(&single)
-    }
-
-    /// What became of each mutant.
-    pub fn into_verdicts(self) -> HashMap<u32, Verdict> {
-        self.verdicts
-    }
-
-    /// Builds and judges mutants one by one.
-    fn singly(&mut self, mutants: &[&Mutant]) -> Result<()> {
-        if mutants.is_empty() {
-            return Ok(());
-        }
-        progress::say(&format!("{} mutants that no switch can hold, one by one", mutants.len()));
-        for (file, text) in &self.sources {
-            self.tree.write(file, text)?;
-        }
-        let clock = Clock::new(mutants.len());
-        for mutant in mutants {
-            let text = &self.sources[&mutant.file];
-            self.tree.write(&mutant.file, &mutant.apply(text, 0..text.len()))?;
-            let verdict = match self.tree.check()?.is_empty() {
-                false => Ok(Verdict::Unviable),
-                true => match self.tree.programs() {
-                    Ok(programs) => self.judge.judge(&programs, 0),
-                    // It compiles by itself, but not what is made of it: a constant that cannot be computed.
-                    Err(_) => Ok(Verdict::Unviable),
-                },
-            };
-            self.tree.write(&mutant.file, text)?;
-            clock.one(mutant, &verdict);
-            self.verdicts.insert(mutant.number, verdict?);
-        }
-        Ok(())
-    }
+/// Builds and judges one mutant.
+fn alone(tree: &Tree, text: &str, judge: &Judge, mutant: &Mutant) -> Result<Verdict> {
+    tree.write(&mutant.file, &mutant.apply(text, 0..text.len()))?;
+    let verdict = match tree.check()?.is_empty() {
+        false => Ok(Verdict::Unviable),
+        true => match tree.programs() {
+            Ok(programs) => judge.judge(&programs, 0),
+            // It compiles by itself, but not what is made of it: a constant that cannot be computed.
+            Err(_) => Ok(Verdict::Unviable),
+        },
+    };
+    tree.write(&mutant.file, text)?;
+    verdict
 }
 
 /// The core's files that have mutants, and the one that gets the switch.
-fn sources(root: &Path, all: &[Mutant]) -> Result<HashMap<String, String>> {
+fn sources(root: &Path, all: &[Mutant]) -> Result<Sources> {
     let files: HashSet<&str> = all.iter().map(|mutant| mutant.file.as_str()).collect();
     let read = |file: &str| Ok((file.to_owned(), paths::text(&root.join(file))?));
     files.into_iter().chain([ROOT_FILE]).map(read).collect()
 }
 
-/// The same with switches.
-fn texts(
-    sources: &HashMap<String, String>,
-    all: &[Mutant],
-    left_out: &HashSet<u32>,
-) -> Result<HashMap<String, Switched>> {
-    let mut texts = HashMap::new();
-    for (file, text) in sources {
-        let mutants: Vec<&Mutant> = all.iter().filter(|mutant| mutant.file == *file).collect();
-        let mut switched = switch::switch(text, &mutants, left_out).else_say(file)?;
+/// The same with switches, but for mutants that have a verdict.
+fn texts(sources: &Sources, all: &[Mutant], known: &Verdicts) -> Result<HashMap<String, Switched>> {
+    let open = |file: &str| {
+        let open = |m: &&Mutant| m.file == file && !known.contains_key(&m.number);
+        all.iter().filter(open).collect::<Vec<_>>()
+    };
+    let switched = |(file, text): (&String, &String)| {
+        let mut switched = switch::switch(text, &open(file)).else_say(file)?;
         if file == ROOT_FILE {
             switched.text = Tree::with_switch(&switched.text);
         }
-        texts.insert(file.clone(), switched);
-    }
-    Ok(texts)
-}
-
-/// Shows how a campaign is getting on.
-struct Clock {
-    begun: Instant,
-    all: usize,
-    state: Mutex<(usize, Instant)>,
-}
-
-impl Clock {
-    fn new(all: usize) -> Self {
-        let now = Instant::now();
-        Clock { begun: now, all, state: Mutex::new((0, now)) }
-    }
-
-    /// One more has its verdict.
-    fn one(&self, mutant: &Mutant, verdict: &Result<Verdict>) {
-        if let Ok(Verdict::Missed) = verdict {
-            progress::say(&format!("missed: {}", mutant.shown()));
-        }
-        let mut state = self.state.lock().expect("no panic");
-        state.0 += 1;
-        let (done, shown) = *state;
-        if shown.elapsed() < PROGRESS && done < self.all {
-            return;
-        }
-        state.1 = Instant::now();
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let left = seconds / done as f64 * (self.all - done) as f64;
-        progress::say(&format!("{done} of {} mutants, about {left:.0} s left", self.all));
-    }
+        Ok((file.clone(), switched))
+    };
+    sources.iter().map(switched).collect()
 }

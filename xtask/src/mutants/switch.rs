@@ -6,7 +6,6 @@
 //! body, changed, and a return. What stands where no code runs (constants, `const fn`) has no switch: the
 //! campaign builds those mutants one by one.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -23,8 +22,8 @@ pub struct Switched {
     pub variants: Vec<(Range<usize>, u32)>,
 }
 
-/// Puts the mutants of a file into it, without those in `left_out`.
-pub fn switch(text: &str, mutants: &[&Mutant], left_out: &HashSet<u32>) -> Result<Switched> {
+/// Puts the mutants of a file into it.
+pub fn switch(text: &str, mutants: &[&Mutant]) -> Result<Switched> {
     let functions = Functions::of(text)?;
     let is_constant = |mutant: &Mutant| functions.constants.iter().any(|c| holds(c, &mutant.place));
     let mut out = Switched::default();
@@ -36,8 +35,7 @@ pub fn switch(text: &str, mutants: &[&Mutant], left_out: &HashSet<u32>) -> Resul
         }
         out.text.push_str(&text[at..body.start]);
         let inside = mutants.iter().filter(|mutant| {
-            let switched = !is_const && !nameless && holds(body, &mutant.place);
-            switched && !left_out.contains(&mutant.number) && !is_constant(mutant)
+            !is_const && !nameless && holds(body, &mutant.place) && !is_constant(mutant)
         });
         let inside: Vec<&&Mutant> = inside.collect();
         if !inside.is_empty() {
@@ -87,7 +85,7 @@ mod tests {
         };
         let all: Vec<Mutant> = changes.iter().enumerate().map(mutant).collect();
         let all: Vec<&Mutant> = all.iter().collect();
-        let switched = switch(text, &all, &HashSet::new()).expect("a text");
+        let switched = switch(text, &all).expect("a text");
         for (place, number) in switched.variants {
             assert!(switched.text[..place.start].ends_with(&format!(" {number} => return ")));
         }

@@ -22,7 +22,7 @@ pub fn markdown(report: &Report, functions: usize) -> String {
     let functions = &report.functions[..functions.min(report.functions.len())];
     [
         format!("# Memory budget\n\n{}\n\n{about}\n\n", header(report)),
-        table::markdown(&budgets, &[0, 2]),
+        table::markdown(&budgets, &[0]),
         format!("\n## Sections that are loaded\n\n{}", parts("section", &report.sections)),
         statics(report),
         stack(report),
