@@ -13,16 +13,10 @@ use crate::exceptions::Row;
 use serde_json::Value;
 use xtask::{ElseSay, Result, command, paths};
 
-/// How a mutant changes the text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Genre {
-    /// A function returns at once.
-    Body,
-    /// A field of a struct comes from its base.
-    Field,
-    /// An operator, an arm of a `match`, the condition of an arm.
-    Other,
-}
+/// A function returns at once.
+pub const BODY: &str = "FnValue";
+/// A field of a struct comes from its base.
+pub const FIELD: &str = "StructField";
 
 /// One change of the core's text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,8 +31,8 @@ pub struct Mutant {
     pub source: String,
     /// What is changed, in cargo-mutants' words; `(2)` behind it for the second of its kind in a line.
     pub what: String,
-    /// How.
-    pub genre: Genre,
+    /// How, in cargo-mutants' words.
+    pub genre: String,
     /// The bytes of the file that are replaced.
     pub place: Range<usize>,
     /// By what.
@@ -59,7 +53,7 @@ impl Mutant {
             body = rest.trim();
         }
         let body = if body.is_empty() { "()" } else { body };
-        self.genre == Genre::Body && (body == "match *self {}" || body == self.replacement)
+        self.genre == BODY && (body == "match *self {}" || body == self.replacement)
     }
 
     /// What a row of the list says of it.
@@ -71,7 +65,7 @@ impl Mutant {
     pub fn apply(&self, text: &str, part: Range<usize>) -> String {
         let before = &text[part.start..self.place.start];
         let mut after = &text[self.place.end..part.end];
-        if self.genre == Genre::Field {
+        if self.genre == FIELD {
             after = after.trim_start().strip_prefix(',').unwrap_or(after);
         }
         // A space on each side keeps what is left in separate tokens.
@@ -106,12 +100,6 @@ fn parse(value: &Value, number: u32, text: &str) -> Option<Mutant> {
         let (line, column) = (&value["span"][end]["line"], &value["span"][end]["column"]);
         offset(text, line.as_u64()? as usize, column.as_u64()? as usize)
     };
-    let genre = match value["genre"].as_str()? {
-        "FnValue" => Genre::Body,
-        "BinaryOperator" | "UnaryOperator" | "MatchArm" | "MatchArmGuard" => Genre::Other,
-        "StructField" => Genre::Field,
-        _ => return None,
-    };
     let line = value["span"]["start"]["line"].as_u64()? as usize;
     // The name begins with FILE:LINE:COLUMN.
     let what = value["name"].as_str()?.splitn(4, ':').nth(3)?.trim().to_owned();
@@ -121,7 +109,7 @@ fn parse(value: &Value, number: u32, text: &str) -> Option<Mutant> {
         line,
         source: text.lines().nth(line.checked_sub(1)?)?.trim().to_owned(),
         what,
-        genre,
+        genre: value["genre"].as_str()?.to_owned(),
         place: place("start")?..place("end")?,
         replacement: value["replacement"].as_str()?.to_owned(),
     })

@@ -61,7 +61,6 @@ pub struct Bare {
     initrd: Option<Vec<u8>>,
     more: Vec<String>,
     reboots: bool,
-    outlives: bool,
 }
 
 /// Makes sure that [`Bare::boot`] finds what it needs for this machine.
@@ -131,8 +130,6 @@ steps! { Bare, it:
     more(words: &[&str]) { it.more.extend(words.iter().map(|word| (*word).to_owned())) }
     /// A reset starts the guest again, where QEMU would end otherwise.
     reboots() { it.reboots = true }
-    /// The machine may outlive this process ([`Vm::keep`]).
-    outlives() { it.outlives = true }
 }
 
 impl Bare {
@@ -148,7 +145,6 @@ impl Bare {
             initrd: None,
             more: Vec::new(),
             reboots: false,
-            outlives: false,
         }
     }
 
@@ -165,7 +161,7 @@ impl Bare {
                 paths::write(&directory.join("initrd"), archive)?;
             }
             let arguments = self.arguments(&image, directory);
-            boot::start(self.machine.emulator().0, arguments, directory, self.outlives)
+            boot::start(self.machine.emulator().0, arguments, directory, false)
         })
     }
 

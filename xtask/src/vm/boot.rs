@@ -127,13 +127,12 @@ fn make_disk(path: &Path, mebibytes: u64) -> Result<()> {
 fn arguments(builder: &Builder, kernel: &Kernel, directory: &Path) -> Vec<String> {
     let file = |name: &str| directory.join(name).display().to_string();
     let image = kernel.image.display().to_string();
-    let append = format!("{KERNEL_ARGUMENTS}{}", builder.kernel_arguments);
     let memory = builder.memory_mib.to_string();
     let mut words: Vec<String> = Vec::new();
     let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
     add(&["-name", "qga", "-accel", "tcg", "-machine", "q35", "-m", &memory]);
     add(&["-nodefaults", "-no-user-config", "-display", "none"]);
-    add(&["-kernel", &image, "-initrd", &file("initramfs.cpio"), "-append", &append]);
+    add(&["-kernel", &image, "-initrd", &file("initramfs.cpio"), "-append", KERNEL_ARGUMENTS]);
     add(&["-chardev", &format!("file,id=console,path={}", file("console.log"))]);
     add(&["-serial", "chardev:console"]);
     add(&["-chardev", &socket("qmp", &file("qmp.sock"))]);

@@ -42,7 +42,6 @@ pub struct Builder {
     pub(super) modules: Vec<String>,
     pub(super) script: String,
     pub(super) shell: bool,
-    pub(super) kernel_arguments: String,
     pub(super) qemu_arguments: Vec<String>,
     pub(super) reboots: bool,
     pub(super) outlives: bool,
@@ -92,8 +91,6 @@ steps! { Builder, it:
     /// Runs a root shell in the guest behind a port of its own, for [`Vm::shell`]. It touches no
     /// disk, so it works while filesystems are frozen.
     with_shell() { it.shell = true }
-    /// More words for the kernel's command line.
-    kernel_arguments(words: &str) { it.kernel_arguments += &format!(" {words}") }
     /// More arguments for QEMU.
     qemu_arguments(words: &[&str]) { it.qemu_arguments.extend(owned(words)) }
     /// A guest that reboots starts anew (event RESET) instead of ending the machine (event

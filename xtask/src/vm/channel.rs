@@ -3,7 +3,6 @@
 //! Serves the agent's channel, QMP and the guest's shell alike: all three speak in lines.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -37,19 +36,13 @@ impl Channel {
     pub fn connect(path: &Path) -> Result<Channel> {
         let name = path.display().to_string();
         let stream = UnixStream::connect(path).else_say_of("cannot connect to", path)?;
-        Ok(Channel::from_stream(stream, &name))
+        Ok(Channel { stream, buffer: Vec::new(), timeout: Duration::from_secs(30), name })
     }
 
     /// Connects as soon as something listens at `path`, trying for `patience` at most.
     pub fn connect_within(path: &Path, patience: Duration) -> Result<Channel> {
         until(patience, Duration::from_micros(200), || Channel::connect(path).ok())
             .map_or_else(|| Channel::connect(path), Ok)
-    }
-
-    /// A channel over a socket that is connected already; `name` is what errors call it.
-    pub fn from_stream(stream: UnixStream, name: &str) -> Channel {
-        let timeout = Duration::from_secs(30);
-        Channel { stream, buffer: Vec::new(), timeout, name: name.to_owned() }
     }
 
     /// How long one later call may wait, at most.
@@ -129,17 +122,6 @@ impl Channel {
             let _ = self.fill(patience);
         }
         std::mem::take(&mut self.buffer)
-    }
-
-    /// Ends our sending; what the other side still sends can be received.
-    pub fn finish_sending(&mut self) -> Result<()> {
-        let result = self.stream.shutdown(Shutdown::Write);
-        result.map_err(|error| format!("{}: cannot shut down: {error}", self.name))
-    }
-
-    /// The socket itself, for what this type has no method for.
-    pub fn stream(&self) -> &UnixStream {
-        &self.stream
     }
 
     fn sync_once(&mut self) -> Result<()> {
