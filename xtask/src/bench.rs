@@ -83,7 +83,6 @@ impl Drop for Bench {
     }
 }
 
-/// Runs the task; `args` are the words after `bench`.
 pub fn run(args: &[String]) -> Result<()> {
     if let [word, line @ ..] = args
         && word == FLOOR

@@ -44,7 +44,6 @@ pub const DOCUMENT: Document = Document {
     begin: "<!-- figures: written by cargo xtask coverage -->",
 };
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let (only_core, only_linux) = (words.has("--core"), words.has("--linux"));

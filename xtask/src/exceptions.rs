@@ -29,7 +29,6 @@ impl Document {
         Marked { name: self.name, begin: self.begin, end: "<!-- end -->" }
     }
 
-    /// Its rows.
     pub fn rows(&self) -> Result<Vec<Row>> {
         self.parse(&self.marked().text()?)
     }
@@ -50,7 +49,6 @@ impl Document {
         Ok(rows)
     }
 
-    /// Writes the figures.
     pub fn write_figures(&self, table: &str) -> Result<()> {
         self.marked().write(&format!("```text\n{table}\n```"))
     }

@@ -10,7 +10,6 @@ use xtask::{ElseSay, Result};
 
 /// A function with a body.
 pub struct Function {
-    /// Its name.
     pub name: String,
     /// Its lines, from 1 on.
     pub lines: RangeInclusive<usize>,

@@ -39,7 +39,6 @@ const HOURS_MAX: f64 = 10_000.0;
 const SOURCES: [&str; 4] =
     ["core/src", "virtio-console/src", "platform-linux/src", "platform-baremetal/src"];
 
-/// What is asked for.
 struct Options {
     targets: Vec<String>,
     /// How long each target runs.
@@ -51,7 +50,6 @@ struct Options {
     coverage: bool,
 }
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let options = parse(words)?;

@@ -16,12 +16,10 @@ pub struct Marked {
 }
 
 impl Marked {
-    /// Where the document is.
     pub fn path(&self) -> PathBuf {
         paths::root().join(self.name)
     }
 
-    /// The whole document.
     pub fn text(&self) -> Result<String> {
         paths::text(&self.path())
     }

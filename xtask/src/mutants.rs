@@ -34,7 +34,6 @@ Changes the core in every way that cargo-mutants knows; a test must notice each.
 pub const DOCUMENT: Document =
     Document { name: "docs/mutants.md", begin: "<!-- figures: written by cargo xtask mutants -->" };
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

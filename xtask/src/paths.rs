@@ -36,7 +36,6 @@ pub fn cache() -> PathBuf {
     root().join("target/vm")
 }
 
-/// A whole file.
 pub fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).else_say_of("cannot read", file)
 }
@@ -46,7 +45,6 @@ pub fn text(file: &Path) -> Result<String> {
     fs::read_to_string(file).else_say_of("cannot read", file)
 }
 
-/// Writes a whole file.
 pub fn write(file: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     fs::write(file, contents).else_say_of("cannot write", file)
 }

@@ -14,7 +14,6 @@ pub struct Programs {
     pub sim: PathBuf,
     /// The corpus of the fuzz targets.
     pub corpus: PathBuf,
-    /// Seeded sessions.
     pub seeds: PathBuf,
 }
 

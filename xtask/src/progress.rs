@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 /// How often it is said how far many pieces of work are.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Prints one progress line.
 pub fn say(text: &str) {
     eprintln!("==> {text}");
 }

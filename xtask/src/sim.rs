@@ -7,7 +7,6 @@ use xtask::{ElseSay, Result, build, paths};
 /// sessions, whose fault points are more than 10^6.
 pub const ORDINARY: [&[&str]; 2] = [&["--seeds", "1000000"], &["--torture", "1000"]];
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let manifest = paths::root().join("simulation/Cargo.toml");
     let status = build::cargo()

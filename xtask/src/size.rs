@@ -53,7 +53,6 @@ pub struct Report {
     pub sections: Vec<Part>,
     /// Static objects that may change, largest first.
     pub statics: Vec<Part>,
-    /// Functions, largest first.
     pub functions: Vec<Part>,
     pub stack: Stack,
     /// Whether the compiler stated frame sizes at all; without them all are from the disassembly.
@@ -86,13 +85,11 @@ impl Report {
         broken
     }
 
-    /// The text of memory-budget.md.
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         document::markdown(self, document::FUNCTIONS_IN_FILE)
     }
 }
 
-/// Runs the task; `args` are the words after `size`.
 pub fn run(args: &[String]) -> Result<()> {
     let Some(mut words) = Words::new(args, USAGE) else { return Ok(()) };
     let (only_check, file) = (words.has("--check"), words.value("--file")?);
@@ -110,13 +107,13 @@ pub fn run(args: &[String]) -> Result<()> {
 }
 
 /// Builds the agent and measures it.
-pub fn report() -> Result<Report> {
+fn report() -> Result<Report> {
     let built = built::built()?;
     of(&built.shipped, &built.analysed, built.differences)
 }
 
 /// Fails when memory-budget.md does not say what the present build is, or when a budget is broken.
-pub fn check() -> Result<()> {
+fn check() -> Result<()> {
     let report = report()?;
     let written = paths::text(&paths::root().join(DOCUMENT))
         .map_err(|error| format!("{error}; run `cargo xtask size`"))?;

@@ -44,7 +44,6 @@ struct Options {
     interval_s: f64,
 }
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let options = parse(words)?;

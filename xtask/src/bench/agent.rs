@@ -33,7 +33,6 @@ pub struct Program {
     pub path: PathBuf,
 }
 
-/// A running agent.
 pub struct Agent {
     child: Child,
     name: &'static str,

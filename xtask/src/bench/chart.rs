@@ -105,7 +105,6 @@ fn goal_factor(row: &Row) -> Option<f64> {
     }
 }
 
-/// A vertical line.
 fn line(class: &str, x: f64, from: f64, to: f64) -> String {
     let ends = format!("x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from:.1}\" y2=\"{to:.1}\"");
     format!("  <line class=\"{class}\" {ends}/>\n")

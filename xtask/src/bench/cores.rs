@@ -9,10 +9,8 @@ use nix::Result;
 use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// A set of cores.
 pub use nix::sched::CpuSet as Cores;
 
-/// This thread.
 const OURSELVES: Pid = Pid::from_raw(0);
 
 /// The cores that this thread may run on at present.

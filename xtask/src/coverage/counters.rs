@@ -21,9 +21,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The binary, and the file that its counters are in while it runs; that ends with this value.
 pub struct Measured {
-    /// The static binary.
     pub binary: PathBuf,
-    /// The counters.
     pub counters: PathBuf,
     size: usize,
 }

@@ -27,7 +27,6 @@ pub struct Ways {
 /// What is known of one file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct File {
-    /// Its branches.
     pub branches: BTreeMap<Span, Ways>,
     /// Its lines that are code, and whether one was run.
     pub lines: BTreeMap<usize, bool>,

@@ -145,7 +145,6 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Prints the table.
     pub fn print(&self) -> Result<(), String> {
         let bytes = paths::bytes(&self.binary)?;
         let Memory { resident, anonymous } = self.memory;

@@ -19,7 +19,6 @@ const USAGE: &str = "usage: cargo xtask demo [--keep | --here | --unikernel]
   --unikernel
            a guest without Linux, the agent alone: boots it and holds the same session";
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let (keep, here, unikernel) =

@@ -39,9 +39,7 @@ const FILES_MIN: usize = 20;
 /// What came of a target.
 #[derive(Default)]
 pub struct Outcome {
-    /// Its name.
     pub target: String,
-    /// How long it ran.
     pub seconds: f64,
     /// How many inputs it ran.
     pub executions: u64,

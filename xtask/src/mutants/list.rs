@@ -35,7 +35,6 @@ pub struct Mutant {
     pub genre: String,
     /// The bytes of the file that are replaced.
     pub place: Range<usize>,
-    /// By what.
     pub replacement: String,
 }
 

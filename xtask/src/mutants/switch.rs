@@ -16,7 +16,6 @@ use xtask::Result;
 /// A text with switches, and which mutant each part of it belongs to.
 #[derive(Default)]
 pub struct Switched {
-    /// The text.
     pub text: String,
     /// The body with one mutant in it, for each.
     pub variants: Vec<(Range<usize>, u32)>,

@@ -47,7 +47,6 @@ pub struct Fault {
     pub said: String,
 }
 
-/// The copy.
 pub struct Tree {
     root: PathBuf,
     target: PathBuf,
@@ -67,7 +66,6 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Where the copy is.
     pub fn root(&self) -> &Path {
         &self.root
     }

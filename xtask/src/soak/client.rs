@@ -36,7 +36,6 @@ pub struct Client {
     channel: Option<Channel>,
     /// The handles that are open.
     pub open: Vec<u64>,
-    /// Requests that were answered.
     pub answered: u64,
     /// Connections that were made, each with a sync that was answered.
     pub connections: u64,
@@ -81,7 +80,6 @@ impl Client {
         Ok(())
     }
 
-    /// The next reply.
     pub fn reply(&mut self, to: &str) -> Result<Value> {
         let line = self.channel()?.receive_line();
         let line = line.map_err(|error| format!("{}: {error}", shown(to)))?;
@@ -151,7 +149,6 @@ impl Client {
         Ok(Ok(handle))
     }
 
-    /// A new handle.
     pub fn open(&mut self, path: &str, mode: &str) -> Result<u64> {
         self.try_open(path, mode)?.map_err(|why| format!("guest-file-open {path}: {why}"))
     }

@@ -36,7 +36,6 @@ impl Load {
         Load { vm, client, random, counts: [0; ACTS.len()], now: "" }
     }
 
-    /// The next act.
     pub fn act(&mut self) -> Result<()> {
         let all: usize = ACTS.iter().map(|(_, share, _)| share).sum();
         let mut left = self.random.usize(..all);

@@ -30,7 +30,6 @@ pub struct Sample {
     pub at: Duration,
     /// Requests answered since the start.
     pub requests: u64,
-    /// Connections since the start.
     pub connections: u64,
     /// What each open descriptor leads to.
     pub descriptors: Vec<String>,
@@ -41,7 +40,6 @@ pub struct Sample {
     pub request_us: f64,
     /// While nobody talked to the agent.
     pub wake_ups: u64,
-    /// The latest handle number.
     pub handle: u64,
 }
 

@@ -42,7 +42,6 @@ const NEEDS: [(&str, &str); 13] = [
     ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
 ];
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
     words.end()?;

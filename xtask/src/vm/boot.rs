@@ -62,7 +62,6 @@ pub(super) fn in_private_directory(start: impl FnOnce(&Path) -> Result<Vm>) -> R
     start(&directory).inspect_err(|_| _ = fs::remove_dir_all(&directory))
 }
 
-/// Starts QEMU.
 pub(super) fn start(
     program: &str,
     arguments: Vec<String>,
