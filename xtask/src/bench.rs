@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: ours and Debian's qemu-ga go in, measured side by side in the same run; a
 //! table, a chart and a JSON file come out, and an error when a promise is missed.
 
-mod agent;
+pub mod agent;
 mod chart;
-mod client;
+pub mod client;
 mod cores;
 mod floor;
 mod footprint;
@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use xtask::marked::Marked;
-use xtask::{Result, build, install, paths, progress};
+use xtask::words::Words;
+use xtask::{ElseSay, Result, build, command, install, paths, progress};
 
 use agent::{CLIENT_CORE, Program};
 use table::Row;
@@ -82,24 +83,21 @@ impl Drop for Bench {
     }
 }
 
-/// Runs the task; `args` are the words after `bench`.
 pub fn run(args: &[String]) -> Result<()> {
     if let [word, line @ ..] = args
         && word == FLOOR
     {
         return floor::serve(line);
     }
-    let Some(options) = options(args)? else {
-        println!("{USAGE}");
-        return Ok(());
-    };
+    let Some(words) = Words::new(args, USAGE) else { return Ok(()) };
+    let options = options(words)?;
     let root = paths::root();
     let bench = prepare(&options)?;
     let mut rows = measure(&bench)?;
     if options.quick {
         progress::say("bench: left out by --quick: virtio-serial in a virtual machine");
     } else {
-        cores::allow(bench.all_cores).map_err(|error| format!("sched_setaffinity: {error}"))?;
+        cores::allow(bench.all_cores).else_say("sched_setaffinity")?;
         rows.extend(vm::rows(&bench)?);
     }
     print!("{}", table::text(&rows));
@@ -115,29 +113,13 @@ pub fn run(args: &[String]) -> Result<()> {
     Err(format!("{} of the promised numbers are missed:\n  {}", missed.len(), missed.join("\n  ")))
 }
 
-fn options(args: &[String]) -> Result<Option<Options>> {
-    let mut options = Options { quick: false, rounds: 0, ours: None };
-    let mut rest = args.iter();
-    while let Some(word) = rest.next() {
-        let mut value = || rest.next().ok_or(format!("{word} needs a value\n{USAGE}"));
-        match word.as_str() {
-            "-h" | "--help" => return Ok(None),
-            "--quick" => options.quick = true,
-            "--ours" => options.ours = Some(PathBuf::from(value()?)),
-            "--rounds" => {
-                let text = value()?;
-                options.rounds = match text.parse() {
-                    Ok(rounds @ 1..=1000) => rounds,
-                    _ => return Err(format!("--rounds is 1 to 1000, not '{text}'\n{USAGE}")),
-                };
-            }
-            _ => return Err(format!("unknown option '{word}'\n{USAGE}")),
-        }
-    }
-    if options.rounds == 0 {
-        options.rounds = if options.quick { ROUNDS_QUICK } else { ROUNDS };
-    }
-    Ok(Some(options))
+fn options(mut words: Words) -> Result<Options> {
+    let quick = words.has("--quick");
+    let usual = if quick { ROUNDS_QUICK } else { ROUNDS };
+    let rounds = words.number("--rounds", 1..=1000)?.unwrap_or(usual);
+    let ours = words.value("--ours")?.map(PathBuf::from);
+    words.end()?;
+    Ok(Options { quick, rounds, ours })
 }
 
 fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -160,19 +142,16 @@ fn prepare(options: &Options) -> Result<Bench> {
         Some(path) => path.clone(),
         None => build::release()?,
     };
-    let all_cores = cores::allowed().map_err(|error| format!("sched_getaffinity: {error}"))?;
+    let all_cores = cores::allowed().else_say("sched_getaffinity")?;
     for program in [ours.as_path(), Path::new(REFERENCE)] {
         // Pages of a file that was just built count as dirty memory until they are on the disk.
-        fs::File::open(program)
-            .and_then(|file| file.sync_all())
-            .map_err(|error| format!("cannot sync {}: {error}", program.display()))?;
+        let synced = fs::File::open(program).and_then(|file| file.sync_all());
+        synced.else_say_of("cannot sync", program)?;
     }
-    cores::pin(CLIENT_CORE).map_err(|error| {
-        format!("cannot pin the client to core {CLIENT_CORE}: {error}; two cores are needed")
-    })?;
+    cores::pin(CLIENT_CORE)
+        .else_say(format!("two cores are needed, but to pin the client to core {CLIENT_CORE}"))?;
     let scratch = PathBuf::from(format!("/dev/shm/qga-bench-{}", std::process::id()));
-    fs::create_dir_all(&scratch)
-        .map_err(|error| format!("cannot create {} (tmpfs): {error}", scratch.display()))?;
+    paths::make(&scratch)?;
     let bench = Bench {
         programs: [
             Program { name: "ours", path: ours },
@@ -183,7 +162,7 @@ fn prepare(options: &Options) -> Result<Bench> {
         scratch,
         all_cores,
     };
-    lay_out(&bench).map_err(|error| format!("cannot write {}: {error}", bench.data.display()))?;
+    lay_out(&bench).else_say_of("cannot write", &bench.data)?;
     Ok(bench)
 }
 
@@ -205,42 +184,18 @@ fn lay_out(bench: &Bench) -> std::io::Result<()> {
 fn publish(root: &Path, rows: &[Row], rounds: usize) -> Result<()> {
     let write = |path: &Path, text: &str| {
         eprintln!("bench: writes {}", path.display());
-        fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        paths::write(path, text)
     };
     let docs = root.join("docs");
-    fs::create_dir_all(&docs).map_err(|error| format!("cannot create docs: {error}"))?;
+    paths::make(&docs)?;
     write(&docs.join("bench.svg"), &chart::svg(rows))?;
     let value = serde_json::json!({
-        "reference": reference_version(),
-        "kernel": first_line("/proc/sys/kernel/osrelease"),
+        "reference": command::text(Command::new(REFERENCE).arg("-V")).unwrap_or_default().trim(),
+        "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "rounds": rounds,
         "rows": table::value(rows),
     });
     write(&docs.join("bench.json"), &format!("{value:#}\n"))?;
     eprintln!("bench: writes {}", README.path().display());
     README.write(&table::markdown(rows))
-}
-
-fn reference_version() -> String {
-    let said = Command::new(REFERENCE).arg("-V").output();
-    said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default()
-}
-
-fn first_line(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_checked() {
-        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(options(&words("--rounds 3")).unwrap().unwrap().rounds, 3);
-        assert!(options(&words("--help")).unwrap().is_none());
-        for line in ["--rounds", "--rounds 0", "--rounds x", "--fast"] {
-            assert!(options(&words(line)).is_err_and(|error| error.contains("usage")), "{line}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Result, paths, progress};
+use crate::{Result, command, paths, progress};
 
 /// The `cargo` that runs this task, or the one on the path.
 pub fn cargo() -> Command {
@@ -21,15 +21,7 @@ pub fn release() -> Result<PathBuf> {
         };
     }
     progress::timed("building the agent (cargo build --release)", || {
-        let status = cargo()
-            .args(["build", "--release"])
-            .current_dir(paths::root())
-            .status()
-            .map_err(|error| format!("cannot run cargo: {error}"))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(format!("cargo build --release failed ({status})")),
-        }
+        command::show(cargo().args(["build", "--release"]).current_dir(paths::root()))
     })?;
     match agent.is_file() {
         true => Ok(agent),

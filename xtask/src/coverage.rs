@@ -5,22 +5,18 @@
 //! the command, and so does a row of that list which is reached now or exists no more.
 
 mod counters;
-mod document;
-mod report;
+pub mod report;
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
-
+use crate::exceptions::{Document, Row};
+use crate::functions::Functions;
 use crate::programs;
 use counters::Measured;
-use document::{DOCUMENT, Gap, Row};
-use report::{File, Report};
-use xtask::{Result, install, paths, progress};
+use report::{File, Report, table};
+use xtask::words::Words;
+use xtask::{ElseSay, Result, command, paths, progress};
 
 const USAGE: &str = "usage: cargo xtask coverage [--core] [--linux] [--seeds N]
 Measures which branches of the core and which lines of the Linux platform tests reach.
@@ -29,121 +25,56 @@ Measures which branches of the core and which lines of the Linux platform tests 
   --linux    only the Linux platform
   --seeds N  so many seeded sessions for the core (default 20000)";
 
+const SEEDS: u64 = 20_000;
 const CORE: &str = "core/src";
 const LINUX: &str = "platform-linux/src";
 
 /// The tests that start the binary as a process of its own and look at what it does.
-const BINARY_TESTS: [&str; 12] = [
-    "bad_clients",
-    "clients",
-    "conversations",
-    "freeze",
-    "freeze_faults",
-    "freeze_odd",
-    "freeze_timeout",
-    "limits",
-    "options",
-    "serial",
-    "shutdown",
-    "typed_clients",
-];
+const BINARY_TESTS: &str = "bad_clients clients conversations freeze freeze_faults freeze_odd \
+    freeze_timeout limits options serial shutdown typed_clients";
 
 /// Those of them that measure memory, of which a build that counts takes more, and those whose guest has none at the
 /// place of the counters.
-const NOT_MEASURED: [&str; 4] = [
-    "memory_while_a_large_read_streams",
-    "read_count",
-    "nowhere_to_keep_the_mark",
-    "the_usual_places_are_on_the_disk",
-];
+const NOT_MEASURED: &str = "memory_while_a_large_read_streams read_count nowhere_to_keep_the_mark \
+    the_usual_places_are_on_the_disk";
 
-struct Options {
-    core: bool,
-    linux: bool,
-    seeds: u64,
-}
+/// Where what cannot be reached stands.
+pub const DOCUMENT: Document = Document {
+    name: "docs/coverage.md",
+    begin: "<!-- figures: written by cargo xtask coverage -->",
+};
 
-fn parse(words: &[String]) -> Result<Options> {
-    let mut options = Options { core: false, linux: false, seeds: 20_000 };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--core" => options.core = true,
-            "--linux" => options.linux = true,
-            "--seeds" => {
-                let value = words.next().and_then(|value| value.parse().ok());
-                options.seeds = value.ok_or_else(|| format!("--seeds needs a number\n{USAGE}"))?;
-            }
-            _ => return Err(format!("unknown option {word}\n{USAGE}")),
-        }
-    }
-    if !options.core && !options.linux {
-        (options.core, options.linux) = (true, true);
-    }
-    Ok(options)
-}
-
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
-    if let Some("--help" | "-h") = arguments.first().map(String::as_str) {
-        println!("{USAGE}");
-        return Ok(());
-    }
-    let options = parse(arguments)?;
-    tools()?;
-    let listed = document::listed()?;
+    let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
+    let (only_core, only_linux) = (words.has("--core"), words.has("--linux"));
+    let seeds = words.number("--seeds", ..)?.unwrap_or(SEEDS);
+    words.end()?;
+    let (with_core, with_linux) = (only_core || !only_linux, only_linux || !only_core);
+    report::prepare()?;
+    let listed = DOCUMENT.rows()?;
     let root = paths::root();
-    let mut gaps: BTreeSet<Row> = BTreeSet::new();
+    let mut gaps = Vec::new();
     let mut tables = Vec::new();
-    if options.core {
-        let report = core(&root, options.seeds)?;
+    if with_core {
+        let report = core(&root, seeds)?;
         gaps.extend(ways(&root, &report)?);
         tables.push(table(&report, true));
     }
-    if options.linux {
+    if with_linux {
         let report = linux(&root)?;
         gaps.extend(lines(&root, &report)?);
         tables.push(table(&report, false));
     }
+    gaps.sort();
+    gaps.dedup();
     let tables = tables.join("\n\n");
     println!("{tables}");
-    if options.core && options.linux {
+    if with_core && with_linux {
         DOCUMENT.write_figures(&tables)?;
     }
-    let measured = |file: &str| {
-        options.core && file.starts_with(CORE) || options.linux && file.starts_with(LINUX)
-    };
-    let listed: BTreeSet<Row> = listed.into_iter().filter(|(file, _)| measured(file)).collect();
-    compare(&gaps, &listed)
-}
-
-fn compare(gaps: &BTreeSet<Row>, listed: &BTreeSet<Row>) -> Result<()> {
-    for (file, gap) in gaps.difference(listed) {
-        println!("NOT REACHED {file}\n  {gap}");
-    }
-    for (file, gap) in listed.difference(gaps) {
-        println!("LISTED, but reached or gone: {file}\n  {gap}");
-    }
-    DOCUMENT.differs(gaps.symmetric_difference(listed).count())
-}
-
-/// Makes sure that LLVM's tools of this compiler's version are there.
-fn tools() -> Result<()> {
-    let missing = || ["llvm-cov", "llvm-profdata"].into_iter().find_map(|n| report::tool(n).err());
-    if missing().is_none() {
-        return Ok(());
-    }
-    progress::say("installing the Rust component llvm-tools with rustup");
-    let added = install::run(Command::new("rustup").args(["component", "add", "llvm-tools"]));
-    if added.is_err() {
-        install::commands(&[("llvm-cov-22", "llvm-22")])?;
-    }
-    missing().map_or(Ok(()), Err)
-}
-
-fn fresh(folder: &Path) -> Result<()> {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))
+    DOCUMENT.compare(&gaps, &listed, |(file, _)| {
+        with_core && file.starts_with(CORE) || with_linux && file.starts_with(LINUX)
+    })
 }
 
 /// Runs the core's tests with every branch counted.
@@ -159,21 +90,17 @@ fn core(root: &Path, seeds: u64) -> Result<Report> {
     })?;
     let profiles = folder.join("profiles");
     let mut report = Report::new();
-    let quiet = ["--quiet"];
-    let seeds = ["--seeds".to_owned(), seeds.to_string()];
-    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
-    for (program, arguments) in
-        [(&programs.sim, &quiet[..]), (&programs.corpus, &quiet[..]), (&programs.seeds, &seeds[..])]
-    {
+    let (quiet, seeds) =
+        (vec!["--quiet".to_owned()], vec!["--seeds".to_owned(), seeds.to_string()]);
+    let tests = [(&programs.sim, &quiet), (&programs.corpus, &quiet), (&programs.seeds, &seeds)];
+    for (program, arguments) in tests {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         progress::timed(&format!("running {name}"), || {
-            fresh(&profiles)?;
-            let mut command = Command::new(program);
-            command.args(arguments).env("LLVM_PROFILE_FILE", profiles.join("%p.profraw"));
-            install::run(command.current_dir(root.join("tests")))?;
-            let entries = fs::read_dir(&profiles).map_err(|error| format!("{error}"))?;
-            let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            report::add(&mut report, program, &files, root, CORE)
+            paths::make_empty(&profiles)?;
+            let mut run = Command::new(program);
+            run.args(arguments).env("LLVM_PROFILE_FILE", profiles.join("%p.profraw"));
+            command::run(run.current_dir(root.join("tests")))?;
+            report::add(&mut report, program, &paths::entries(&profiles)?, root, &[CORE])
         })?;
     }
     without_brackets(root, report)
@@ -187,18 +114,18 @@ fn linux(root: &Path) -> Result<Report> {
     let tests = progress::timed("building the tests of the binary", || binary_tests(root))?;
     for (name, path) in &tests {
         progress::timed(&format!("running {name}"), || {
-            let mut command = Command::new(path);
-            command.args(["--quiet", "--test-threads", "2"]).current_dir(root.join("tests"));
-            command.args(NOT_MEASURED.iter().flat_map(|&test| ["--skip", test]));
+            let mut test = Command::new(path);
+            test.args(["--quiet", "--test-threads", "2"]).current_dir(root.join("tests"));
+            test.args(NOT_MEASURED.split(' ').flat_map(|test| ["--skip", test]));
             // Guests of the tests, with a root of their own, show the counters to their agents by this.
-            command.env("QGA_COUNTERS", &measured.counters);
-            install::run(command.env("QGA_BIN", &measured.binary).stdout(Stdio::null()))
+            test.env("QGA_COUNTERS", &measured.counters);
+            command::run(test.env("QGA_BIN", &measured.binary).stdout(Stdio::null()))
         })?;
     }
     let profile = folder.join("agent.profraw");
     measured.profile(&profile)?;
     let mut report = Report::new();
-    report::add(&mut report, &measured.binary, &[profile], root, LINUX)?;
+    report::add(&mut report, &measured.binary, &[profile], root, &[LINUX])?;
     without_brackets(root, report)
 }
 
@@ -221,19 +148,20 @@ fn without_brackets(root: &Path, mut report: Report) -> Result<Report> {
 fn binary_tests(root: &Path) -> Result<Vec<(String, PathBuf)>> {
     let target = paths::target().join("coverage/tests");
     let settings = programs::settings(&target, "--cap-lints=warn");
+    let names: Vec<&str> = BINARY_TESTS.split(' ').collect();
     let mut arguments = vec!["test", "--no-run"];
-    arguments.extend(BINARY_TESTS.iter().flat_map(|&test| ["--test", test]));
+    arguments.extend(names.iter().flat_map(|&test| ["--test", test]));
     let (whole, messages) = programs::cargo(&root.join("tests"), &arguments, &settings)?;
-    let found = programs::executables(&messages).filter(|(name, _)| BINARY_TESTS.contains(name));
+    let found = programs::executables(&messages).filter(|(name, _)| names.contains(name));
     let found: Vec<(String, PathBuf)> = found.map(|(name, path)| (name.into(), path)).collect();
-    match whole && found.len() == BINARY_TESTS.len() {
+    match whole && found.len() == names.len() {
         true => Ok(found),
         false => Err("the tests of the binary do not build; cargo test in tests/ says why".into()),
     }
 }
 
 fn source(root: &Path, file: &str) -> Result<String> {
-    fs::read_to_string(root.join(file)).map_err(|error| format!("cannot read {file}: {error}"))
+    paths::text(&root.join(file))
 }
 
 /// The ways of branches that were not taken.
@@ -246,14 +174,11 @@ fn ways(root: &Path, report: &Report) -> Result<Vec<Row>> {
             let source = all.get(line - 1).copied().unwrap_or_default();
             let end = if last == line { to - 1 } else { source.chars().count() };
             let condition: String = source.chars().take(end).skip(from - 1).collect();
-            let mut gap = |how| {
-                rows.push((file.clone(), Gap::Way(condition.clone(), how, source.trim().into())));
-            };
-            if ways.met == 0 {
-                gap("never");
-            }
-            if ways.unmet == 0 {
-                gap("always");
+            for (count, how) in [(ways.met, "never"), (ways.unmet, "always")] {
+                if count == 0 {
+                    let what = format!("`{condition}` is {how} met at `{}`", source.trim());
+                    rows.push((file.clone(), what));
+                }
             }
         }
     }
@@ -264,75 +189,14 @@ fn ways(root: &Path, report: &Report) -> Result<Vec<Row>> {
 fn lines(root: &Path, report: &Report) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (file, File { lines, .. }) in report {
-        let parsed = syn::parse_file(&source(root, file)?);
-        let parsed = parsed.map_err(|error| format!("cannot parse {file}: {error}"))?;
-        let mut functions = Functions::default();
-        functions.visit_file(&parsed);
+        let functions = Functions::of(&source(root, file)?).else_say(file)?;
         for (line, _) in lines.iter().filter(|(_, run)| !**run) {
-            let around =
-                functions.0.iter().filter(|(_, first, last)| (first..=last).contains(&line));
-            let innermost = around.min_by_key(|(_, first, last)| last - first);
-            let name = innermost.map_or("(no function)", |(name, _, _)| name);
+            let mut around = functions.all.iter().filter(|function| function.lines.contains(line));
+            // The innermost comes last.
+            let name = around.next_back().map_or("(no function)", |function| &function.name);
             progress::say(&format!("not run: {file}:{line} ({name})"));
-            rows.push((file.clone(), Gap::Lines(name.to_owned())));
+            rows.push((file.clone(), format!("lines of `{name}`")));
         }
     }
     Ok(rows)
-}
-
-/// The functions of a file: name, first and last line.
-#[derive(Default)]
-struct Functions(Vec<(String, usize, usize)>);
-
-impl Functions {
-    fn add(&mut self, name: &syn::Ident, span: proc_macro2::Span) {
-        self.0.push((name.to_string(), span.start().line, span.end().line));
-    }
-}
-
-impl<'a> Visit<'a> for Functions {
-    fn visit_item_fn(&mut self, node: &'a syn::ItemFn) {
-        self.add(&node.sig.ident, node.span());
-        visit::visit_item_fn(self, node);
-    }
-
-    fn visit_impl_item_fn(&mut self, node: &'a syn::ImplItemFn) {
-        self.add(&node.sig.ident, node.span());
-        visit::visit_impl_item_fn(self, node);
-    }
-}
-
-/// The figures, a row for each file; with branches or without.
-fn table(report: &Report, branches: bool) -> String {
-    let percent = |covered: usize, all: usize| match all {
-        0 => "-".to_owned(),
-        // Only what is whole is shown as 100.0.
-        all => format!("{:.1}", (1000 * covered / all) as f64 / 10.0),
-    };
-    let mut rows = Vec::new();
-    let mut sum = [0; 4];
-    for (file, File { branches, lines }) in report {
-        let taken = |ways: &report::Ways| usize::from(ways.met > 0) + usize::from(ways.unmet > 0);
-        let counts = [
-            branches.len() * 2,
-            branches.values().map(taken).sum(),
-            lines.len(),
-            lines.values().filter(|run| **run).count(),
-        ];
-        sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        rows.push((file.as_str(), counts));
-    }
-    rows.push(("all", sum));
-    let head = match branches {
-        true => format!("{:<36}{:>9}{:>8}{:>8}{:>8}", "file", "branches", "%", "lines", "%"),
-        false => format!("{:<36}{:>9}{:>8}", "file", "lines", "%"),
-    };
-    let rows = rows.into_iter().map(|(file, [all, taken, lines, run])| {
-        let (ways, runs) = (percent(taken, all), percent(run, lines));
-        match branches {
-            true => format!("{file:<36}{all:>9}{ways:>8}{lines:>8}{runs:>8}"),
-            false => format!("{file:<36}{lines:>9}{runs:>8}"),
-        }
-    });
-    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
 }

@@ -2,13 +2,11 @@
 //! out. The toolchain has it, or rustup brings it, or Debian's compiler builds it from source.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::{Result, install, paths, progress};
+use crate::{Result, command, install, paths, progress};
 
 /// Where a target's core comes from.
 #[derive(Clone)]
@@ -53,8 +51,7 @@ impl Way {
 pub fn sysroot() -> Result<PathBuf> {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "sysroot"]).current_dir(paths::root());
-    let output = rustc.output().map_err(|error| format!("cannot run rustc: {error}"))?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    Ok(PathBuf::from(command::text(&mut rustc)?.trim()))
 }
 
 fn installed(targets: &[&str]) -> bool {
@@ -68,9 +65,9 @@ fn rustup(targets: &[&str]) -> bool {
         "the toolchain lacks a target: rustup target add {}",
         targets.join(" ")
     ));
-    let mut command = Command::new("timeout");
-    command.args([RUSTUP_S_MAX, "rustup", "target", "add"]).args(targets);
-    install::run(command.current_dir(paths::root())).is_ok()
+    let mut rustup = Command::new("timeout");
+    rustup.args([RUSTUP_S_MAX, "rustup", "target", "add"]).args(targets);
+    command::run(rustup.current_dir(paths::root())).is_ok()
 }
 
 /// Unpacks Debian's rustc with its own source of core and what it links with; a wrapper that runs
@@ -78,22 +75,11 @@ fn rustup(targets: &[&str]) -> bool {
 fn debian() -> Result<PathBuf> {
     let into = paths::target().join("targets/debian");
     let wrapper = into.join("rustc");
-    if install::run(Command::new(&wrapper).arg("-vV")).is_ok() {
+    if command::run(Command::new(&wrapper).arg("-vV")).is_ok() {
         return Ok(wrapper);
     }
-    let failed = |error| format!("cannot write {}: {error}", wrapper.display());
-    let mut packages = vec!["rustc-web".to_owned(), "rust-web-src".to_owned()];
-    let mut at = 0;
-    while let Some(package) = packages.get(at).cloned() {
-        at += 1;
-        for needed in install::dependencies(&package)? {
-            // A C library and a linker are here already: these tests are compiled.
-            let library = needed.starts_with("lib") || needed == "zlib1g";
-            if library && needed != "libc6" && !packages.contains(&needed) {
-                packages.push(needed);
-            }
-        }
-    }
+    // A C library and a linker are here already: these tests are compiled.
+    let packages = install::with_libraries(&["rustc-web", "rust-web-src"], &["libc6"])?;
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
     install::unpack(&names, &into)?;
     let root = into.display();
@@ -101,7 +87,6 @@ fn debian() -> Result<PathBuf> {
         "#!/bin/sh\nLD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu \
          exec {root}/usr/bin/rustc \"$@\"\n"
     );
-    fs::write(&wrapper, script).map_err(failed)?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    install::run(Command::new(&wrapper).arg("-vV")).map(|()| wrapper)
+    paths::write_program(&wrapper, &script)?;
+    command::run(Command::new(&wrapper).arg("-vV")).map(|()| wrapper)
 }

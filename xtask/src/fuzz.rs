@@ -6,14 +6,16 @@
 
 mod build;
 mod campaign;
-mod coverage;
 mod finding;
-mod table;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use xtask::{Result, paths, progress};
+use crate::coverage;
+use build::Built;
+use xtask::words::Words;
+use xtask::{ElseSay, Result, command, paths, progress, table};
 
 pub use campaign::Outcome;
 
@@ -31,137 +33,93 @@ Fuzzes the targets (all of them, if none is named) and prints what was found.
 
 /// How long a target runs in the ordinary test run, unless `$QGA_FUZZ_SECONDS` says otherwise.
 const ORDINARY_SECONDS: u64 = 60;
+const HOURS_MAX: f64 = 10_000.0;
 
-/// What is asked for.
+/// The sources of ours that `--coverage` names; what else is linked in does not concern us.
+const SOURCES: [&str; 4] =
+    ["core/src", "virtio-console/src", "platform-linux/src", "platform-baremetal/src"];
+
 struct Options {
     targets: Vec<String>,
-    seconds: Option<u64>,
-    hours: Option<f64>,
+    /// How long each target runs.
+    time: Duration,
     jobs: usize,
     sanitizer: bool,
-    task: Task,
+    keep: bool,
+    minimise: bool,
+    coverage: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Task {
-    Fuzz { keep: bool },
-    Minimise,
-    Coverage,
-    Help,
-}
-
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let options = parse(arguments)?;
-    match options.task {
-        Task::Help => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        Task::Coverage => coverage::report(&options.targets),
-        Task::Minimise => {
-            let built = build::fuzzers(&options.targets, options.sanitizer)?;
-            options.targets.iter().try_for_each(|target| campaign::minimise(&built, target))
-        }
-        Task::Fuzz { keep } => {
-            let built = build::fuzzers(&options.targets, options.sanitizer)?;
-            let time = options.time();
-            let outcomes = campaign::run(&built, &options.targets, time, options.jobs, keep)?;
-            println!("{}", table::table(&outcomes));
-            for finding in outcomes.iter().flat_map(|outcome| &outcome.findings) {
-                println!("{finding}");
-            }
-            match outcomes.iter().filter(|outcome| !outcome.passed()).count() {
-                0 => Ok(()),
-                failed => Err(format!("{failed} target(s) found something, or did not run")),
-            }
-        }
+    let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
+    let options = parse(words)?;
+    let targets = &options.targets;
+    if options.coverage {
+        return report(targets);
+    }
+    let built = build::fuzzers(targets, options.sanitizer)?;
+    if options.minimise {
+        return targets.iter().try_for_each(|target| campaign::minimise(&built, target));
+    }
+    let outcomes = fuzz(&built, &options)?;
+    match outcomes.iter().filter(|outcome| !outcome.passed()).count() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} target(s) found something, or did not run")),
     }
 }
 
 /// Fuzzes every target for as long as an ordinary test run has; what came of each.
 pub fn ordinary() -> Result<Vec<Outcome>> {
-    let seconds = match std::env::var("QGA_FUZZ_SECONDS") {
-        Err(_) => ORDINARY_SECONDS,
-        Ok(text) => text.parse().map_err(|_| format!("QGA_FUZZ_SECONDS={text} is no number"))?,
+    let words = match std::env::var("QGA_FUZZ_SECONDS") {
+        Err(_) => Vec::new(),
+        Ok(text) => vec!["--seconds".to_owned(), text],
     };
-    let targets = all_targets()?;
-    let built = build::fuzzers(&targets, true)?;
-    let time = Duration::from_secs(seconds);
-    let outcomes = campaign::run(&built, &targets, time, cpus(), false)?;
-    println!("{}", table::table(&outcomes));
+    let Some(words) = Words::new(&words, USAGE) else { return Ok(Vec::new()) };
+    let options = parse(words).else_say("QGA_FUZZ_SECONDS")?;
+    fuzz(&build::fuzzers(&options.targets, true)?, &options)
+}
+
+fn fuzz(built: &Built, options: &Options) -> Result<Vec<Outcome>> {
+    let outcomes =
+        campaign::run(built, &options.targets, options.time, options.jobs, options.keep)?;
+    println!("{}", shown(&outcomes));
     for finding in outcomes.iter().flat_map(|outcome| &outcome.findings) {
         println!("{finding}");
     }
     Ok(outcomes)
 }
 
-impl Options {
-    /// How long each target runs.
-    fn time(&self) -> Duration {
-        let rounds = self.targets.len().div_ceil(self.jobs).max(1) as f64;
-        match (self.hours, self.seconds) {
-            (Some(hours), _) => Duration::from_secs_f64(hours * 3600.0 / rounds),
-            (None, seconds) => Duration::from_secs(seconds.unwrap_or(ORDINARY_SECONDS)),
-        }
-    }
-}
-
-fn parse(arguments: &[String]) -> Result<Options> {
+fn parse(mut words: Words) -> Result<Options> {
     let known = all_targets()?;
-    let task = Task::Fuzz { keep: false };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = words.number("--jobs", 1..)?.unwrap_or(cpus);
+    let seconds = words.number("--seconds", ..)?.unwrap_or(ORDINARY_SECONDS);
+    let hours = words.number("--hours", f64::MIN_POSITIVE..HOURS_MAX)?;
     let mut options = Options {
         targets: Vec::new(),
-        seconds: None,
-        hours: None,
-        jobs: cpus(),
-        sanitizer: true,
-        task,
+        time: Duration::from_secs(seconds),
+        jobs,
+        sanitizer: !words.has("--fast"),
+        keep: words.has("--keep"),
+        minimise: words.has("--minimise"),
+        coverage: words.has("--coverage"),
     };
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--help" | "-h" => options.task = Task::Help,
-            "--fast" => options.sanitizer = false,
-            "--keep" => options.task = Task::Fuzz { keep: true },
-            "--minimise" => options.task = Task::Minimise,
-            "--coverage" => options.task = Task::Coverage,
-            "--seconds" => options.seconds = Some(number(word, words.next())?),
-            "--jobs" => options.jobs = number::<usize>(word, words.next())?.max(1),
-            "--hours" => {
-                let hours: f64 = number(word, words.next())?;
-                if !(hours > 0.0 && hours < 10_000.0) {
-                    return Err(format!("--hours {hours} is no time to fuzz for"));
-                }
-                options.hours = Some(hours);
-            }
-            target if known.iter().any(|name| name == target) => {
-                options.targets.push(target.to_owned());
-            }
-            other => {
-                let known = known.join(", ");
-                return Err(format!("no option or target {other}\ntargets: {known}\n{USAGE}"));
-            }
-        }
-    }
+    options.targets = words.names(&known)?;
     if options.targets.is_empty() {
         options.targets = known;
     }
+    if let Some(hours) = hours {
+        let rounds = options.targets.len().div_ceil(jobs) as f64;
+        options.time = Duration::from_secs_f64(hours * 3600.0 / rounds);
+    }
     Ok(options)
-}
-
-fn number<N: std::str::FromStr>(option: &str, word: Option<&String>) -> Result<N> {
-    let parsed = word.and_then(|word| word.parse().ok());
-    parsed.ok_or_else(|| format!("{option} needs a number\n{USAGE}"))
 }
 
 /// The names of all targets: one source file each.
 fn all_targets() -> Result<Vec<String>> {
     let folder = directory().join("fuzz_targets");
-    let entries = std::fs::read_dir(&folder)
-        .map_err(|error| format!("cannot list {}: {error}", folder.display()))?;
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut names: Vec<String> = paths
+    let mut names: Vec<String> = paths::entries(&folder)?
+        .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
@@ -174,27 +132,55 @@ fn directory() -> PathBuf {
     paths::root().join("fuzz")
 }
 
-fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// What came of the targets: a table of at most 80 columns, and a line with the sums.
+fn shown(outcomes: &[Outcome]) -> String {
+    let head = ["target", "seconds", "executions", "per second", "edges", "inputs", "findings"];
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    lines.extend(outcomes.iter().map(|outcome| {
+        let Outcome { target, seconds, executions, edges, inputs, findings, .. } = outcome;
+        let findings = findings.len().max(usize::from(!outcome.passed()));
+        let speed = *executions as f64 / seconds.max(0.001);
+        let (seconds, speed) = (format!("{seconds:.0}"), format!("{speed:.0}"));
+        table::cells([target, &seconds, executions, &speed, edges, inputs, &findings])
+    }));
+    let executions: u64 = outcomes.iter().map(|outcome| outcome.executions).sum();
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    let table = table::columns(&lines, &[0]);
+    format!("{table}\n{executions} executions in all, {failed} target(s) with findings")
 }
 
-/// Says how the corpus of a target changed.
-fn say_change(target: &str, before: usize, after: usize) {
-    progress::say(&format!("fuzz/corpus/{target}: {before} files before, {after} now"));
+/// Which lines the corpus reaches: the targets replay it with counters in them, and the counts are
+/// printed file by file.
+fn report(targets: &[String]) -> Result<()> {
+    coverage::report::prepare()?;
+    let built = build::counting(targets)?;
+    let scratch = std::env::temp_dir().join(format!("qga-fuzz-coverage-{}", std::process::id()));
+    paths::make(&scratch)?;
+    let mut report = coverage::report::Report::new();
+    for target in targets {
+        progress::say(&format!("replaying fuzz/corpus/{target}"));
+        let mut replay = Command::new(built.program(target));
+        let profile = scratch.join(format!("{target}.profraw"));
+        replay.arg(directory().join("corpus").join(target)).env("RUST_BACKTRACE", "0");
+        command::run(replay.env("LLVM_PROFILE_FILE", &profile))?;
+        let (program, root) = (built.program(target), paths::root());
+        coverage::report::add(&mut report, &program, &[profile], &root, &SOURCES)?;
+    }
+    let _ = std::fs::remove_dir_all(&scratch);
+    println!("{}", coverage::report::table(&report, false));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn options(line: &str) -> Result<Options> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&words)
-    }
-
     #[test]
     fn the_time_is_each_targets_or_shared() {
-        let seconds = |line| options(line).expect("options").time().as_secs();
+        let seconds = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            parse(Words::new(&words, USAGE).expect("no help")).expect("options").time.as_secs()
+        };
         assert_eq!(seconds("--seconds 5 --jobs 1 framer request"), 5);
         assert_eq!(seconds("--hours 1 --jobs 1 framer request"), 1800);
         assert_eq!(seconds("--hours 1 --jobs 2 framer request session"), 1800);
@@ -202,11 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn wrong_words_are_refused_by_name() {
-        for line in ["--seconds", "--seconds x", "--hours 0", "--hours -1", "nothing"] {
-            assert!(options(line).is_err(), "{line}");
-        }
-        let error = options("nothing").err().expect("an error");
-        assert!(error.contains("no option or target nothing") && error.contains("framer"));
+    fn the_table_fits_a_terminal_and_sums_up() {
+        let outcome = |target: &str, findings: Vec<String>| Outcome {
+            target: target.to_owned(),
+            seconds: 3600.0,
+            executions: 1_000_000_000,
+            edges: 12_345,
+            inputs: 9999,
+            findings,
+            ended_well: true,
+        };
+        let table =
+            shown(&[outcome("virtio_console", vec![]), outcome("framer", vec!["x".into()])]);
+        assert!(table.lines().all(|line| line.len() <= 80), "{table}");
+        assert!(table.ends_with("2000000000 executions in all, 1 target(s) with findings"));
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::{Result, progress};
+use crate::command::{run, text};
+use crate::{ElseSay, Result, build, paths, progress};
 
 /// Where `command` is, looked up in `$PATH` and in the administrator's directories, which an
 /// ordinary user's path lacks on Debian.
@@ -52,45 +53,22 @@ pub fn python_venv() -> Result<()> {
     if run(probe).is_ok() { Ok(()) } else { apt_install(&["python3-venv"]) }
 }
 
-/// Makes sure that a rustup component (rustfmt, clippy ...) is there: `probe` is the cargo
-/// subcommand that shows it.
-pub fn rust_component(component: &str, probe: &str) -> Result<()> {
-    let found = crate::build::cargo()
-        .args([probe, "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if found.is_ok_and(|status| status.success()) {
-        return Ok(());
+/// A cargo subcommand of this major version, in a folder of the project's own: installed by cargo
+/// unless it is there.
+pub fn cargo_command(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = paths::target().join("tools").join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if program.is_file() {
+        return Ok(program);
     }
-    progress::say(&format!("installing the Rust component {component} with rustup"));
-    run(Command::new("rustup").args(["component", "add", component]))
-        .map_err(|error| format!("the Rust component {component} is missing: {error}"))
-}
-
-/// Makes sure that a cargo subcommand of this major version is there: installed by cargo otherwise.
-pub fn cargo_command(name: &str, version: &str) -> Result<()> {
-    let word = name.strip_prefix("cargo-").unwrap_or(name);
-    let found = crate::build::cargo().args([word, "--version"]).output();
-    // "cargo-fuzz 0.13.1"
-    let is_right = found.is_ok_and(|output| {
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let given = said.split_whitespace().nth(1).unwrap_or_default();
-        output.status.success()
-            && given
-                .strip_prefix(version)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    });
-    if is_right {
-        return Ok(());
-    }
-    progress::say(&format!("installing {name} {version} with cargo, which takes some minutes"));
-    let wanted = format!("^{version}");
-    let mut install = crate::build::cargo();
-    install.args(["install", "--locked", "--force", "--version", &wanted, name]);
+    let place = folder.display();
+    progress::say(&format!("cargo installs {name} {version} in {place}, which takes some minutes"));
+    let mut install = build::cargo();
+    install.args(["install", "--locked", "--version", &format!("^{version}"), name, "--root"]);
     // A target folder or flags of ours are none of the tool's business.
-    run(install.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS"))
-        .map_err(|error| format!("{name} is missing and cannot be installed: {error}"))
+    run(install.arg(&folder).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS"))
+        .else_say(format!("{name} is missing and cannot be installed"))?;
+    Ok(program)
 }
 
 /// Downloads Debian packages and unpacks them into `into` without installing anything. Needs no
@@ -104,8 +82,7 @@ pub fn unpack(packages: &[&str], into: &Path) -> Result<()> {
     }
     apt_lists(packages)?;
     let download = into.join("download");
-    fs::create_dir_all(&download)
-        .map_err(|error| format!("cannot make {}: {error}", download.display()))?;
+    paths::make(&download)?;
     progress::say(&format!(
         "downloading {} (unpacked under {}, not installed)",
         packages.join(" "),
@@ -117,44 +94,46 @@ pub fn unpack(packages: &[&str], into: &Path) -> Result<()> {
         apt.args(["-q", "-o", "APT::Sandbox::User=root", "download"]).args(packages);
         run(apt.current_dir(&download))
     };
-    // A list that is older than the archive names files which are gone: then update once.
-    if let Err(first) = fetch() {
-        apt_update(packages).map_err(|second| format!("{first}; {second}"))?;
-        fetch()?;
-    }
-    let files = fs::read_dir(&download).map_err(|error| format!("{error}"))?;
-    for file in files.flatten().map(|entry| entry.path()) {
+    again_with_new_lists(packages, fetch)?;
+    for file in paths::entries(&download)? {
         if file.extension().is_some_and(|extension| extension == "deb") {
             run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(into))?;
         }
     }
-    fs::remove_dir_all(&download)
-        .map_err(|error| format!("cannot remove {}: {error}", download.display()))
+    fs::remove_dir_all(&download).else_say_of("cannot remove", &download)
 }
 
 /// The packages that `package` directly depends on, as apt knows them.
 pub fn dependencies(package: &str) -> Result<Vec<String>> {
-    apt_lists(&[package])?;
-    let output = Command::new("apt-cache")
-        .args(["depends", "--important", package])
-        .output()
-        .map_err(|error| format!("cannot run apt-cache: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Depends: "))
-        .map(str::to_owned)
-        .collect())
+    Ok(all_dependencies(package)?.remove(package).unwrap_or_default())
+}
+
+/// These packages, and every library that they or one of those depend on, but for those `left_out`.
+pub fn with_libraries(packages: &[&str], left_out: &[&str]) -> Result<Vec<String>> {
+    let mut found: Vec<String> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let mut all = BTreeMap::new();
+    for package in packages {
+        all.append(&mut all_dependencies(package)?);
+    }
+    let mut next = 0;
+    while let Some(name) = found.get(next) {
+        let libraries: Vec<String> = all.get(name).into_iter().flatten().cloned().collect();
+        for name in libraries {
+            let is_library = name.starts_with("lib") || name == "zlib1g";
+            if is_library && !left_out.contains(&name.as_str()) && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        next += 1;
+    }
+    Ok(found)
 }
 
 /// What `package` and everything behind it directly depends on, by package, as apt knows it.
 pub fn all_dependencies(package: &str) -> Result<BTreeMap<String, Vec<String>>> {
     apt_lists(&[package])?;
-    let output = Command::new("apt-cache")
-        .args(["depends", "--recurse", "--important", package])
-        .output()
-        .map_err(|error| format!("cannot run apt-cache: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let mut list = Command::new("apt-cache");
+    let text = text(list.args(["depends", "--recurse", "--important", package]))?;
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut of = String::new();
     // A package's name begins its line; what it depends on stands below, after `Depends:` or `PreDepends:`.
@@ -170,10 +149,7 @@ pub fn all_dependencies(package: &str) -> Result<BTreeMap<String, Vec<String>>> 
 
 /// Whether this process may install packages and mount filesystems.
 pub fn is_root() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-        let line = status.lines().find(|line| line.starts_with("Uid:"));
-        line.and_then(|line| line.split_whitespace().nth(2)) == Some("0")
-    })
+    nix::unistd::geteuid().is_root()
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
@@ -193,21 +169,23 @@ fn apt_install(packages: &[&str]) -> Result<()> {
         apt.args(["-q", "install", "-y", "--no-install-recommends"]).args(packages);
         run(apt.env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    if let Err(first) = install() {
+    again_with_new_lists(packages, install)
+}
+
+/// A list that is older than the archive names files which are gone: then update once.
+fn again_with_new_lists(packages: &[&str], work: impl Fn() -> Result<()>) -> Result<()> {
+    work().or_else(|first| {
         apt_update(packages).map_err(|second| format!("{first}; {second}"))?;
-        install()?;
-    }
-    Ok(())
+        work()
+    })
 }
 
 /// A fresh Debian image comes without package lists: fetch them when the first package is unknown.
 fn apt_lists(packages: &[&str]) -> Result<()> {
     let known = packages.iter().all(|package| {
-        let output = Command::new("apt-cache").args(["policy", package]).output();
-        output.is_ok_and(|output| {
-            let text = String::from_utf8_lossy(&output.stdout);
-            text.lines()
-                .any(|line| line.trim().starts_with("Candidate:") && !line.contains("(none)"))
+        text(Command::new("apt-cache").args(["policy", package])).is_ok_and(|text| {
+            let mut lines = text.lines().map(str::trim);
+            lines.any(|line| line.starts_with("Candidate:") && !line.contains("(none)"))
         })
     });
     if known { Ok(()) } else { apt_update(packages) }
@@ -222,21 +200,4 @@ fn apt_update(packages: &[&str]) -> Result<()> {
     }
     progress::say("fetching the package lists (apt-get update)");
     run(Command::new("apt-get").args(["-q", "update"]))
-}
-
-/// Runs a command quietly; on failure its last lines are in the error.
-pub fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot run {program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(8)..].join("\n    ");
-    Err(format!("{program} failed ({}):\n    {tail}", output.status))
 }

@@ -3,6 +3,7 @@
 mod coverage;
 mod demo;
 mod exceptions;
+mod functions;
 mod fuzz;
 mod mutants;
 mod programs;
@@ -38,19 +39,18 @@ tasks:
 cargo xtask <task> --help tells more where there is more to tell.";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let task = arguments.next().unwrap_or_default();
-    let rest: Vec<String> = arguments.collect();
-    let result = match task.as_str() {
-        "coverage" => coverage::run(&rest),
-        "demo" => demo::run(&rest),
-        "test" => test::run(&rest),
-        "sim" => sim::run(&rest),
-        "fuzz" => fuzz::run(&rest),
-        "mutants" => mutants::run(&rest),
-        "soak" => soak::run(&rest),
-        "bench" => bench::run(&rest),
-        "size" => size::run(&rest),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = words.split_first().map_or(("", &[][..]), |(task, rest)| (task, rest));
+    let result = match task {
+        "coverage" => coverage::run(rest),
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "sim" => sim::run(rest),
+        "fuzz" => fuzz::run(rest),
+        "mutants" => mutants::run(rest),
+        "soak" => soak::run(rest),
+        "bench" => bench::run(rest),
+        "size" => size::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,7 +1,6 @@
 //! A document with a part that a task writes: what belongs between its two marks comes in, the document with that
 //! in its place goes out. All else in it is written by people and stays as it is, byte for byte.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::{Result, paths};
@@ -17,21 +16,17 @@ pub struct Marked {
 }
 
 impl Marked {
-    /// Where the document is.
     pub fn path(&self) -> PathBuf {
         paths::root().join(self.name)
     }
 
-    /// The whole document.
     pub fn text(&self) -> Result<String> {
-        fs::read_to_string(self.path())
-            .map_err(|error| format!("cannot read {}: {error}", self.name))
+        paths::text(&self.path())
     }
 
     /// Writes the part.
     pub fn write(&self, part: &str) -> Result<()> {
-        let text = self.replaced(&self.text()?, part)?;
-        fs::write(self.path(), text).map_err(|error| format!("cannot write {}: {error}", self.name))
+        paths::write(&self.path(), self.replaced(&self.text()?, part)?)
     }
 
     /// `text` with this part, which stands on lines of its own.
@@ -65,14 +60,9 @@ mod tests {
 
     #[test]
     fn a_mark_that_is_missing_is_named() {
-        for (text, error) in [
-            ("no marks", "docs/a.md has no mark <!-- begin -->"),
-            (
-                "<!-- end --><!-- begin -->",
-                "docs/a.md has no mark <!-- end --> behind <!-- begin -->",
-            ),
-        ] {
-            assert_eq!(MARKED.replaced(text, "new"), Err(error.to_owned()));
-        }
+        let error = |text| MARKED.replaced(text, "new").unwrap_err();
+        assert_eq!(error("no marks"), "docs/a.md has no mark <!-- begin -->");
+        let wrong = "docs/a.md has no mark <!-- end --> behind <!-- begin -->";
+        assert_eq!(error("<!-- end --><!-- begin -->"), wrong);
     }
 }

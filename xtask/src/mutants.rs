@@ -5,20 +5,21 @@
 //! command, and so does a row of that list which is caught now or exists no more.
 
 mod campaign;
-mod document;
 mod judge;
 mod list;
 mod switch;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use campaign::Campaign;
-use document::{DOCUMENT, Row};
+use crate::exceptions::{Document, Row, is_about};
+use campaign::Verdicts;
 use judge::Verdict;
 use list::Mutant;
 use tree::Tree;
+use xtask::table::columns;
+use xtask::words::Words;
 use xtask::{Result, install, paths, progress};
 
 const USAGE: &str = "usage: cargo xtask mutants [--jobs N] [--file F] [--only TEXT] [--shard K/N]
@@ -29,95 +30,58 @@ Changes the core in every way that cargo-mutants knows; a test must notice each.
   --only TEXT  only those whose description contains TEXT
   --shard K/N  only part K (from 1) of N";
 
-#[derive(Default)]
-struct Options {
-    jobs: Option<usize>,
-    file: Option<String>,
-    only: Option<String>,
-    shard: Option<(usize, usize)>,
-}
+/// Where what no test can notice stands.
+pub const DOCUMENT: Document =
+    Document { name: "docs/mutants.md", begin: "<!-- figures: written by cargo xtask mutants -->" };
 
-impl Options {
-    fn parse(words: &[String]) -> Result<Options> {
-        let mut options = Options::default();
-        for pair in words.chunks(2) {
-            let [word, value] = pair else { return Err(format!("{}: no value\n{USAGE}", pair[0])) };
-            let wrong = || format!("{word} {value} is not understood\n{USAGE}");
-            match word.as_str() {
-                "--jobs" => options.jobs = Some(value.parse().map_err(|_| wrong())?),
-                "--file" => options.file = Some(value.clone()),
-                "--only" => options.only = Some(value.clone()),
-                "--shard" => {
-                    let (part, all) = value.split_once('/').ok_or_else(wrong)?;
-                    let (part, all) = (part.parse(), all.parse());
-                    let (Ok(part @ 1..), Ok(all)) = (part, all) else { return Err(wrong()) };
-                    options.shard = Some((part, all));
-                }
-                _ => return Err(wrong()),
-            }
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, at: usize, mutant: &Mutant) -> bool {
-        self.file.as_ref().is_none_or(|file| mutant.file.contains(file))
-            && self.only.as_ref().is_none_or(|only| mutant.what.contains(only))
-            && self.shard.is_none_or(|(part, all)| at % all.max(1) == part - 1)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.file.is_none() && self.only.is_none() && self.shard.is_none()
-    }
-}
-
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
-    if let Some("--help" | "-h") = arguments.first().map(String::as_str) {
-        println!("{USAGE}");
-        return Ok(());
-    }
-    let options = Options::parse(arguments)?;
-    install::cargo_command("cargo-mutants", "27")?;
-    let listed = document::listed()?;
-    let tree = Tree::new(&paths::root(), &paths::target().join("mutants"))?;
-    let all = list::list(tree.root())?;
-    let begun = Instant::now();
-    let mut campaign = Campaign::new(&tree, &all)?;
-    let wanted = all.iter().enumerate().filter(|(at, mutant)| options.wants(*at, mutant));
-    let wanted: Vec<&Mutant> = wanted.map(|(_, mutant)| mutant).collect();
+    let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    campaign.run(&wanted, options.jobs.unwrap_or(cores).max(1))?;
-    let verdicts = campaign.into_verdicts();
+    let jobs = words.number("--jobs", 1..)?.unwrap_or(cores);
+    let (file, only) = (words.value("--file")?, words.value("--only")?);
+    let shard = words.value("--shard")?;
+    let part = shard.as_deref().map(|shard| {
+        let (part, all) = shard.split_once('/')?;
+        let (part, all): (usize, usize) = (part.parse().ok()?, all.parse().ok()?);
+        (1..=all).contains(&part).then_some((part, all))
+    });
+    if part == Some(None) {
+        return Err(words.wrong("--shard is K/N, from 1/N to N/N"));
+    }
+    words.end()?;
+    let (part, parts) = part.flatten().unwrap_or((1, 1));
+    let is_wanted = |(at, mutant): &(usize, &Mutant)| {
+        file.as_ref().is_none_or(|file| mutant.file.contains(file))
+            && only.as_ref().is_none_or(|only| mutant.what.contains(only))
+            && at % parts == part - 1
+    };
+    let listed = DOCUMENT.rows()?;
+    let program = install::cargo_command("cargo-mutants", "27")?;
+    let tree = Tree::new(&paths::root(), &paths::target().join("mutants"))?;
+    let all = list::list(&program, tree.root())?;
+    let begun = Instant::now();
+    let wanted: Vec<&Mutant> =
+        all.iter().enumerate().filter(is_wanted).map(|(_, mutant)| mutant).collect();
+    let verdicts = campaign::run(&tree, &all, &wanted, jobs)?;
     let table = table(&wanted, &verdicts);
     println!("{table}");
-    if options.is_whole() {
+    let whole = wanted.len() == all.len();
+    if whole {
         DOCUMENT.write_figures(&table)?;
     }
     progress::say(&format!("{} mutants in {:.0} s", wanted.len(), begun.elapsed().as_secs_f64()));
-    compare(&wanted, &verdicts, &listed)
-}
-
-/// What is missed against what is listed.
-fn compare(wanted: &[&Mutant], verdicts: &HashMap<u32, Verdict>, listed: &[Row]) -> Result<()> {
-    let missed = |mutant: &Mutant| verdicts.get(&mutant.number) == Some(&Verdict::Missed);
-    let mut wrong = 0;
-    for mutant in wanted.iter().filter(|mutant| missed(mutant)) {
-        if !listed.iter().any(|row| document::is_about(row, mutant)) {
-            println!("MISSED {}\n  {}", mutant.shown(), document::row(mutant));
-            wrong += 1;
-        }
-    }
-    for mutant in wanted.iter().filter(|mutant| !missed(mutant)) {
-        if listed.iter().any(|row| document::is_about(row, mutant)) {
-            println!("LISTED, but {:?} {}", verdicts.get(&mutant.number), mutant.shown());
-            wrong += 1;
-        }
-    }
-    DOCUMENT.differs(wrong)
+    let (missed, noticed): (Vec<&Mutant>, Vec<&Mutant>) =
+        wanted.iter().partition(|mutant| verdicts.get(&mutant.number) == Some(&Verdict::Missed));
+    let rows = |mutants: Vec<&Mutant>| mutants.iter().map(|m| m.row()).collect::<Vec<Row>>();
+    let (missed, noticed) = (rows(missed), rows(noticed));
+    // In a part of the campaign a row may be about a mutant that was not looked at.
+    DOCUMENT.compare(&missed, &listed, |row| {
+        whole || noticed.iter().any(|mutant| is_about(row, mutant))
+    })
 }
 
 /// The figures, a row for each file.
-fn table(wanted: &[&Mutant], verdicts: &HashMap<u32, Verdict>) -> String {
+fn table(wanted: &[&Mutant], verdicts: &Verdicts) -> String {
     const COLUMNS: [Verdict; 4] =
         [Verdict::Caught, Verdict::Timeout, Verdict::Unviable, Verdict::Missed];
     let mut files: BTreeMap<&str, [usize; 5]> = BTreeMap::new();
@@ -131,12 +95,9 @@ fn table(wanted: &[&Mutant], verdicts: &HashMap<u32, Verdict>) -> String {
             sum[at] += 1;
         }
     }
-    let head =
-        ["mutants", "caught", "timeout", "unviable", "missed"].map(|name| format!("{name:>9}"));
-    let mut lines = vec![format!("{:<32}{}", "file", head.concat())];
-    for (file, counts) in files.into_iter().chain([("all", sum)]) {
-        let numbers = counts.map(|count| format!("{count:>9}"));
-        lines.push(format!("{file:<32}{}", numbers.concat()));
-    }
-    lines.join("\n")
+    let head = ["file", "mutants", "caught", "timeout", "unviable", "missed"].map(str::to_owned);
+    let rows = files.into_iter().chain([("all", sum)]).map(|(file, counts)| {
+        std::iter::once(file.to_owned()).chain(counts.map(|count| count.to_string())).collect()
+    });
+    columns(&std::iter::once(head.to_vec()).chain(rows).collect::<Vec<_>>(), &[0])
 }

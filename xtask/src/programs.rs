@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
-use xtask::{Result, build};
+use xtask::{ElseSay, Result, build};
 
 /// Where they are.
 #[derive(Clone, Default, Debug)]
@@ -14,7 +14,6 @@ pub struct Programs {
     pub sim: PathBuf,
     /// The corpus of the fuzz targets.
     pub corpus: PathBuf,
-    /// Seeded sessions.
     pub seeds: PathBuf,
 }
 
@@ -76,7 +75,7 @@ pub fn cargo(folder: &Path, arguments: &[&str], settings: &Settings) -> Result<(
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("cannot run cargo: {error}"))?;
+        .else_say("cannot run cargo")?;
     let messages: Vec<Value> = output
         .stdout
         .split(|&byte| byte == b'\n')

@@ -1,13 +1,12 @@
 //! `cargo xtask sim`: builds the simulation optimised and runs it with the arguments given; what it finds, and the
 //! line that repeats it, is on its output. See `simulation/src/lib.rs`.
 
-use xtask::{Result, build, paths};
+use xtask::{ElseSay, Result, build, paths};
 
 /// What `cargo xtask test` runs: sessions of the seeds from 0 on, each canary, and the torture of the first
 /// sessions, whose fault points are more than 10^6.
 pub const ORDINARY: [&[&str]; 2] = [&["--seeds", "1000000"], &["--torture", "1000"]];
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     let manifest = paths::root().join("simulation/Cargo.toml");
     let status = build::cargo()
@@ -17,7 +16,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         .args(arguments)
         .current_dir(paths::root())
         .status()
-        .map_err(|error| format!("cannot run cargo: {error}"))?;
+        .else_say("cannot run cargo")?;
     match status.code() {
         Some(0) => Ok(()),
         // It has said what is wrong with its options.

@@ -8,13 +8,13 @@ mod image;
 mod names;
 pub mod stack;
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use image::{Image, Section, Symbol};
 use stack::Stack;
-use xtask::{Result, paths};
+use xtask::words::Words;
+use xtask::{Result, command, paths};
 
 const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
   (nothing)    measures, prints, and rewrites memory-budget.md
@@ -52,7 +52,6 @@ pub struct Report {
     pub sections: Vec<Part>,
     /// Static objects that may change, largest first.
     pub statics: Vec<Part>,
-    /// Functions, largest first.
     pub functions: Vec<Part>,
     pub stack: Stack,
     /// Whether the compiler stated frame sizes at all; without them all are from the disassembly.
@@ -85,43 +84,38 @@ impl Report {
         broken
     }
 
-    /// The text of memory-budget.md.
-    pub fn markdown(&self) -> String {
-        document::markdown(self)
+    fn markdown(&self) -> String {
+        document::markdown(self, document::FUNCTIONS_IN_FILE)
     }
 }
 
-/// Runs the task; `args` are the words after `size`.
 pub fn run(args: &[String]) -> Result<()> {
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    match words[..] {
-        [] => write(),
-        ["--check"] => check(),
-        ["--file", file] => {
-            let image = built::image(Path::new(file))?;
-            print!("{}", document::terminal(&of(&image, &image, Vec::new())?));
+    let Some(mut words) = Words::new(args, USAGE) else { return Ok(()) };
+    let (only_check, file) = (words.has("--check"), words.value("--file")?);
+    words.end()?;
+    match file {
+        Some(file) => {
+            let image = built::image(Path::new(&file))?;
+            let report = of(&image, &image, Vec::new())?;
+            print!("{}", document::markdown(&report, document::FUNCTIONS_SHOWN));
             Ok(())
         }
-        ["-h" | "--help"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        _ => Err(format!("not understood: {}\n{USAGE}", words.join(" "))),
+        None if only_check => check(),
+        None => write(),
     }
 }
 
 /// Builds the agent and measures it.
-pub fn report() -> Result<Report> {
+fn report() -> Result<Report> {
     let built = built::built()?;
     of(&built.shipped, &built.analysed, built.differences)
 }
 
 /// Fails when memory-budget.md does not say what the present build is, or when a budget is broken.
-pub fn check() -> Result<()> {
+fn check() -> Result<()> {
     let report = report()?;
-    let path = paths::root().join(DOCUMENT);
-    let written = fs::read_to_string(&path)
-        .map_err(|error| format!("cannot read {DOCUMENT}: {error}; run `cargo xtask size`"))?;
+    let written = paths::text(&paths::root().join(DOCUMENT))
+        .map_err(|error| format!("{error}; run `cargo xtask size`"))?;
     let mut wrong = report.broken_budgets();
     let same_compiler = document::same_compiler(&written, &report);
     if same_compiler {
@@ -147,9 +141,8 @@ pub fn check() -> Result<()> {
 
 fn write() -> Result<()> {
     let report = report()?;
-    print!("{}", document::terminal(&report));
-    fs::write(paths::root().join(DOCUMENT), report.markdown())
-        .map_err(|error| format!("cannot write {DOCUMENT}: {error}"))?;
+    print!("{}", document::markdown(&report, document::FUNCTIONS_SHOWN));
+    paths::write(&paths::root().join(DOCUMENT), report.markdown())?;
     println!("\n{DOCUMENT} is written");
     let broken = report.broken_budgets();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
@@ -186,10 +179,6 @@ fn of(shipped: &Image, analysed: &Image, differences: Vec<String>) -> Result<Rep
 }
 
 fn rustc() -> Result<String> {
-    let said = Command::new("rustc")
-        .arg("-V")
-        .current_dir(paths::root())
-        .output()
-        .map_err(|error| format!("cannot run rustc -V: {error}"))?;
-    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    let said = command::text(Command::new("rustc").arg("-V").current_dir(paths::root()))?;
+    Ok(said.trim().to_owned())
 }

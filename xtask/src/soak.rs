@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use load::Load;
 use sample::{Eye, Sample};
 use xtask::vm::{RunAs, Vm};
+use xtask::words::Words;
 use xtask::{Result, build, progress};
 
 const USAGE: &str = "usage: cargo xtask soak [--minutes N] [--seed S] [--interval SECONDS]
@@ -43,13 +44,9 @@ struct Options {
     interval_s: f64,
 }
 
-/// Runs the task with its arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
-    if arguments.iter().any(|word| ["--help", "-h"].contains(&word.as_str())) {
-        println!("{USAGE}");
-        return Ok(());
-    }
-    let options = parse(arguments).map_err(|error| format!("{error}\n{USAGE}"))?;
+    let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
+    let options = parse(words)?;
     let samples = soak(&options).map_err(|error| {
         let Options { minutes, seed, .. } = options;
         format!("{error}\n  to repeat it: cargo xtask soak --seed {seed} --minutes {minutes}")
@@ -61,24 +58,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { minutes: MINUTES, seed: 1, interval_s: 0.0 };
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or(format!("{word} needs a value, or is unknown"))?;
-        let number = || value.parse().ok().filter(|number: &f64| (0.01..1e6).contains(number));
-        let wrong = || format!("{word} {value}: not a number above 0");
-        match word.as_str() {
-            "--minutes" => options.minutes = number().ok_or_else(wrong)?,
-            "--interval" => options.interval_s = number().ok_or_else(wrong)?,
-            "--seed" => options.seed = value.parse().map_err(|_| wrong())?,
-            _ => return Err(format!("unknown option {word}")),
-        }
-    }
-    if options.interval_s == 0.0 {
-        options.interval_s = INTERVAL_S.min(options.minutes * 60.0 / SAMPLES_MIN);
-    }
-    Ok(options)
+fn parse(mut words: Words) -> Result<Options> {
+    let minutes = words.number("--minutes", 0.01..1e6)?.unwrap_or(MINUTES);
+    let seed = words.number("--seed", ..)?.unwrap_or(1);
+    let interval_s = words.number("--interval", 0.01..1e6)?;
+    words.end()?;
+    // A short run looks more often, so that its thirds have quiet points.
+    let interval_s = interval_s.unwrap_or(INTERVAL_S.min(minutes * 60.0 / SAMPLES_MIN));
+    Ok(Options { minutes, seed, interval_s })
 }
 
 /// Boots the machine, keeps the load up for the time and yields what was seen at each quiet point.
@@ -136,19 +123,17 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Options> {
-        parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
+        let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+        parse(Words::new(&words, USAGE).expect("no help"))
     }
 
     #[test]
     fn options() {
         let options = parsed("--minutes 600 --seed 7").unwrap();
         assert_eq!((options.minutes, options.seed, options.interval_s), (600.0, 7, 10.0));
-        // A short run looks more often, so that its thirds have quiet points.
         assert_eq!(parsed("--minutes 0.5").unwrap().interval_s, 2.5);
         assert_eq!(parsed("--interval 30").unwrap().interval_s, 30.0);
-        for wrong in
-            ["--minutes", "--minutes 0", "--minutes -1", "--minutes x", "--seed -1", "--x 1"]
-        {
+        for wrong in ["--minutes 0", "--minutes -1", "--minutes x", "--seed -1", "--x 1"] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -8,8 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::{prctl, ptrace};
+use nix::unistd::Pid;
+
 use super::client::Client;
 use super::cores::pin;
+use crate::progress::until;
+use crate::{ElseSay, Result};
 
 /// The core that the agents run on, alone; one of them works at a time.
 pub const AGENT_CORE: usize = 0;
@@ -26,7 +33,6 @@ pub struct Program {
     pub path: PathBuf,
 }
 
-/// A running agent.
 pub struct Agent {
     child: Child,
     name: &'static str,
@@ -35,48 +41,52 @@ pub struct Agent {
 
 impl Agent {
     /// Starts `program` in `folder` (made here, and removed again when the agent is dropped).
-    pub fn start(program: &Program, folder: &Path) -> Result<Agent, String> {
+    pub fn start(program: &Program, folder: &Path) -> Result<Agent> {
         Agent::start_under(&[], program, folder)
     }
 
     /// The same below a tool that takes the agent's command line, such as valgrind.
-    pub fn start_under(tool: &[String], program: &Program, folder: &Path) -> Result<Agent, String> {
-        let mut command = command(tool, program, folder)?;
-        let child = command
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.path.display()))?;
+    pub fn start_under(tool: &[String], program: &Program, folder: &Path) -> Result<Agent> {
+        Agent::start_on(Some(AGENT_CORE), tool, program, folder)
+    }
+
+    /// The same on any core.
+    pub fn start_unpinned(program: &Program, folder: &Path) -> Result<Agent> {
+        Agent::start_on(None, &[], program, folder)
+    }
+
+    fn start_on(
+        core: Option<usize>,
+        tool: &[String],
+        program: &Program,
+        folder: &Path,
+    ) -> Result<Agent> {
+        let mut command = command(tool, program, folder, core)?;
+        let child = command.spawn().else_say_of("cannot start", &program.path)?;
         Ok(Agent { child, name: program.name, folder: folder.to_owned() })
     }
 
     /// Starts the agent stopped at its first instruction, then sets it free and returns the moment
     /// of that: what follows is the agent's own time, without fork and exec.
-    pub fn start_timed(program: &Program, folder: &Path) -> Result<(Agent, Instant), String> {
-        let mut command = command(&[], program, folder)?;
+    pub fn start_timed(program: &Program, folder: &Path) -> Result<(Agent, Instant)> {
+        let mut command = command(&[], program, folder, Some(AGENT_CORE))?;
         // SAFETY: ptrace(PTRACE_TRACEME) is async-signal-safe and touches no memory of ours.
-        unsafe {
-            command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
-                -1 => Err(std::io::Error::last_os_error()),
-                _ => Ok(()),
-            });
-        }
-        let child = command.spawn().map_err(|error| {
-            format!("cannot start {} stopped (ptrace): {error}", program.path.display())
-        })?;
-        let process = child.id() as libc::pid_t;
+        unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+        let child = command.spawn().else_say_of("cannot start stopped (ptrace)", &program.path)?;
         let agent = Agent { child, name: program.name, folder: folder.to_owned() };
-        let mut status = 0;
-        // SAFETY: `status` lives across the call; the process is our own child.
-        let waited = unsafe { libc::waitpid(process, &mut status, 0) };
-        if waited != process || !libc::WIFSTOPPED(status) {
-            return Err(format!("{} did not stop at its start (status {status})", agent.name));
+        let process = Pid::from_raw(agent.process() as i32);
+        match waitpid(process, None).else_say("waitpid")? {
+            WaitStatus::Stopped(..) => {}
+            other => return Err(format!("{} did not stop at its start: {other:?}", agent.name)),
         }
         let freed = Instant::now();
-        // SAFETY: the child is stopped and traced by this thread.
-        if unsafe { libc::ptrace(libc::PTRACE_DETACH, process, 0, 0) } == -1 {
-            let error = std::io::Error::last_os_error();
-            return Err(format!("{} cannot be set free (ptrace): {error}", agent.name));
-        }
+        ptrace::detach(process, None).else_say(format!("{} cannot be set free", agent.name))?;
         Ok((agent, freed))
+    }
+
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
     }
 
     pub fn process(&self) -> u32 {
@@ -89,8 +99,8 @@ impl Agent {
 
     /// Connects as soon as the socket is there, without sleeping in between: this is part of what
     /// is measured.
-    pub fn connect(&mut self) -> Result<Client, String> {
-        let socket = self.folder.join("socket");
+    pub fn connect(&mut self) -> Result<Client> {
+        let socket = self.socket();
         let deadline = Instant::now() + Duration::from_millis(START_MS_MAX);
         let mut tries: u32 = 0;
         loop {
@@ -115,21 +125,20 @@ impl Agent {
         if let Ok(Some(_)) = self.child.try_wait() {
             return true;
         }
-        // SAFETY: our own child, not yet waited for, so the number is still its own.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
-        while Instant::now() < deadline {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        // Our own child, not yet waited for, so the number is still its own.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+        let patience = Duration::from_millis(STOP_MS_MAX);
+        let ended = until(patience, Duration::from_millis(1), || self.child.try_wait().ok()?);
+        if ended.is_some() {
+            return true;
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
         false
     }
 
-    fn failed(&self, what: &str) -> String {
+    /// What went wrong with it, and what it said.
+    pub fn failed(&self, what: &str) -> String {
         let said = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
         let said = said.trim();
         let said = if said.is_empty() { "nothing" } else { said };
@@ -144,12 +153,17 @@ impl Drop for Agent {
     }
 }
 
-fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command, String> {
-    let failed = |error| format!("cannot prepare {}: {error}", folder.display());
+fn command(
+    tool: &[String],
+    program: &Program,
+    folder: &Path,
+    core: Option<usize>,
+) -> Result<Command> {
     let _ = fs::remove_dir_all(folder);
     // Whatever the mask: an agent takes no directory that others can write to.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let said = File::create(folder.join("stderr")).map_err(failed)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder).else_say_of("cannot make", folder)?;
+    let said = File::create(folder.join("stderr")).else_say_of("cannot make a file in", folder)?;
     let mut line = tool.to_vec();
     line.push(program.path.display().to_string());
     let mut command = Command::new(&line[0]);
@@ -157,9 +171,9 @@ fn command(tool: &[String], program: &Program, folder: &Path) -> Result<Command,
     command.arg("-t").arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     // SAFETY: both calls are async-signal-safe; nothing is allocated between fork and exec.
     unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            pin(AGENT_CORE)
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            Ok(core.map_or(Ok(()), pin)?)
         });
     }
     Ok(command)

@@ -1,7 +1,8 @@
 //! The result as a picture: rows go in, an SVG bar chart comes out: how many times better than the
 //! reference each number is, on a logarithmic scale, readable on light and on dark pages.
 
-use super::table::{Better, Goal, Row, factor_text, number};
+use super::table::{Better, Goal, Row, factor_text};
+use crate::table::number;
 
 const TITLE: &str = "How many times better than Debian's qemu-ga";
 const WIDTH: f64 = 860.0;
@@ -104,7 +105,6 @@ fn goal_factor(row: &Row) -> Option<f64> {
     }
 }
 
-/// A vertical line.
 fn line(class: &str, x: f64, from: f64, to: f64) -> String {
     let ends = format!("x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from:.1}\" y2=\"{to:.1}\"");
     format!("  <line class=\"{class}\" {ends}/>\n")
@@ -122,10 +122,7 @@ mod tests {
 
     #[test]
     fn a_row_without_a_ratio_has_no_bar() {
-        let rows = [
-            Row::new("a", "first", Better::Less).numbers(1.0, 250.0),
-            Row::new("b", "second", Better::Less).numbers(0.0, 0.0),
-        ];
+        let rows = [Row::less("a", "first", [1.0, 250.0]), Row::less("b", "second", [0.0, 0.0])];
         let picture = svg(&rows);
         assert!(picture.contains("first") && !picture.contains("second"));
         assert!(picture.contains("250 x"));

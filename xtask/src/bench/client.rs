@@ -6,6 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use crate::vm::channel::request;
+use crate::{ElseSay, Result};
+
 const SILENCE_S_MAX: u64 = 120;
 /// Room for a reply at first, and from the first one that fills it on. To set aside the large room before
 /// it is needed would take five times as long as an agent's whole start, of which connecting is a part.
@@ -61,19 +66,19 @@ impl Client {
     /// From now on waits without sleeping. A client that sleeps must be woken by the agent, and to
     /// wake an idle core of a virtual machine costs 25 us of the agent's time: more than all else
     /// that either agent does for a ping, and nothing that it could help.
-    pub fn spin(mut self) -> Result<Client, String> {
-        self.stream.set_nonblocking(true).map_err(|error| format!("the socket: {error}"))?;
+    pub fn spin(mut self) -> Result<Client> {
+        self.stream.set_nonblocking(true).else_say("the socket")?;
         self.spinning = true;
         Ok(self)
     }
 
     /// Sends a request and takes in the reply to it; an error reply is an `Err`.
-    pub fn ask(&mut self, request: &[u8]) -> Result<Reply, String> {
+    pub fn ask(&mut self, request: &[u8]) -> Result<Reply> {
         self.ask_watching(request, &mut |_| Ok(()))
     }
 
     /// The same, whatever the reply is.
-    pub fn exchange(&mut self, request: &[u8]) -> Result<Reply, String> {
+    pub fn exchange(&mut self, request: &[u8]) -> Result<Reply> {
         self.exchange_watching(request, &mut |_| Ok(()))
     }
 
@@ -82,8 +87,8 @@ impl Client {
     pub fn ask_watching(
         &mut self,
         request: &[u8],
-        watch: &mut dyn FnMut(usize) -> Result<(), String>,
-    ) -> Result<Reply, String> {
+        watch: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Reply> {
         let reply = self.exchange_watching(request, watch)?;
         if reply.is_error() {
             return Err(failed(request, &format!("the agent answered {}", reply.text())));
@@ -94,8 +99,8 @@ impl Client {
     fn exchange_watching(
         &mut self,
         request: &[u8],
-        watch: &mut dyn FnMut(usize) -> Result<(), String>,
-    ) -> Result<Reply, String> {
+        watch: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Reply> {
         let deadline = Instant::now() + Duration::from_secs(SILENCE_S_MAX);
         let mut rest = request;
         while !rest.is_empty() {
@@ -142,7 +147,7 @@ impl Client {
         (waiting || error.kind() == ErrorKind::Interrupted) && Instant::now() < deadline
     }
 
-    pub fn pings(&mut self, count: u64) -> Result<(), String> {
+    pub fn pings(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
             self.ask(PING)?;
         }
@@ -150,32 +155,21 @@ impl Client {
     }
 
     /// Opens a file in the agent and returns its handle.
-    pub fn open(&mut self, path: &Path, mode: &str) -> Result<u64, String> {
-        let request = serde_json::json!({
-            "execute": "guest-file-open",
-            "arguments": { "path": path.to_string_lossy(), "mode": mode },
-        });
-        let reply = self.ask(format!("{request}\n").as_bytes())?;
-        let value: serde_json::Value = serde_json::from_slice(&reply.head)
-            .map_err(|error| format!("guest-file-open answered {}: {error}", reply.text()))?;
+    pub fn open(&mut self, path: &Path, mode: &str) -> Result<u64> {
+        let request = request("file-open", json!({"path": path.to_string_lossy(), "mode": mode}));
+        let reply = self.ask(request.as_bytes())?;
+        let value: Value =
+            serde_json::from_slice(&reply.head).else_say("guest-file-open's reply")?;
         value["return"].as_u64().ok_or_else(|| format!("no handle in {}", reply.text()))
     }
 
-    pub fn rewind(&mut self, handle: u64) -> Result<(), String> {
-        self.ask(
-            format!(
-                "{{\"execute\":\"guest-file-seek\",\"arguments\":{{\"handle\":{handle},\
-                 \"offset\":0,\"whence\":\"set\"}}}}\n"
-            )
-            .as_bytes(),
-        )
-        .map(|_| ())
+    pub fn rewind(&mut self, handle: u64) -> Result<()> {
+        let start = json!({"handle": handle, "offset": 0, "whence": "set"});
+        self.ask(request("file-seek", start).as_bytes()).map(|_| ())
     }
 
-    pub fn close(&mut self, handle: u64) -> Result<(), String> {
-        let arguments = format!("{{\"handle\":{handle}}}");
-        let request = format!("{{\"execute\":\"guest-file-close\",\"arguments\":{arguments}}}\n");
-        self.ask(request.as_bytes()).map(|_| ())
+    pub fn close(&mut self, handle: u64) -> Result<()> {
+        self.ask(request("file-close", json!({"handle": handle})).as_bytes()).map(|_| ())
     }
 }
 
@@ -184,19 +178,14 @@ pub const PING: &[u8] = b"{\"execute\":\"guest-ping\"}\n";
 
 /// `guest-file-read` of `count` bytes.
 pub fn read_request(handle: u64, count: u64) -> Vec<u8> {
-    let arguments = format!("{{\"handle\":{handle},\"count\":{count}}}");
-    format!("{{\"execute\":\"guest-file-read\",\"arguments\":{arguments}}}\n").into_bytes()
+    request("file-read", json!({"handle": handle, "count": count})).into_bytes()
 }
 
 /// `guest-file-write` with `base64_bytes` of base64 (rounded down to whole groups of four).
 pub fn write_request(handle: u64, base64_bytes: usize) -> Vec<u8> {
-    let mut request = format!(
-        "{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":{handle},\"buf-b64\":\""
-    )
-    .into_bytes();
-    request.extend(b"c3RyZWV0".iter().cycle().take(base64_bytes / 4 * 4));
-    request.extend_from_slice(b"\"}}\n");
-    request
+    let mut data = "c3RyZWV0".repeat(base64_bytes / 8 + 1);
+    data.truncate(base64_bytes / 4 * 4);
+    request("file-write", json!({"handle": handle, "buf-b64": data})).into_bytes()
 }
 
 /// An error with the beginning of the request that it is about.

@@ -1,16 +1,17 @@
 //! What an agent takes: the two programs go in, the rows for file size, memory and idle wake-ups
 //! come out.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::agent::{Agent, Program};
 use super::client::{PING, read_request, write_request};
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 use super::{Bench, process};
+use crate::vm::reference;
+use crate::{Result, command, paths};
 
 /// Until memory that an agent gives back after a reply has been given back.
 const SETTLE_MS: u64 = 60;
@@ -20,85 +21,46 @@ const LARGE_REQUEST_BYTES: usize = (4 << 20) - 1024;
 const IDLE_S: u64 = 10;
 
 /// File sizes, with the libraries that the dynamic loader adds, and their cost in an initramfs.
-pub fn files(bench: &Bench) -> Result<Vec<Row>, String> {
+pub fn files(bench: &Bench) -> Result<Vec<Row>> {
     let mut own = [0.0; 2];
     let mut all = [0.0; 2];
     let mut packed = [0.0; 2];
     for (place, program) in bench.programs.iter().enumerate() {
         let mut parts = vec![program.path.clone()];
         parts.extend(libraries(&program.path)?);
-        for (part_place, part) in parts.iter().enumerate() {
-            let size = std::fs::metadata(part)
-                .map_err(|error| format!("cannot look at {}: {error}", part.display()))?
-                .len() as f64;
-            all[place] += size;
-            if part_place == 0 {
-                own[place] = size;
-            }
-        }
-        packed[place] = packed_bytes(&parts)? as f64;
+        let sizes = parts.iter().map(|part| Ok(paths::bytes(part)? as f64));
+        let sizes = sizes.collect::<Result<Vec<f64>>>()?;
+        (own[place], all[place]) = (sizes[0], sizes.iter().sum());
+        packed[place] = packed_bytes(bench, &parts)? as f64;
     }
     Ok(vec![
-        Row::new("file-bytes", "the file, bytes", Better::Less)
-            .numbers(own[0], own[1])
+        Row::less("file-bytes", "the file, bytes", own)
             .promised(Goal::AtMost(crate::size::FILE_BYTES_MAX as f64)),
-        Row::new("loaded-bytes", "the file and its shared libraries, bytes", Better::Less)
-            .numbers(all[0], all[1]),
-        Row::new("initramfs-bytes", "both in a gzip initramfs, bytes", Better::Less)
-            .numbers(packed[0], packed[1])
+        Row::less("loaded-bytes", "the file and its shared libraries, bytes", all),
+        Row::less("initramfs-bytes", "both in a gzip initramfs, bytes", packed)
             .aim(Goal::AtMost(60_000.0)),
     ])
 }
 
 /// The shared libraries of a program, the loader included; none for a static one.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
-    let said = Command::new("ldd")
-        .arg(program)
-        .output()
-        .map_err(|error| format!("cannot run ldd on {}: {error}", program.display()))?;
-    if !said.status.success() {
-        let why = String::from_utf8_lossy(&said.stderr) + String::from_utf8_lossy(&said.stdout);
-        return match why.contains("not a dynamic executable") {
-            true => Ok(Vec::new()),
-            false => Err(format!("ldd {}: {}", program.display(), why.trim())),
-        };
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    match reference::libraries(Command::new("ldd").arg(program)) {
+        Err(error) if error.contains("not a dynamic executable") => Ok(Vec::new()),
+        libraries => libraries,
     }
-    let text = String::from_utf8_lossy(&said.stdout);
-    // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`, and the
-    // vdso, which is no file and so has no path.
-    let path = |line: &str| {
-        line.split_ascii_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from)
-    };
-    Ok(text.lines().filter_map(path).collect())
 }
 
 /// What the files take in an archive packed with `gzip -9`.
-fn packed_bytes(parts: &[PathBuf]) -> Result<usize, String> {
-    let mut gzip = Command::new("gzip")
-        .args(["-9", "-n", "-c"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cannot run gzip: {error}"))?;
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend(
-            std::fs::read(part)
-                .map_err(|error| format!("cannot read {}: {error}", part.display()))?,
-        );
-    }
-    let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
-    let feeder = std::thread::spawn(move || input.write_all(&bytes));
-    let packed = gzip.wait_with_output().map_err(|error| format!("gzip: {error}"))?;
-    feeder
-        .join()
-        .map_err(|_| "the thread that feeds gzip failed".to_owned())?
-        .map_err(|error| format!("cannot feed gzip: {error}"))?;
+fn packed_bytes(bench: &Bench, parts: &[PathBuf]) -> Result<usize> {
+    let all = bench.folder("files");
+    let bytes = parts.iter().map(|part| paths::read(part)).collect::<Result<Vec<_>>>()?;
+    paths::write(&all, bytes.concat())?;
+    let packed = command::output(Command::new("gzip").args(["-9", "-n", "-c"]).arg(&all))?;
     Ok(packed.stdout.len())
 }
 
 /// Memory when idle, at its peak and after a large request.
-pub fn memory(bench: &Bench) -> Result<Vec<Row>, String> {
+pub fn memory(bench: &Bench) -> Result<Vec<Row>> {
     let mut samples: [Vec<Sample>; 2] = [Vec::new(), Vec::new()];
     for round in 0..bench.rounds.min(3) {
         bench.progress(&format!("memory, round {}", round + 1));
@@ -115,17 +77,12 @@ pub fn memory(bench: &Bench) -> Result<Vec<Row>, String> {
     let peak = pick(|sample| sample.peak_kb);
     let after = pick(|sample| sample.after_kb);
     Ok(vec![
-        Row::new("idle-rss-kb", "memory when idle (RSS), kB", Better::Less)
-            .numbers(idle[0], idle[1])
-            .promised(Goal::AtMost(96.0)),
-        Row::new("idle-private-dirty-kb", "of which private and dirty, kB", Better::Less)
-            .numbers(dirty[0], dirty[1])
+        Row::less("idle-rss-kb", "memory when idle (RSS), kB", idle).promised(Goal::AtMost(96.0)),
+        Row::less("idle-private-dirty-kb", "of which private and dirty, kB", dirty)
             .promised(Goal::AtMost(32.0)),
-        Row::new("peak-rss-kb", "memory peak in a 40 MiB guest-file-read, kB", Better::Less)
-            .numbers(peak[0], peak[1])
+        Row::less("peak-rss-kb", "memory peak in a 40 MiB guest-file-read, kB", peak)
             .promised(Goal::AtMost(256.0)),
-        Row::new("rss-after-large-kb", "memory after a 4 MiB request, kB", Better::Less)
-            .numbers(after[0], after[1])
+        Row::less("rss-after-large-kb", "memory after a 4 MiB request, kB", after)
             .promised(Goal::AtMostAboveIdle(48.0, idle[0])),
     ])
 }
@@ -136,7 +93,7 @@ struct Sample {
     peak_kb: u64,
 }
 
-fn sample(bench: &Bench, program: &Program) -> Result<Sample, String> {
+fn sample(bench: &Bench, program: &Program) -> Result<Sample> {
     let (idle, after_kb) = {
         let mut agent = Agent::start(program, &bench.folder("agent"))?;
         let mut client = agent.connect()?;
@@ -172,7 +129,7 @@ fn sample(bench: &Bench, program: &Program) -> Result<Sample, String> {
 }
 
 /// How often an agent with a silent client wakes up.
-pub fn wake_ups(bench: &Bench) -> Result<Row, String> {
+pub fn wake_ups(bench: &Bench) -> Result<Row> {
     bench.progress(&format!("idle wake-ups, {IDLE_S} s"));
     let mut agents = Vec::new();
     for (place, program) in bench.programs.iter().enumerate() {
@@ -182,13 +139,16 @@ pub fn wake_ups(bench: &Bench) -> Result<Row, String> {
         agents.push((agent, client));
     }
     sleep(Duration::from_millis(SETTLE_MS));
-    let count = |agents: &[(Agent, _)]| -> Result<Vec<u64>, String> {
+    let count = |agents: &[(Agent, _)]| -> Result<Vec<u64>> {
         agents.iter().map(|(agent, _)| process::sleeps(agent.process())).collect()
     };
     let before = count(&agents)?;
     sleep(Duration::from_secs(IDLE_S));
     let after = count(&agents)?;
-    Ok(Row::new("idle-wake-ups", "idle wake-ups in 10 s", Better::Less)
-        .numbers((after[0] - before[0]) as f64, (after[1] - before[1]) as f64)
-        .aim(Goal::AtMost(0.0)))
+    Ok(Row::less(
+        "idle-wake-ups",
+        "idle wake-ups in 10 s",
+        [0, 1].map(|at| (after[at] - before[at]) as f64),
+    )
+    .aim(Goal::AtMost(0.0)))
 }

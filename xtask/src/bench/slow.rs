@@ -6,6 +6,7 @@ use super::agent::Agent;
 use super::client::Client;
 use super::table::{Better, Goal, Row};
 use super::{Bench, process};
+use crate::Result;
 
 const BYTES: usize = 4 << 20;
 const TIMES_MAX: f64 = 3.0;
@@ -57,7 +58,7 @@ impl Shape {
 }
 
 /// The row: how many times as long as the plain one the slowest takes.
-pub fn row(bench: &Bench) -> Result<Row, String> {
+pub fn row(bench: &Bench) -> Result<Row> {
     let mut agent = Agent::start(&bench.programs[0], &bench.folder("slow"))?;
     let mut client = agent.connect()?;
     let shapes = SLOW.iter().map(|shape| (shape.0, shape.text()));
@@ -73,17 +74,17 @@ pub fn row(bench: &Bench) -> Result<Row, String> {
     }
     let slowest = least.iter().zip(&texts).max_by_key(|(ns, _)| **ns);
     let (ns, (name, _)) = slowest.ok_or("no slow request")?;
-    let mut row =
+    let note = format!("{name}; a plain one takes {:.0} ms", plain_ns as f64 / 1e6);
+    let row =
         Row::new("slowest-request", "slowest request of 4 MiB, times a plain one", Better::Less)
             .decimals(1)
-            .promised(Goal::AtMost(TIMES_MAX));
-    row.ours = Some(*ns as f64 / plain_ns as f64);
-    row.note = Some(format!("{name}; a plain one takes {:.0} ms", plain_ns as f64 / 1e6));
-    Ok(row)
+            .promised(Goal::AtMost(TIMES_MAX))
+            .note(Some(note));
+    Ok(Row { ours: Some(*ns as f64 / plain_ns as f64), ..row })
 }
 
 /// The agent's time for one request, whatever it answers.
-fn cpu_ns(agent: &Agent, client: &mut Client, request: &[u8]) -> Result<u64, String> {
+fn cpu_ns(agent: &Agent, client: &mut Client, request: &[u8]) -> Result<u64> {
     let before = process::cpu_ns(agent.process())?;
     client.exchange(request)?;
     std::thread::sleep(Duration::from_millis(2));

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::agent::{AGENT_CORE, Agent, CLIENT_CORE, Program};
 use super::client::{Client, PING, read_request, write_request};
 use super::floor::OVER_FLOOR_MAX;
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 use super::{Bench, DATA_BYTES, FLOOR, cores, process};
+use crate::{ElseSay, Result};
 
 const STARTS_A_ROUND: usize = 9;
 const PINGS_MIN: u64 = 20_000;
@@ -22,7 +23,7 @@ const REPEATS_A_ROUND: usize = 6;
 const WRITTEN_BYTES: u64 = 24 << 20;
 
 /// From the agent's first instruction to the last byte of its first reply.
-pub fn start(bench: &Bench) -> Result<Row, String> {
+pub fn start(bench: &Bench) -> Result<Row> {
     let _awake = cores::Awake::new(AGENT_CORE);
     let mut samples = [Vec::new(), Vec::new()];
     for round in 0..bench.rounds {
@@ -35,9 +36,7 @@ pub fn start(bench: &Bench) -> Result<Row, String> {
             }
         }
     }
-    let [ours, reference] = samples.map(median);
-    Ok(Row::new("start-ms", "start to first reply, ms", Better::Less)
-        .numbers(ours, reference)
+    Ok(Row::less("start-ms", "start to first reply, ms", samples.map(median))
         .decimals(3)
         .promised(Goal::AtMost(0.25)))
 }
@@ -47,35 +46,34 @@ pub fn start(bench: &Bench) -> Result<Row, String> {
 /// On one core with the client, which then wakes and is woken without a word to another core; and
 /// from another core, where falling asleep on an idle core and waking up is on the agent's bill. An
 /// agent slow enough never falls asleep there, so that row is judged by its floor, measured beside it.
-pub fn cpu(bench: &Bench) -> Result<Vec<Row>, String> {
-    cores::pin(AGENT_CORE).map_err(|error| format!("cannot pin the client: {error}"))?;
+pub fn cpu(bench: &Bench) -> Result<Vec<Row>> {
+    cores::pin(AGENT_CORE).else_say("cannot pin the client")?;
     let shared = cpu_a_ping(bench, "the same core", both(bench, false)?);
-    cores::pin(CLIENT_CORE).map_err(|error| format!("cannot pin the client: {error}"))?;
+    cores::pin(CLIENT_CORE).else_say("cannot pin the client")?;
     let shared = shared?;
-    let row = Row::new("cpu-ping-us", "CPU time a ping, us", Better::Less)
-        .numbers(shared[0], shared[1])
+    let row = Row::less("cpu-ping-us", "CPU time a ping, us", [shared[0], shared[1]])
         .decimals(2)
         .promised(Goal::Times(4.0));
     let mut running = both(bench, true)?;
     running.push(floor(bench)?);
     let apart = cpu_a_ping(bench, "another core", running)?;
     let (ours, reference, floor) = (apart[0], apart[1], apart[2]);
-    let mut apart =
-        Row::new("cpu-ping-apart-us", "CPU time a ping from another core, us", Better::Less)
-            .numbers(ours, reference)
-            .decimals(2)
-            .promised(Goal::AtMost(floor * (1.0 + OVER_FLOOR_MAX)));
-    apart.note = Some(format!(
+    let note = format!(
         "a program that only reads and writes takes {floor:.2} us, {:.1} x; the goal is {:.0} % more",
         reference / floor,
         OVER_FLOOR_MAX * 100.0
-    ));
+    );
+    let apart =
+        Row::less("cpu-ping-apart-us", "CPU time a ping from another core, us", [ours, reference])
+            .decimals(2)
+            .promised(Goal::AtMost(floor * (1.0 + OVER_FLOOR_MAX)))
+            .note(Some(note));
     Ok(vec![row, apart])
 }
 
 /// The server that does nothing but read and write, in an agent's place.
-fn floor(bench: &Bench) -> Result<(Agent, Client), String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
+fn floor(bench: &Bench) -> Result<(Agent, Client)> {
+    let own = std::env::current_exe().else_say("this program's path")?;
     let tool = [own.display().to_string(), "bench".to_owned(), FLOOR.to_owned()];
     let mut agent = Agent::start_under(&tool, &bench.programs[0], &bench.folder("floor"))?;
     let client = agent.connect()?.spin()?;
@@ -83,11 +81,7 @@ fn floor(bench: &Bench) -> Result<(Agent, Client), String> {
 }
 
 /// The medians, one for each of `running`.
-fn cpu_a_ping(
-    bench: &Bench,
-    place: &str,
-    mut running: Vec<(Agent, Client)>,
-) -> Result<Vec<f64>, String> {
+fn cpu_a_ping(bench: &Bench, place: &str, mut running: Vec<(Agent, Client)>) -> Result<Vec<f64>> {
     let pings = PINGS_MIN.div_ceil(bench.rounds as u64).max(2_000);
     let mut samples = vec![Vec::new(); running.len()];
     for (_, client) in &mut running {
@@ -106,14 +100,14 @@ fn cpu_a_ping(
 }
 
 /// The clock of a process is exact only once it sleeps.
-fn asleep_cpu_ns(agent: &Agent) -> Result<u64, String> {
+fn asleep_cpu_ns(agent: &Agent) -> Result<u64> {
     sleep(Duration::from_millis(5));
     process::cpu_ns(agent.process())
 }
 
 /// guest-file-read and guest-file-write at several sizes a request.
-pub fn throughput(bench: &Bench) -> Result<Vec<Row>, String> {
-    type Measure = fn(&Bench, &mut Client, u64) -> Result<f64, String>;
+pub fn throughput(bench: &Bench) -> Result<Vec<Row>> {
+    type Measure = fn(&Bench, &mut Client, u64) -> Result<f64>;
     let rows: [(&str, &str, Measure, u64, f64); 5] = [
         ("read-48m-mbps", "guest-file-read, count 48 MiB, MB/s", reading, 48 << 20, 5.0),
         ("read-1m-mbps", "guest-file-read, count 1 MiB, MB/s", reading, 1 << 20, 4.0),
@@ -145,8 +139,8 @@ pub fn throughput(bench: &Bench) -> Result<Vec<Row>, String> {
         format!("{disturbed} of {all} measurements of throughput were disturbed by other processes")
     });
     let row = |((key, what, _, _, times), samples): (_, [Vec<f64>; 2])| {
-        let [ours, reference] = samples.map(median);
-        Row::new(key, what, Better::More).numbers(ours, reference).promised(Goal::Times(times))
+        let goal = Goal::Times(times);
+        Row::more(key, what, samples.map(median)).promised(goal)
     };
     let mut rows: Vec<Row> = rows.into_iter().zip(samples).map(row).collect();
     rows[0].note = note;
@@ -165,9 +159,9 @@ struct Once {
 fn undisturbed(
     agent: &Agent,
     tries: usize,
-    mut measure: impl FnMut() -> Result<f64, String>,
-) -> Result<Once, String> {
-    let waited_ns = || -> Result<u64, String> {
+    mut measure: impl FnMut() -> Result<f64>,
+) -> Result<Once> {
+    let waited_ns = || -> Result<u64> {
         let own = std::process::id();
         Ok(process::kept_waiting_ns(agent.process())? + process::kept_waiting_ns(own)?)
     };
@@ -190,7 +184,7 @@ fn undisturbed(
 }
 
 /// Reads the whole data file, `count` bytes a request; MB/s of file data.
-fn reading(bench: &Bench, client: &mut Client, count: u64) -> Result<f64, String> {
+fn reading(bench: &Bench, client: &mut Client, count: u64) -> Result<f64> {
     let handle = client.open(&bench.data, "r")?;
     let request = read_request(handle, count);
     let started = Instant::now();
@@ -210,7 +204,7 @@ fn reading(bench: &Bench, client: &mut Client, count: u64) -> Result<f64, String
 }
 
 /// Writes to a file, `base64_bytes` of base64 a request; MB/s of file data.
-fn writing(bench: &Bench, client: &mut Client, base64_bytes: u64) -> Result<f64, String> {
+fn writing(bench: &Bench, client: &mut Client, base64_bytes: u64) -> Result<f64> {
     let handle = client.open(&bench.folder("written"), "r+")?;
     let request = write_request(handle, base64_bytes as usize);
     let each = base64_bytes / 4 * 3;
@@ -228,7 +222,7 @@ fn writing(bench: &Bench, client: &mut Client, base64_bytes: u64) -> Result<f64,
 }
 
 /// Both agents, started and connected.
-fn both(bench: &Bench, spinning: bool) -> Result<Vec<(Agent, Client)>, String> {
+fn both(bench: &Bench, spinning: bool) -> Result<Vec<(Agent, Client)>> {
     let start = |(place, program): (usize, &Program)| {
         let mut agent = Agent::start(program, &bench.folder(&format!("agent-{place}")))?;
         let mut client = agent.connect()?;

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::table::{self, columns, number};
+
 /// Whether a smaller or a larger number is the better one.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Better {
@@ -43,45 +45,40 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row without numbers.
     pub fn new(key: &'static str, what: &'static str, better: Better) -> Row {
-        Row {
-            key,
-            what,
-            ours: None,
-            reference: None,
-            better,
-            decimals: 0,
-            goal: Goal::None,
-            promised: false,
-            note: None,
-        }
+        let (ours, reference, goal, note) = (None, None, Goal::None, None);
+        Row { key, what, ours, reference, better, decimals: 0, goal, promised: false, note }
     }
 
-    pub fn numbers(mut self, ours: f64, reference: f64) -> Row {
-        self.ours = Some(ours);
-        self.reference = Some(reference);
-        self
+    /// Ours and the reference's, of which the smaller is the better one.
+    pub fn less(key: &'static str, what: &'static str, numbers: [f64; 2]) -> Row {
+        Row::new(key, what, Better::Less).numbers(numbers)
     }
 
-    pub fn decimals(mut self, decimals: usize) -> Row {
-        self.decimals = decimals;
-        self
+    /// The same, of which the larger is the better one.
+    pub fn more(key: &'static str, what: &'static str, numbers: [f64; 2]) -> Row {
+        Row::new(key, what, Better::More).numbers(numbers)
     }
 
-    pub fn promised(mut self, goal: Goal) -> Row {
-        self.goal = goal;
-        self.promised = true;
-        self
+    pub fn numbers(self, [ours, reference]: [f64; 2]) -> Row {
+        Row { ours: Some(ours), reference: Some(reference), ..self }
     }
 
-    pub fn aim(mut self, goal: Goal) -> Row {
-        self.goal = goal;
-        self
+    pub fn decimals(self, decimals: usize) -> Row {
+        Row { decimals, ..self }
     }
 
-    pub fn missing(mut self, why: String) -> Row {
-        self.note = Some(why);
-        self
+    pub fn promised(self, goal: Goal) -> Row {
+        Row { goal, promised: true, ..self }
+    }
+
+    pub fn aim(self, goal: Goal) -> Row {
+        Row { goal, ..self }
+    }
+
+    pub fn note(self, note: Option<String>) -> Row {
+        Row { note, ..self }
     }
 
     /// How many times better ours is, when that can be said.
@@ -142,40 +139,23 @@ impl Row {
     }
 }
 
+/// Columns of words.
+const LEFT: [usize; 3] = [0, 4, 5];
 const HEAD: [&str; 6] = ["what", "ours", "qemu-ga", "ratio", "goal", "ok?"];
+
+fn lines(rows: &[Row]) -> Vec<Vec<String>> {
+    let head = HEAD.map(str::to_owned);
+    std::iter::once(head).chain(rows.iter().map(Row::cells)).map(Vec::from).collect()
+}
 
 /// The table for a terminal, at most 100 columns wide.
 pub fn text(rows: &[Row]) -> String {
-    let lines: Vec<[String; 6]> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(Row::cells)).collect();
-    let mut width = [0; 6];
-    for line in &lines {
-        for (column, cell) in line.iter().enumerate() {
-            width[column] = width[column].max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    for (place, line) in lines.iter().enumerate() {
-        let [what, ours, reference, ratio, goal, ok] = line;
-        let [a, b, c, d, e, _] = width;
-        let row = format!("{what:<a$}  {ours:>b$}  {reference:>c$}  {ratio:>d$}  {goal:<e$}  {ok}");
-        out += row.trim_end();
-        out.push('\n');
-        if place == 0 {
-            out += &"-".repeat(width.iter().sum::<usize>() + 10);
-            out.push('\n');
-        }
-    }
-    out + &notes(rows, "note: ", "\n      ")
+    format!("{}\n{}", columns(&lines(rows), &LEFT), notes(rows, "note: ", "\n      "))
 }
 
 /// The same for a markdown file.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut out = format!("| {} |\n| --- | ---: | ---: | ---: | --- | --- |\n", HEAD.join(" | "));
-    for row in rows {
-        out += &format!("| {} |\n", row.cells().join(" | "));
-    }
-    let notes = notes(rows, "* ", " ");
+    let (out, notes) = (table::markdown(&lines(rows), &LEFT), notes(rows, "* ", " "));
     if notes.is_empty() { out } else { format!("{out}\n{notes}") }
 }
 
@@ -223,20 +203,6 @@ fn rounded(value: f64, decimals: usize) -> Value {
     if decimals == 0 { json!(value.round() as i64) } else { json!((value * scale).round() / scale) }
 }
 
-/// A number with its thousands apart.
-pub fn number(value: f64, decimals: usize) -> String {
-    let plain = format!("{value:.decimals$}");
-    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut out = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out + fraction
-}
-
 /// The middle value; of an even count the lower of the two in the middle.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -249,7 +215,7 @@ mod tests {
 
     #[test]
     fn goals_are_judged_as_they_are_printed() {
-        let row = Row::new("a", "what", Better::Less).numbers(0.2504, 1.0).decimals(3);
+        let row = Row::less("a", "what", [0.2504, 1.0]).decimals(3);
         assert_eq!(row.clone().promised(Goal::AtMost(0.25)).holds(), Some(true));
         assert_eq!(row.clone().promised(Goal::AtMost(0.249)).holds(), Some(false));
         assert_eq!(row.clone().promised(Goal::Times(4.0)).holds(), Some(false));
@@ -258,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_missing_number_misses_its_promise() {
-        let row = Row::new("a", "what", Better::More).missing("not measured: no tool".into());
+        let row = Row::new("a", "what", Better::More).note(Some("not measured: no tool".into()));
         let rows = [row.promised(Goal::Times(5.0))];
         assert_eq!(missed(&rows).len(), 1);
         assert!(text(&rows).contains("MISSED") && text(&rows).contains("no tool"));
@@ -267,10 +233,9 @@ mod tests {
     #[test]
     fn the_table_fits_a_hundred_columns_and_parts_thousands() {
         let row = Row::new("a", "memory peak in a 40 MiB guest-file-read, kB", Better::Less);
-        let rows = [row.numbers(1_234_567.0, 7_654_321.0).promised(Goal::AtMost(9.0))];
+        let rows = [row.numbers([1_234_567.0, 7_654_321.0]).promised(Goal::AtMost(9.0))];
         assert!(text(&rows).lines().all(|line| line.len() <= 100));
         assert!(text(&rows).contains("1,234,567"));
-        assert_eq!(number(999.95, 1), "1,000.0");
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
     }
 }

@@ -5,12 +5,17 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::Bench;
 use super::agent::{Agent, Program};
 use super::client::{Client, PING, read_request, write_request};
 use super::table::{Better, Goal, Row};
+use crate::progress::until;
+use crate::{ElseSay, Result, paths};
 
 const TRACED_PINGS: u64 = 1_000;
 const COUNTED_PINGS: u64 = 400;
@@ -18,7 +23,7 @@ const ATTACH_MS_MAX: u64 = 10_000;
 const SETTLE_MS: u64 = 100;
 
 /// System calls a ping, and calls that take memory after the start.
-pub fn system_calls(bench: &Bench) -> Result<Vec<Row>, String> {
+pub fn system_calls(bench: &Bench) -> Result<Vec<Row>> {
     let mut calls = [0.0; 2];
     let mut maps = [0.0; 2];
     for (place, program) in bench.programs.iter().enumerate() {
@@ -26,18 +31,16 @@ pub fn system_calls(bench: &Bench) -> Result<Vec<Row>, String> {
         (calls[place], maps[place]) = traced(bench, program)?;
     }
     Ok(vec![
-        Row::new("syscalls-ping", "system calls a ping", Better::Less)
-            .numbers(calls[0], calls[1])
+        Row::less("syscalls-ping", "system calls a ping", calls)
             .decimals(1)
             .promised(Goal::AtMost(3.0)),
-        Row::new("maps-after-start", "mmap and brk calls after the start", Better::Less)
-            .numbers(maps[0], maps[1])
+        Row::less("maps-after-start", "mmap and brk calls after the start", maps)
             .promised(Goal::AtMost(0.0)),
     ])
 }
 
 /// Attaches strace to an agent that has answered its first ping, and counts.
-fn traced(bench: &Bench, program: &Program) -> Result<(f64, f64), String> {
+fn traced(bench: &Bench, program: &Program) -> Result<(f64, f64)> {
     let mut agent = Agent::start(program, &bench.folder("agent"))?;
     let mut client = agent.connect()?;
     client.ask(PING)?;
@@ -55,7 +58,7 @@ fn traced(bench: &Bench, program: &Program) -> Result<(f64, f64), String> {
 }
 
 /// Everything that could make an agent want memory: a long read, a large request, files.
-fn workload(bench: &Bench, client: &mut Client) -> Result<(), String> {
+fn workload(bench: &Bench, client: &mut Client) -> Result<()> {
     let handle = client.open(&bench.data, "r")?;
     client.ask(&read_request(handle, 40 << 20))?;
     client.rewind(handle)?;
@@ -68,12 +71,10 @@ fn workload(bench: &Bench, client: &mut Client) -> Result<(), String> {
 }
 
 /// The names of the calls that have returned, as strace wrote them down so far.
-fn ended_calls(log: &Path) -> Result<Vec<String>, String> {
+fn ended_calls(log: &Path) -> Result<Vec<String>> {
     // The agent has answered, but its way back into its wait is still being traced.
     sleep(Duration::from_millis(SETTLE_MS));
-    let text = fs::read_to_string(log)
-        .map_err(|error| format!("cannot read strace's log {}: {error}", log.display()))?;
-    Ok(call_names(&text))
+    Ok(call_names(&paths::text(log)?))
 }
 
 /// The calls of a log that have returned.
@@ -92,9 +93,8 @@ fn call_names(text: &str) -> Vec<String> {
 struct Tracer(Child);
 
 impl Tracer {
-    fn attach(process: u32, log: &Path, said: &Path) -> Result<Tracer, String> {
-        let words = fs::File::create(said)
-            .map_err(|error| format!("cannot create {}: {error}", said.display()))?;
+    fn attach(process: u32, log: &Path, said: &Path) -> Result<Tracer> {
+        let words = fs::File::create(said).else_say_of("cannot make", said)?;
         let child = Command::new("strace")
             .args(["-f", "-s", "8", "-o"])
             .arg(log)
@@ -103,26 +103,20 @@ impl Tracer {
             .stdout(Stdio::null())
             .stderr(words)
             .spawn()
-            .map_err(|error| format!("cannot run strace: {error}"))?;
+            .else_say("cannot run strace")?;
         let tracer = Tracer(child);
-        let deadline = Instant::now() + Duration::from_millis(ATTACH_MS_MAX);
-        loop {
-            let words = fs::read_to_string(said).unwrap_or_default();
-            if words.contains("attached") {
-                return Ok(tracer);
-            }
-            if Instant::now() > deadline {
-                return Err(format!("strace does not attach to {process}: {}", words.trim()));
-            }
-            sleep(Duration::from_millis(5));
-        }
+        let said = || fs::read_to_string(said).unwrap_or_default();
+        let patience = Duration::from_millis(ATTACH_MS_MAX);
+        until(patience, Duration::from_millis(5), || said().contains("attached").then_some(()))
+            .ok_or_else(|| format!("strace does not attach to {process}: {}", said().trim()))?;
+        Ok(tracer)
     }
 }
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // SAFETY: our own child, not yet waited for. SIGTERM makes strace let its process go on.
-        unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGTERM) };
+        // Our own child, not yet waited for. SIGTERM makes strace let its process go on.
+        let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGTERM);
         let _ = self.0.wait();
     }
 }
@@ -136,14 +130,14 @@ pub fn instructions(bench: &Bench) -> Row {
         let twice = counted(bench, program, 2 * COUNTED_PINGS);
         match twice.and_then(|twice| Ok((twice, counted(bench, program, COUNTED_PINGS)?))) {
             Ok((twice, once)) => count[place] = (twice - once) as f64 / COUNTED_PINGS as f64,
-            Err(why) => return row.missing(format!("not measured: {why}")),
+            Err(why) => return row.note(Some(format!("not measured: {why}"))),
         }
     }
-    row.numbers(count[0], count[1]).aim(Goal::AtMost(4_000.0))
+    row.numbers(count).aim(Goal::AtMost(4_000.0))
 }
 
 /// All instructions of an agent that answers `pings` pings and ends.
-fn counted(bench: &Bench, program: &Program, pings: u64) -> Result<u64, String> {
+fn counted(bench: &Bench, program: &Program, pings: u64) -> Result<u64> {
     let out = bench.folder("callgrind.out");
     let _ = fs::remove_file(&out);
     let tool = ["valgrind", "--tool=callgrind", "-q"].map(str::to_owned);
@@ -157,9 +151,8 @@ fn counted(bench: &Bench, program: &Program, pings: u64) -> Result<u64, String> 
     if !agent.stop() {
         return Err(format!("{} does not end under valgrind", agent.name()));
     }
-    let text = fs::read_to_string(&out)
-        .map_err(|error| format!("valgrind left no {}: {error}", out.display()))?;
-    text.lines()
+    paths::text(&out)?
+        .lines()
         .find_map(|line| {
             let rest = line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:"))?;
             rest.trim().parse().ok()

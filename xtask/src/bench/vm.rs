@@ -9,12 +9,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use xtask::Result;
 use xtask::vm::{AGENT_PORT, RunAs, Vm};
+use xtask::{ElseSay, Result};
 
 use super::Bench;
 use super::client::{Client, PING, read_request};
-use super::table::{Better, Goal, Row, median};
+use super::table::{Goal, Row, median};
 
 const REFERENCE_PORT: &str = "org.qemu.guest_agent.1";
 /// A port that no agent listens on: `dd` shows what the port itself can do.
@@ -43,10 +43,8 @@ pub fn rows(bench: &Bench) -> Result<Vec<Row>> {
         // The machine's own conversation waits for the boot; it ends here, for ours to begin.
         vm.synced(port)?;
     }
-    let mut clients = Vec::new();
-    for port in ports {
-        clients.push(connect(&vm.port_path(port))?);
-    }
+    let clients = ports.map(|port| connect(&vm.port_path(port)));
+    let mut clients = clients.into_iter().collect::<Result<Vec<Client>>>()?;
     let mut out = throughput(bench, &mut vm, &mut clients)?;
     let processes = [
         vm.shell("cat /run/agent-pid")?.trim().to_owned(),
@@ -56,21 +54,18 @@ pub fn rows(bench: &Bench) -> Result<Vec<Row>> {
     drop(clients);
     let detached = wake_ups(bench, &mut vm, &processes, "detached")?;
     out.push(
-        Row::new("vm-wake-ups-attached", "virtio, idle wake-ups in 10 s, attached", Better::Less)
-            .numbers(attached[0], attached[1])
+        Row::less("vm-wake-ups-attached", "virtio, idle wake-ups in 10 s, attached", attached)
             .aim(Goal::AtMost(0.0)),
     );
     out.push(
-        Row::new("vm-wake-ups-detached", "virtio, idle wake-ups in 10 s, detached", Better::Less)
-            .numbers(detached[0], detached[1])
+        Row::less("vm-wake-ups-detached", "virtio, idle wake-ups in 10 s, detached", detached)
             .aim(Goal::AtMost(0.0)),
     );
     Ok(out)
 }
 
 fn connect(socket: &Path) -> Result<Client> {
-    let failed = |error| format!("cannot connect to {}: {error}", socket.display());
-    let mut client = Client::connect(socket).map_err(failed)?;
+    let mut client = Client::connect(socket).else_say_of("cannot connect to", socket)?;
     // The guest is told that somebody has come on another way than the bytes take: let that settle.
     sleep(Duration::from_millis(OPEN_MS));
     client.ask(PING)?;
@@ -97,13 +92,14 @@ fn throughput(bench: &Bench, vm: &mut Vm, clients: &mut [Client]) -> Result<Vec<
     let [ours, reference] = speeds.map(median);
     // Base64 turns three bytes into four.
     let limit = median(limits) * 3.0 / 4.0;
-    let row = Row::new("vm-read-mibps", "virtio, guest-file-read, MiB/s", Better::More)
-        .numbers(ours, reference)
+    let row = Row::more("vm-read-mibps", "virtio, guest-file-read, MiB/s", [ours, reference])
         .promised(Goal::Times(5.0));
-    let share =
-        Row::new("vm-read-share", "virtio, % of what dd gets out of the port", Better::More)
-            .numbers(100.0 * ours / limit, 100.0 * reference / limit)
-            .aim(Goal::AtLeast(90.0));
+    let share = Row::more(
+        "vm-read-share",
+        "virtio, % of what dd gets out of the port",
+        [ours, reference].map(|speed| 100.0 * speed / limit),
+    )
+    .aim(Goal::AtLeast(90.0));
     Ok(vec![row, share])
 }
 
@@ -127,9 +123,8 @@ fn reading(client: &mut Client) -> Result<f64> {
 /// takes at once.
 fn port_limit(vm: &mut Vm) -> Result<f64> {
     let path = vm.port_path(LIMIT_PORT);
-    let mut stream = UnixStream::connect(&path)
-        .map_err(|error| format!("cannot connect to {}: {error}", path.display()))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
+    let mut stream = UnixStream::connect(&path).else_say_of("cannot connect to", &path)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).else_say("set_read_timeout")?;
     let bytes = DATA_MIB << 20;
     let reader = std::thread::spawn(move || drain(&mut stream, bytes));
     let blocks = bytes / (32 << 10);
@@ -140,7 +135,7 @@ fn port_limit(vm: &mut Vm) -> Result<f64> {
     let took = reader
         .join()
         .map_err(|_| "the thread that reads from the port failed".to_owned())?
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+        .else_say(path.display())?;
     Ok(DATA_MIB as f64 / took.as_secs_f64())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use xtask::{Result, build, install};
+use xtask::{ElseSay, Result, build, command, install, paths};
 
 /// Bytes of one function's record.
 const RECORD_BYTES: u64 = 64;
@@ -21,22 +21,16 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The binary, and the file that its counters are in while it runs; that ends with this value.
 pub struct Measured {
-    /// The static binary.
     pub binary: PathBuf,
-    /// The counters.
     pub counters: PathBuf,
     size: usize,
-}
-
-fn failed(what: &str, path: &Path, error: impl std::fmt::Display) -> String {
-    format!("cannot {what} {}: {error}", path.display())
 }
 
 impl Measured {
     /// Builds the agent of the project in `root`, unoptimised, so that every line is code of its own.
     pub fn build(root: &Path, folder: &Path) -> Result<Measured> {
         install::commands(&[("cc", "gcc")])?;
-        fs::create_dir_all(folder).map_err(|error| failed("make", folder, error))?;
+        paths::make(folder)?;
         // In memory, so that a guest of the tests may see it among its own mounts. The name is the same each
         // time, because cargo does not see what it is linked into.
         let name = folder.display().to_string().replace('/', "-");
@@ -44,13 +38,12 @@ impl Measured {
         let path = counters.to_str().ok_or("the name of the counters is not text")?;
         let put = |name: &str, text: &str| {
             let file = folder.join(name);
-            fs::write(&file, text).map_err(|error| failed("write", &file, error))?;
-            Ok::<_, String>(file)
+            paths::write(&file, text).map(|()| file)
         };
         let start = put("start.s", &include_str!("start.s").replace("@PATH@", path))?;
         let script = put("counters.ld", include_str!("counters.ld"))?;
         let object = folder.join("start.o");
-        install::run(Command::new("cc").arg("-c").arg(&start).arg("-o").arg(&object))?;
+        command::run(Command::new("cc").arg("-c").arg(&start).arg("-o").arg(&object))?;
         let flags = format!(
             "-Cinstrument-coverage -Zno-profiler-runtime --cap-lints=warn -Clink-arg={} \
              -Clink-arg=-Wl,-T,{} -Clink-arg=-Wl,-e,coverage_start",
@@ -61,7 +54,7 @@ impl Measured {
         cargo.args(["build", "-p", "qga-linux", "--target", TARGET]).current_dir(root);
         cargo.env("CARGO_TARGET_DIR", folder.join("agent"));
         cargo.env("RUSTFLAGS", flags).env("RUSTC_BOOTSTRAP", "1");
-        install::run(&mut cargo)?;
+        command::run(&mut cargo)?;
         let binary = folder.join("agent").join(TARGET).join("debug/qga");
         let size = Sections::read(&binary)?.counters.len();
         let measured = Measured { binary, counters, size };
@@ -71,20 +64,17 @@ impl Measured {
 
     /// Sets all counters to zero.
     pub fn reset(&self) -> Result<()> {
-        let zeros = vec![0; self.size];
-        fs::write(&self.counters, zeros).map_err(|error| failed("write", &self.counters, error))?;
+        paths::write(&self.counters, vec![0; self.size])?;
         // An agent that another user was made counts as well.
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         fs::set_permissions(&self.counters, everybody)
-            .map_err(|error| failed("open to all", &self.counters, error))
+            .else_say_of("cannot open to all", &self.counters)
     }
 
     /// Writes what was counted since as a raw profile.
     pub fn profile(&self, path: &Path) -> Result<()> {
         let sections = Sections::read(&self.binary)?;
-        let counters =
-            fs::read(&self.counters).map_err(|error| failed("read", &self.counters, error))?;
-        fs::write(path, sections.profile(&counters)?).map_err(|error| failed("write", path, error))
+        paths::write(path, sections.profile(&paths::read(&self.counters)?)?)
     }
 }
 
@@ -107,12 +97,12 @@ struct Sections {
 
 impl Sections {
     fn read(binary: &Path) -> Result<Sections> {
-        let bytes = fs::read(binary).map_err(|error| failed("read", binary, error))?;
-        let file = object::File::parse(&*bytes).map_err(|error| failed("parse", binary, error))?;
+        let bytes = paths::read(binary)?;
+        let file = object::File::parse(&*bytes).else_say_of("cannot parse", binary)?;
         let section = |name: &str| {
             let section = file.section_by_name(name);
-            let section = section.ok_or_else(|| failed("find", binary, name))?;
-            let data = section.data().map_err(|error| failed("read", binary, error))?;
+            let section = section.ok_or_else(|| format!("{} has no {name}", binary.display()))?;
+            let data = section.data().else_say_of("cannot read", binary)?;
             Ok::<_, String>((data.to_vec(), section.address()))
         };
         let (records, records_at) = section("__llvm_prf_data")?;
@@ -131,10 +121,8 @@ impl Sections {
 
     fn profile(&self, counters: &[u8]) -> Result<Vec<u8>> {
         if self.version & 0xFF_FFFF != VERSION {
-            return Err(format!(
-                "raw profiles of version {} are not known",
-                self.version & 0xFF_FFFF
-            ));
+            let version = self.version & 0xFF_FFFF;
+            return Err(format!("raw profiles of version {version} are not known"));
         }
         let header = [
             u64::from_be_bytes(*b"\xFFlprofr\x81"),

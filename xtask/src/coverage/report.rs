@@ -5,11 +5,12 @@
 //! it, in any of the programs that ran.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use xtask::Result;
+use xtask::table::{cells, columns};
+use xtask::{ElseSay, Result, command, install, progress};
 
 /// A place in a file: line and column of its beginning and end, from 1 on.
 pub type Span = [usize; 4];
@@ -26,7 +27,6 @@ pub struct Ways {
 /// What is known of one file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct File {
-    /// Its branches.
     pub branches: BTreeMap<Span, Ways>,
     /// Its lines that are code, and whether one was run.
     pub lines: BTreeMap<usize, bool>,
@@ -38,44 +38,64 @@ pub type Report = BTreeMap<String, File>;
 /// Where Debian has LLVM of the version that the compiler is made with.
 const DEBIAN: &str = "/usr/lib/llvm-22/bin";
 
+/// Makes sure that LLVM's tools of this compiler's version are there.
+pub fn prepare() -> Result<()> {
+    let missing = || ["llvm-cov", "llvm-profdata"].into_iter().find_map(|name| tool(name).err());
+    if missing().is_none() {
+        return Ok(());
+    }
+    progress::say("installing the Rust component llvm-tools with rustup");
+    let mut rustup = Command::new("rustup");
+    if command::run(rustup.args(["component", "add", "llvm-tools"])).is_err() {
+        install::commands(&[("llvm-cov-22", "llvm-22")])?;
+    }
+    missing().map_or(Ok(()), Err)
+}
+
 /// Where a tool of LLVM is: what `$LLVM_COV` or `$LLVM_PROFDATA` names, the compiler's own, or Debian's.
-pub fn tool(name: &str) -> Result<PathBuf> {
+fn tool(name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(name.to_uppercase().replace('-', "_")) {
         return Ok(path.into());
     }
-    let output = Command::new("rustc").args(["--print", "target-libdir"]).output();
-    let output = output.map_err(|error| format!("cannot run rustc: {error}"))?;
-    let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let own = Path::new(&libraries).with_file_name("bin").join(name);
+    let libraries = command::text(Command::new("rustc").args(["--print", "target-libdir"]))?;
+    let own = Path::new(libraries.trim()).with_file_name("bin").join(name);
     let found = [own, Path::new(DEBIAN).join(name)].into_iter().find(|path| path.is_file());
     found.ok_or_else(|| format!("there is no {name} of the compiler's version"))
 }
 
-/// Adds what `program` counted in these raw profiles to `report`, as far as it is in `folder` of `root`.
+/// Adds what `program` counted in these raw profiles to `report`, as far as it is in `folders` of `root`.
 pub fn add(
     report: &mut Report,
     program: &Path,
     profiles: &[PathBuf],
     root: &Path,
-    folder: &str,
+    folders: &[&str],
 ) -> Result<()> {
     let merged = program.with_extension("profdata");
     let mut merge = Command::new(tool("llvm-profdata")?);
     merge.args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles);
-    xtask::install::run(&mut merge)?;
+    command::run(&mut merge)?;
     let mut export = Command::new(tool("llvm-cov")?);
     export.args(["export", "-format=text", "-instr-profile"]).arg(&merged).arg(program);
-    let output = export.output().map_err(|error| format!("cannot run llvm-cov: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("llvm-cov: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let json: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("llvm-cov gave no JSON: {error}"))?;
-    let prefix = format!("{}/", root.display());
+    let json: Value = serde_json::from_slice(&command::output(&mut export)?.stdout)
+        .else_say("llvm-cov gave no JSON")?;
     for function in json["data"][0]["functions"].as_array().into_iter().flatten() {
-        add_function(report, function, &prefix, folder);
+        add_function(report, function, root, folders);
     }
     Ok(())
+}
+
+/// The name of a source below the root; a file that is included from elsewhere comes with `..` in its name.
+fn source_name(path: &str, root: &Path, folders: &[&str]) -> Option<String> {
+    let mut plain = PathBuf::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    let name = plain.strip_prefix(root).ok()?;
+    folders.iter().any(|folder| name.starts_with(folder)).then(|| name.display().to_string())
 }
 
 fn numbers(value: &Value) -> Vec<u64> {
@@ -86,23 +106,19 @@ fn span(numbers: &[u64]) -> Span {
     [0, 1, 2, 3].map(|at| numbers.get(at).copied().unwrap_or(0) as usize)
 }
 
-fn add_function(report: &mut Report, function: &Value, prefix: &str, folder: &str) {
-    let names: Vec<Option<&str>> = function["filenames"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|name| name.as_str()?.strip_prefix(prefix).filter(|name| name.starts_with(folder)))
-        .collect();
-    let name = |at: u64| names.get(at as usize).copied().flatten();
+fn add_function(report: &mut Report, function: &Value, root: &Path, folders: &[&str]) {
+    let names = function["filenames"].as_array().into_iter().flatten();
+    let names: Vec<Option<String>> =
+        names.map(|name| source_name(name.as_str()?, root, folders)).collect();
+    let name = |at: u64| names.get(at as usize)?.clone();
     for branch in function["branches"].as_array().into_iter().flatten().map(numbers) {
         let [_, _, _, _, met, unmet, file, ..] = branch[..] else { continue };
         let Some(name) = name(file) else { continue };
-        let ways = report.entry(name.to_owned()).or_default();
-        let ways = ways.branches.entry(span(&branch)).or_default();
+        let ways = report.entry(name).or_default().branches.entry(span(&branch)).or_default();
         ways.met += met;
         ways.unmet += unmet;
     }
-    let mut regions: HashMap<&str, Vec<(Span, u64)>> = HashMap::new();
+    let mut regions: HashMap<String, Vec<(Span, u64)>> = HashMap::new();
     for region in function["regions"].as_array().into_iter().flatten().map(numbers) {
         // Only code; not what an expansion or a gap stands for.
         let [_, _, _, _, count, file, _, 0] = region[..] else { continue };
@@ -111,7 +127,7 @@ fn add_function(report: &mut Report, function: &Value, prefix: &str, folder: &st
         }
     }
     for (name, regions) in regions {
-        let lines = &mut report.entry(name.to_owned()).or_default().lines;
+        let lines = &mut report.entry(name).or_default().lines;
         for (line, run) in lines_of(&regions) {
             *lines.entry(line).or_default() |= run;
         }
@@ -138,6 +154,41 @@ fn lines_of(regions: &[(Span, u64)]) -> Vec<(usize, bool)> {
     lines
 }
 
+/// The figures, a row for each file; with branches or without.
+pub fn table(report: &Report, branches: bool) -> String {
+    let mut rows = Vec::new();
+    let mut sum = [0; 4];
+    for (file, File { branches, lines }) in report {
+        let taken = |ways: &Ways| usize::from(ways.met > 0) + usize::from(ways.unmet > 0);
+        let counts = [
+            branches.len() * 2,
+            branches.values().map(taken).sum(),
+            lines.len(),
+            lines.values().filter(|run| **run).count(),
+        ];
+        sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        rows.push((file.as_str(), counts));
+    }
+    rows.push(("all", sum));
+    let head = ["file", "branches", "%", "lines", "reached", "%"].map(str::to_owned).to_vec();
+    let rows = rows.into_iter().map(|(file, [all, taken, lines, run])| {
+        cells([&file, &all, &percent(taken, all), &lines, &run, &percent(run, lines)])
+    });
+    let mut rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    if !branches {
+        rows.iter_mut().for_each(|row| _ = row.drain(1..3));
+    }
+    columns(&rows, &[0])
+}
+
+/// Only what is whole is shown as 100.0.
+fn percent(covered: usize, all: usize) -> String {
+    match all {
+        0 => "-".to_owned(),
+        all => format!("{:.1}", (1000 * covered / all) as f64 / 10.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,19 +197,27 @@ mod tests {
     fn any_copy_covers_a_branch_and_a_line() {
         let function = |met: u64, unmet: u64, inside: u64| {
             serde_json::json!({
-                "filenames": ["/p/core/src/a.rs", "/else/b.rs"],
+                "filenames": ["/p/fuzz/../core/src/a.rs", "/else/b.rs"],
                 "branches": [[2, 5, 2, 9, met, unmet, 0, 0, 4], [1, 1, 1, 2, 0, 0, 1, 0, 4]],
                 "regions": [[1, 1, 5, 2, 1, 0, 0, 0], [2, 10, 4, 6, inside, 0, 0, 0]],
             })
         };
         let mut report = Report::new();
-        add_function(&mut report, &function(0, 3, 0), "/p/", "core/src");
+        add_function(&mut report, &function(0, 3, 0), Path::new("/p"), &["core/src"]);
         assert_eq!(report["core/src/a.rs"].branches[&[2, 5, 2, 9]], Ways { met: 0, unmet: 3 });
         assert!(!report["core/src/a.rs"].lines[&3]);
-        add_function(&mut report, &function(1, 0, 1), "/p/", "core/src");
+        add_function(&mut report, &function(1, 0, 1), Path::new("/p"), &["core/src"]);
         assert_eq!(report["core/src/a.rs"].branches[&[2, 5, 2, 9]], Ways { met: 1, unmet: 3 });
         let lines = &report["core/src/a.rs"].lines;
         assert!((1..=5).all(|line| lines[&line]));
         assert_eq!(report.len(), 1);
+        let last = |report: &Report, branches: bool| {
+            let table = table(report, branches);
+            table.lines().last().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(last(&report, true).as_deref(), Some("all 2 100.0 5 5 100.0"));
+        report
+            .insert("core/src/b.rs".into(), File { lines: [(1, false)].into(), ..File::default() });
+        assert_eq!(last(&report, false).as_deref(), Some("all 6 5 83.3"));
     }
 }

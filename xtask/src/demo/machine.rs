@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use xtask::progress;
+use serde_json::{Value, json};
+use xtask::bench::process::field;
 use xtask::vm::{AGENT_PORT, RunAs, Vm};
+use xtask::{paths, progress, table};
 
 use super::session::Session;
-use super::terminal;
 
 /// The writer that a freeze must block: a line on the disk every 0.1 s, its count on tmpfs.
 const WRITER: &str = "
@@ -53,7 +54,7 @@ pub fn run(binary: &Path, keep: bool) -> Result<(), String> {
         drop(session);
         print_kept(vm);
     } else {
-        shut_down(session, &mut vm)?;
+        session.shut_down(&mut vm)?;
     }
     let reply = format!(
         "{first_reply_s:.2} s after the kernel's start (the agent ran at {agent_start_s:.2} s)"
@@ -65,19 +66,17 @@ pub fn run(binary: &Path, keep: bool) -> Result<(), String> {
 fn hold(session: &mut Session, vm: &mut Vm) -> Result<Memory, String> {
     session.opening("/data/demo.txt")?;
     session.heading("Freeze: a writer in the guest adds a line to the disk every 0.1 s");
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.request("fsfreeze-status", Value::Null)?;
     let start = written(vm)?;
     sleep(FREEZE_SHOWN);
     let before = written(vm)?;
     session.remark(&format!("the writer runs: {start} lines, 0.6 s later {before}"));
-    let frozen = session.request("{\"execute\": \"guest-fsfreeze-freeze\"}")?;
+    let frozen = session.request("fsfreeze-freeze", Value::Null)?;
     if frozen.as_u64() != Some(1) {
         return Err(format!("froze {frozen} filesystems in place of the one disk"));
     }
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
-    session.refused(
-        "{\"execute\": \"guest-file-open\", \"arguments\": {\"path\": \"/data/demo.txt\"}}",
-    )?;
+    session.request("fsfreeze-status", Value::Null)?;
+    session.refused("file-open", json!({"path": "/data/demo.txt"}))?;
     sleep(SETTLED);
     let at_freeze = written(vm)?;
     sleep(FREEZE_SHOWN);
@@ -90,29 +89,14 @@ fn hold(session: &mut Session, vm: &mut Vm) -> Result<Memory, String> {
     if during != at_freeze || !state.starts_with('D') {
         return Err("the freeze did not block the writer".to_owned());
     }
-    session.request("{\"execute\": \"guest-fsfreeze-thaw\"}")?;
-    session.request("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.request("fsfreeze-thaw", Value::Null)?;
+    session.request("fsfreeze-status", Value::Null)?;
     sleep(FREEZE_SHOWN);
     let after = written(vm)?;
     session.remark(&format!("the writer goes on: {after} lines"));
     match after > during && before > start {
         true => memory(session),
         false => Err("the writer did not go on after the thaw".to_owned()),
-    }
-}
-
-fn shut_down(mut session: Session, vm: &mut Vm) -> Result<(), String> {
-    session.heading("Shutdown: no reply by design, the machine ends");
-    let begun = Instant::now();
-    session.send("{\"execute\": \"guest-shutdown\"}")?;
-    let reason = vm.wait_shutdown(Duration::from_secs(60))?;
-    session.remark(&format!(
-        "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.2} s after the request",
-        begun.elapsed().as_secs_f64()
-    ));
-    match reason.as_str() {
-        "guest-shutdown" => Ok(()),
-        _ => Err(format!("the machine ended with {reason}, which is no power-down")),
     }
 }
 
@@ -144,14 +128,8 @@ pub struct Memory {
 /// by up to 64 pages; this file is exact.
 pub fn memory(session: &mut Session) -> Result<Memory, String> {
     let rollup = session.file("/proc/self/smaps_rollup")?;
-    let (resident, anonymous) = (kilobytes(&rollup, "Rss:")?, kilobytes(&rollup, "Anonymous:")?);
+    let (resident, anonymous) = (field(&rollup, "Rss:")?, field(&rollup, "Anonymous:")?);
     Ok(Memory { resident, anonymous })
-}
-
-fn kilobytes(text: &str, key: &str) -> Result<u64, String> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.ok_or_else(|| format!("the kernel tells no {key}"))
 }
 
 fn first_number(text: &str) -> Result<f64, String> {
@@ -167,11 +145,10 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Prints the table.
     pub fn print(&self) -> Result<(), String> {
-        let bytes = xtask::vm::reference::file_bytes(&self.binary)?;
+        let bytes = paths::bytes(&self.binary)?;
         let Memory { resident, anonymous } = self.memory;
-        println!("\n  binary            {} bytes", terminal::grouped(bytes));
+        println!("\n  binary            {} bytes", table::bytes(bytes));
         println!("  memory            {resident} kB resident, {anonymous} kB of it written data");
         println!("  first reply       {}", self.first_reply);
         Ok(())

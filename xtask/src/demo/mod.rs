@@ -10,7 +10,8 @@ mod session;
 mod terminal;
 mod unikernel;
 
-use xtask::{build, progress, vm};
+use xtask::words::Words;
+use xtask::{Result, build, progress, vm};
 
 const USAGE: &str = "usage: cargo xtask demo [--keep | --here | --unikernel]
   --keep   leaves the virtual machine up at the end and prints how to talk to it
@@ -18,21 +19,18 @@ const USAGE: &str = "usage: cargo xtask demo [--keep | --here | --unikernel]
   --unikernel
            a guest without Linux, the agent alone: boots it and holds the same session";
 
-/// Runs the task with its arguments.
-pub fn run(arguments: &[String]) -> Result<(), String> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let keep = match words[..] {
-        [] => false,
-        ["--keep"] => true,
-        ["--here"] => return here::run(&build::release()?),
-        ["--unikernel"] => return unikernel::run(),
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            return Ok(());
-        }
-        _ => return Err(format!("unknown option\n{USAGE}")),
-    };
+pub fn run(arguments: &[String]) -> Result<()> {
+    let Some(mut words) = Words::new(arguments, USAGE) else { return Ok(()) };
+    let (keep, here, unikernel) =
+        (words.has("--keep"), words.has("--here"), words.has("--unikernel"));
+    words.end()?;
+    if unikernel {
+        return unikernel::run();
+    }
     let agent = build::release()?;
+    if here {
+        return here::run(&agent);
+    }
     if let Err(missing) = vm::prepare() {
         if keep {
             return Err(format!("no virtual machine can be had here: {missing}"));

@@ -1,12 +1,14 @@
 //! Requests in, printed with their replies and times; values out. The parts of the session that
 //! the virtual machine and this machine have in common.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
-use xtask::vm::Channel;
+use serde_json::{Value, json};
+use xtask::vm::channel::request;
+use xtask::vm::{Channel, Vm};
+use xtask::{ElseSay, Result};
 
 use super::terminal;
 
@@ -36,71 +38,77 @@ impl Session {
     }
 
     /// Sends one request; prints it, its reply and its time; yields what it returned.
-    pub fn request(&mut self, text: &str) -> Result<Value, String> {
-        let reply = self.exchange(text)?;
-        match reply.get("return") {
-            Some(value) => Ok(value.clone()),
-            None => Err(format!("{text} was answered with {reply}")),
-        }
+    pub fn request(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let text = request(command, arguments);
+        let mut reply = self.exchange(&text)?;
+        let value = reply.get_mut("return").map(Value::take);
+        value.ok_or_else(|| format!("{text} was answered with {reply}"))
     }
 
     /// As [`Session::request`], for a request that must be refused.
-    pub fn refused(&mut self, text: &str) -> Result<(), String> {
-        let reply = self.exchange(text)?;
+    pub fn refused(&mut self, command: &str, arguments: Value) -> Result<()> {
+        let text = request(command, arguments);
+        let reply = self.exchange(&text)?;
         match reply.get("error") {
             Some(_) => Ok(()),
             None => Err(format!("{text} should have been refused, but got {reply}")),
         }
     }
 
-    /// Sends a request that has no reply by design.
-    pub fn send(&mut self, text: &str) -> Result<(), String> {
-        println!("  -> {}", terminal::cut(text, self.columns - 5));
-        self.channel.send(format!("{text}\n").as_bytes())
+    /// As [`Session::request`], without a word.
+    fn quietly(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let reply = self.channel.request(request(command, arguments).trim_end())?;
+        let mut value: Value =
+            serde_json::from_str(&reply).else_say(format!("no JSON: {reply}"))?;
+        let value = value.get_mut("return").map(Value::take);
+        value.ok_or_else(|| format!("unexpected reply: {reply}"))
+    }
+
+    /// guest-shutdown: the machine ends by itself, as it should.
+    pub fn shut_down(mut self, vm: &mut Vm) -> Result<()> {
+        self.heading("Shutdown: no reply by design, the machine ends");
+        let begun = Instant::now();
+        let text = request("shutdown", Value::Null);
+        println!("  -> {}", terminal::cut(text.trim_end(), self.columns - 5));
+        self.channel.send(text.as_bytes())?;
+        let reason = vm.wait_shutdown(Duration::from_secs(60))?;
+        self.remark(&format!(
+            "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.0} ms after the request",
+            begun.elapsed().as_secs_f64() * 1e3
+        ));
+        match reason.as_str() {
+            "guest-shutdown" => Ok(()),
+            _ => Err(format!("the machine ended with {reason}, which is no power-down")),
+        }
     }
 
     /// A whole small file of the agent's side, read through the agent without a word.
-    pub fn file(&mut self, path: &str) -> Result<String, String> {
-        let open = format!(
-            "{{\"execute\": \"guest-file-open\", \"arguments\": {{\"path\": \"{path}\"}}}}"
-        );
-        let handle = returned(&self.channel.request(&open)?)?;
-        let on_handle = |name: &str| {
-            format!("{{\"execute\": \"{name}\", \"arguments\": {{\"handle\": {handle}}}}}")
-        };
-        let read = returned(&self.channel.request(&on_handle("guest-file-read"))?);
-        self.channel.request(&on_handle("guest-file-close"))?;
+    pub fn file(&mut self, path: &str) -> Result<String> {
+        let handle = self.quietly("file-open", json!({"path": path}))?;
+        let read = self.quietly("file-read", json!({"handle": handle}));
+        self.quietly("file-close", json!({"handle": handle}))?;
         let encoded = read?["buf-b64"].as_str().unwrap_or_default().to_owned();
-        let bytes = BASE64.decode(&encoded);
-        let bytes = bytes.map_err(|error| format!("{path} was read as {encoded}: {error}"))?;
+        let bytes = BASE64.decode(&encoded).else_say(format!("{path} was read as {encoded}"))?;
         String::from_utf8(bytes).map_err(|_| format!("{path} holds no text"))
     }
 
     /// Sync, the first schema's own example line, ping, and a file written and read back.
-    pub fn opening(&mut self, file: &str) -> Result<(), String> {
+    pub fn opening(&mut self, file: &str) -> Result<()> {
         self.heading("In sync, and who is there");
         self.sync_shown()?;
-        let info = self.request("{'execute':'guest-info'}")?;
-        let commands = info["supported_commands"].as_array().map_or(0, Vec::len);
+        let info = self.exchange("{'execute':'guest-info'}")?;
+        let commands = info["return"]["supported_commands"].as_array().map(Vec::len);
+        let commands = commands.ok_or_else(|| format!("guest-info was answered with {info}"))?;
         self.remark(&format!("{commands} commands; the request is the first schema's own example"));
-        self.request("{\"execute\": \"guest-ping\"}")?;
+        self.request("ping", Value::Null)?;
         self.heading("A file, written and read back");
         let text = BASE64.encode(TEXT);
-        let open = format!(
-            "{{\"execute\": \"guest-file-open\", \
-             \"arguments\": {{\"path\": \"{file}\", \"mode\": \"w+\"}}}}"
-        );
-        let handle = self.request(&open)?;
-        let mut on_handle = |name: &str, more: &str| {
-            self.request(&format!(
-                "{{\"execute\": \"{name}\", \"arguments\": {{\"handle\": {handle}{more}}}}}"
-            ))
-        };
-        on_handle("guest-file-write", &format!(", \"buf-b64\": \"{text}\""))?;
-        on_handle("guest-file-flush", "")?;
-        on_handle("guest-file-seek", ", \"offset\": 0, \"whence\": \"set\"")?;
-        let read = on_handle("guest-file-read", ", \"count\": 4096")?;
-        on_handle("guest-file-close", "")?;
+        let handle = self.request("file-open", json!({"path": file, "mode": "w+"}))?;
+        self.request("file-write", json!({"handle": handle, "buf-b64": text}))?;
+        self.request("file-flush", json!({"handle": handle}))?;
+        self.request("file-seek", json!({"handle": handle, "offset": 0, "whence": "set"}))?;
+        let read = self.request("file-read", json!({"handle": handle, "count": 4096}))?;
+        self.request("file-close", json!({"handle": handle}))?;
         match (read["buf-b64"].as_str(), read["count"].as_u64()) {
             (Some(same), Some(count)) if same == text && count == TEXT.len() as u64 => Ok(()),
             _ => Err(format!("the file reads differently from what was written: {read}")),
@@ -108,8 +116,9 @@ impl Session {
     }
 
     /// guest-sync-delimited behind a 0xFF, byte for byte as clients do it.
-    fn sync_shown(&mut self) -> Result<(), String> {
-        let text = "{\"execute\": \"guest-sync-delimited\", \"arguments\": {\"id\": 20110211}}";
+    fn sync_shown(&mut self) -> Result<()> {
+        let text = request("sync-delimited", json!({"id": 20110211}));
+        let text = text.trim_end();
         let begun = Instant::now();
         self.channel.send(&[b"\xff", text.as_bytes(), b"\n"].concat())?;
         // As clients do: what an earlier one left behind ends where the 0xFF stands.
@@ -123,11 +132,12 @@ impl Session {
         }
     }
 
-    fn exchange(&mut self, text: &str) -> Result<Value, String> {
+    fn exchange(&mut self, text: &str) -> Result<Value> {
         let begun = Instant::now();
+        let text = text.trim_end();
         let reply = self.channel.request(text)?;
         self.print(text, &reply, begun);
-        serde_json::from_str(&reply).map_err(|error| format!("the reply is no JSON: {error}"))
+        serde_json::from_str(&reply).else_say("the reply is no JSON")
     }
 
     /// A request, and its reply with the time at the right edge.
@@ -137,10 +147,4 @@ impl Session {
         println!("  -> {}", terminal::cut(request, self.columns - 5));
         println!("  <- {:room$}{time:>12}", terminal::cut(reply, room));
     }
-}
-
-fn returned(reply: &str) -> Result<Value, String> {
-    let reply: Value =
-        serde_json::from_str(reply).map_err(|error| format!("no JSON: {error}: {reply}"))?;
-    reply.get("return").cloned().ok_or_else(|| format!("unexpected reply: {reply}"))
 }

@@ -1,15 +1,14 @@
 //! The session with the guest of our own: no Linux, the agent alone, on QEMU's smallest machine.
 //! The printed session, and a table of size, boot time and idle cost, out.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use serde_json::Value;
 use xtask::vm::Vm;
 use xtask::vm::baremetal::{self, Bare, Line, Machine};
-use xtask::vm::reference::file_bytes;
-use xtask::{bench, progress};
+use xtask::{bench, paths, progress, table};
 
 use super::session::Session;
-use super::terminal;
 
 /// How long the guest is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(3);
@@ -25,8 +24,8 @@ pub fn run() -> Result<(), String> {
     let first_reply = vm.started().elapsed();
     let mut session = Session::new(channel);
     let idle = hold(&mut session, &vm).map_err(|error| vm.explain(error))?;
-    shut_down(session, &mut vm)?;
-    println!("\n  image             {} bytes", terminal::grouped(file_bytes(&image)?));
+    session.shut_down(&mut vm)?;
+    println!("\n  image             {} bytes", table::bytes(paths::bytes(&image)?));
     println!("  first reply       {} ms after QEMU's start", first_reply.as_millis());
     println!(
         "  idle              {:.2} % of a core, QEMU included",
@@ -44,26 +43,11 @@ fn hold(session: &mut Session, vm: &Vm) -> Result<Duration, String> {
         session.remark(line);
     }
     session.heading("What it does not have it does not offer");
-    session.refused("{\"execute\": \"guest-fsfreeze-status\"}")?;
+    session.refused("fsfreeze-status", Value::Null)?;
     session.heading("Doing nothing: the processor is halted until the hypervisor has something");
     let before = bench::process::cpu_ns(vm.pid())?;
     std::thread::sleep(IDLE);
     let idle = Duration::from_nanos(bench::process::cpu_ns(vm.pid())? - before);
     session.remark(&format!("QEMU took {:.2} ms of CPU time in 3 s", idle.as_secs_f64() * 1e3));
     Ok(idle)
-}
-
-fn shut_down(mut session: Session, vm: &mut Vm) -> Result<(), String> {
-    session.heading("Shutdown: no reply by design, the machine ends");
-    let begun = Instant::now();
-    session.send("{\"execute\": \"guest-shutdown\"}")?;
-    let reason = vm.wait_shutdown(Duration::from_secs(30))?;
-    session.remark(&format!(
-        "QEMU's event SHUTDOWN ({reason}), and QEMU ended {:.0} ms after the request",
-        begun.elapsed().as_secs_f64() * 1e3
-    ));
-    match reason.as_str() {
-        "guest-shutdown" => Ok(()),
-        _ => Err(format!("the machine ended with {reason}, which is no power-down")),
-    }
 }

@@ -5,11 +5,10 @@
 //! but for traced comparisons, which cost more than they find here. The stable compiler takes them
 //! when told so by RUSTC_BOOTSTRAP, and brings the sanitizer's library.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use super::directory;
-use xtask::{Result, build, install, progress};
+use xtask::{Result, build, command, install, progress};
 
 /// Sanitizers and instrumentation work where the compiler has them: this is where we are tested.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
@@ -41,40 +40,27 @@ pub fn fuzzers(targets: &[String], sanitizer: bool) -> Result<Built> {
         true => ("fuzzing", "-Zsanitizer=address", "with the address sanitizer"),
         false => ("fast-fuzzing", "", "without a sanitizer"),
     };
-    let flags = format!("{FUZZING} {flag} -Ccodegen-units=1 {CHECKED}");
-    let title = format!("building the fuzz targets {with}");
-    progress::timed(&title, || build(targets, &flags, kind))
+    build(targets, &format!("{FUZZING} {flag} -Ccodegen-units=1 {CHECKED}"), kind, with)
 }
 
 /// Builds targets to replay files and to count which lines they reach.
 pub fn counting(targets: &[String]) -> Result<Built> {
     let flags = format!("-Cinstrument-coverage {CHECKED}");
-    let title = "building the fuzz targets with coverage counters";
-    progress::timed(title, || build(targets, &flags, "coverage"))
+    build(targets, &flags, "coverage", "with coverage counters")
 }
 
 /// Each kind of build has a folder of its own, so that none throws the other's work away.
-fn build(targets: &[String], flags: &str, kind: &str) -> Result<Built> {
-    let output = output().join(kind);
+fn build(targets: &[String], flags: &str, kind: &str, with: &str) -> Result<Built> {
+    let set = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let output = directory().join(set).join(kind);
     let mut cargo = build::cargo();
     cargo.args(["build", "--quiet", "--release", "--target", TRIPLE]);
     targets.iter().for_each(|target| _ = cargo.args(["--bin", target]));
     cargo.current_dir(directory()).env("CARGO_TARGET_DIR", &output).env("RUSTFLAGS", flags);
-    let status = shielded(&mut cargo).env("RUSTC_BOOTSTRAP", "1").status();
-    let status = status.map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !status.success() {
-        return Err(format!("cargo build of the fuzz targets failed ({status})"));
-    }
+    // Without what would change the flags behind our back.
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+    cargo.env("RUSTC_BOOTSTRAP", "1");
+    let title = format!("building the fuzz targets {with}");
+    progress::timed(&title, || command::show(&mut cargo))?;
     Ok(Built { folder: output.join(TRIPLE).join("release") })
-}
-
-/// Without what would change the flags behind our back.
-fn shielded(command: &mut Command) -> &mut Command {
-    command.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET")
-}
-
-/// Where the fuzz workspace's output goes.
-fn output() -> PathBuf {
-    let set = std::env::var_os("CARGO_TARGET_DIR");
-    set.map_or_else(|| directory().join("target"), |set| directory().join(Path::new(&set)))
 }

@@ -7,13 +7,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::build::Built;
+use super::directory;
 use super::finding::findings;
-use super::{directory, say_change};
-use xtask::{Result, progress};
+use xtask::{ElseSay, Result, paths, progress};
 
 /// How the names of inputs begin that show what was once found.
 const KEPT: [&str; 2] = ["found-", "regression-"];
@@ -38,10 +37,9 @@ const INPUT_SECONDS_MAX: u32 = 20;
 const FILES_MIN: usize = 20;
 
 /// What came of a target.
+#[derive(Default)]
 pub struct Outcome {
-    /// Its name.
     pub target: String,
-    /// How long it ran.
     pub seconds: f64,
     /// How many inputs it ran.
     pub executions: u64,
@@ -71,24 +69,11 @@ pub fn run(
     keep: bool,
 ) -> Result<Vec<Outcome>> {
     let scratch = std::env::temp_dir().join(format!("qga-fuzz-{}", std::process::id()));
-    let waiting = Mutex::new(targets.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(targets.len()) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().expect("nobody panics here").next();
-                    let Some((place, target)) = next else { break };
-                    let outcome = run_one(built, target, &scratch.join(target), time, keep);
-                    done.lock().expect("nobody panics here").push((place, outcome));
-                }
-            });
-        }
+    let outcomes = progress::together("fuzz targets", targets, jobs, |target| {
+        run_one(built, target, &scratch.join(target), time, keep)
     });
     let _ = fs::remove_dir_all(&scratch);
-    let mut done = done.into_inner().expect("nobody panics here");
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, outcome)| outcome).collect()
+    outcomes.into_iter().collect()
 }
 
 fn run_one(
@@ -99,10 +84,8 @@ fn run_one(
     keep: bool,
 ) -> Result<Outcome> {
     let artifacts = directory().join("artifacts").join(target);
-    let made = [scratch, &artifacts].map(fs::create_dir_all);
-    made.into_iter().collect::<std::io::Result<Vec<()>>>().map_err(|error| {
-        format!("cannot make {} or {}: {error}", scratch.display(), artifacts.display())
-    })?;
+    paths::make(scratch)?;
+    paths::make(&artifacts)?;
     let corpus = corpus(target)?;
     let mut command = program(built, target);
     // New inputs go into the first folder; the second is only read.
@@ -142,20 +125,12 @@ fn follow(mut command: Command, target: &str) -> Result<(Outcome, Vec<String>, b
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot run the target {target}: {error}"))?;
-    let mut outcome = Outcome {
-        target: target.to_owned(),
-        seconds: 0.0,
-        executions: 0,
-        edges: 0,
-        inputs: 0,
-        findings: Vec::new(),
-        ended_well: false,
-    };
+        .else_say(format!("cannot run the target {target}"))?;
+    let mut outcome = Outcome { target: target.to_owned(), ..Outcome::default() };
     let (mut said, mut shown) = (Vec::new(), Instant::now());
     let stderr = child.stderr.take().ok_or("the target has no output")?;
     for line in BufReader::new(stderr).split(b'\n') {
-        let line = line.map_err(|error| format!("cannot read what {target} says: {error}"))?;
+        let line = line.else_say(format!("cannot read what {target} says"))?;
         let line = String::from_utf8_lossy(&line).into_owned();
         count_up(&line, &mut outcome);
         if shown.elapsed() >= PROGRESS {
@@ -168,7 +143,7 @@ fn follow(mut command: Command, target: &str) -> Result<(Outcome, Vec<String>, b
         }
         said.push(line);
     }
-    let status = child.wait().map_err(|error| format!("cannot wait for {target}: {error}"))?;
+    let status = child.wait().else_say(format!("cannot wait for {target}"))?;
     Ok((outcome, said, status.success()))
 }
 
@@ -193,17 +168,15 @@ pub fn minimise(built: &Built, target: &str) -> Result<()> {
     let corpus = corpus(target)?;
     let before = count(&corpus);
     let fresh = corpus.with_extension("minimised");
-    let failed = |what: &str, error| format!("cannot {what} {}: {error}", fresh.display());
-    let _ = fs::remove_dir_all(&fresh);
-    fs::create_dir_all(&fresh).map_err(|error| failed("make", error))?;
+    paths::make_empty(&fresh)?;
     // An input for each edge is enough; where there are few edges, one for each count of them.
     merge(built, target, &["-use_counters=0"], &[&fresh, &corpus])?;
     if count(&fresh) < FILES_MIN {
         merge(built, target, &[], &[&fresh, &corpus])?;
     }
-    keep_findings(&corpus, &fresh).map_err(|error| failed("copy findings into", error))?;
-    fs::remove_dir_all(&corpus).map_err(|error| failed("replace the corpus by", error))?;
-    fs::rename(&fresh, &corpus).map_err(|error| failed("replace the corpus by", error))?;
+    keep_findings(&corpus, &fresh).else_say_of("cannot copy findings into", &fresh)?;
+    fs::remove_dir_all(&corpus).else_say_of("cannot remove", &corpus)?;
+    fs::rename(&fresh, &corpus).else_say_of("cannot replace the corpus by", &fresh)?;
     say_change(target, before, count(&corpus));
     Ok(())
 }
@@ -224,7 +197,7 @@ fn keep_findings(from: &Path, to: &Path) -> std::io::Result<()> {
 fn merge(built: &Built, target: &str, options: &[&str], folders: &[&Path]) -> Result<()> {
     let mut command = program(built, target);
     command.arg("-set_cover_merge=1").args(options).args(folders).stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("cannot run {target}: {error}"))?;
+    let output = command.output().else_say(format!("cannot run {target}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -245,6 +218,11 @@ fn corpus(target: &str) -> Result<PathBuf> {
     if folder.is_dir() { Ok(folder) } else { Err(format!("no corpus in {}", folder.display())) }
 }
 
+/// Says how the corpus of a target changed.
+fn say_change(target: &str, before: usize, after: usize) {
+    progress::say(&format!("fuzz/corpus/{target}: {before} files before, {after} now"));
+}
+
 fn count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
@@ -253,28 +231,16 @@ fn count(folder: &Path) -> usize {
 mod tests {
     use super::*;
 
-    fn outcome(lines: &[&str]) -> Outcome {
-        let mut outcome = Outcome {
-            target: "framer".to_owned(),
-            seconds: 1.0,
-            executions: 0,
-            edges: 0,
-            inputs: 0,
-            findings: Vec::new(),
-            ended_well: true,
-        };
-        lines.iter().for_each(|line| count_up(line, &mut outcome));
-        outcome
-    }
-
     #[test]
     fn the_last_counts_are_kept() {
-        let outcome = outcome(&[
+        let mut outcome = Outcome::default();
+        let lines = [
             "INFO: Loaded 1 modules",
             "#16\tpulse  cov: 10 ft: 11 corp: 3/8b exec/s: 0 rss: 30Mb",
             "#123456\tDONE   cov: 4876 ft: 16993 corp: 160/29Kb lim: 512 exec/s: 0 rss: 70Mb",
             "#x is no count",
-        ]);
+        ];
+        lines.iter().for_each(|line| count_up(line, &mut outcome));
         let counted = (outcome.executions, outcome.edges, outcome.inputs);
         assert_eq!(counted, (123_456, 4876, 160));
     }

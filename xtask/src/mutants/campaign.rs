@@ -1,229 +1,123 @@
 //! A campaign: mutants in, a verdict for each out, by as many judges at a time as asked for.
 //!
 //! The core is built once with all mutants behind switches. What the compiler refuses is taken out, a build
-//! at a time: a mutant in whose own text an error stands does not compile by itself either; one whose switch
-//! is in the way is built by itself at the end.
+//! at a time: a mutant in whose own text an error stands does not compile by itself either.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::ops::Range;
 use std::path::Path;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Verdict};
 use super::list::Mutant;
-use super::switch;
+use super::switch::{self, Switched, holds};
 use super::tree::Tree;
-use crate::programs::Programs;
-use xtask::{Result, progress};
+use xtask::{ElseSay, Result, paths, progress};
 
-/// How often progress is shown.
-const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the text with switches is built before giving up: each time without what did not compile.
 const BUILDS_MAX: usize = 12;
 /// The file that gets the switch.
 const ROOT_FILE: &str = "core/src/lib.rs";
 
-/// All mutants of the core on their way to a verdict.
-pub struct Campaign<'t> {
-    tree: &'t Tree,
-    /// The core's files as they are without a change.
-    sources: HashMap<String, String>,
-    programs: Programs,
-    judge: Judge,
-    /// Those behind a switch of the programs; the others are built one by one.
-    switched: HashSet<u32>,
-    verdicts: HashMap<u32, Verdict>,
+/// What became of each mutant, by its number.
+pub type Verdicts = HashMap<u32, Verdict>;
+
+/// The core's files as they are without a change.
+type Sources = HashMap<String, String>;
+
+/// Builds the core with all mutants in it, and judges those that are wanted, so many at a time.
+pub fn run(tree: &Tree, all: &[Mutant], wanted: &[&Mutant], jobs: usize) -> Result<Verdicts> {
+    let sources = sources(tree.root(), all)?;
+    let (switched, mut verdicts) = switched(tree, &sources, all)?;
+    let programs = progress::timed("building what judges the mutants", || tree.programs())?;
+    let judge = progress::timed("the core itself before the judges", || Judge::new(&programs))?;
+    let open = wanted.iter().copied().filter(|mutant| !verdicts.contains_key(&mutant.number));
+    let (switched, single): (Vec<&Mutant>, Vec<&Mutant>) =
+        open.partition(|mutant| switched.contains(&mutant.number));
+    let judged = progress::together("mutants", &switched, jobs, |mutant| {
+        told(mutant, judge.judge(&programs, mutant.number))
+    });
+    sources.iter().try_for_each(|(file, text)| tree.write(file, text))?;
+    let singly = progress::together("mutants that no switch can hold", &single, 1, |mutant| {
+        told(mutant, alone(tree, &sources[&mutant.file], &judge, mutant))
+    });
+    for (mutant, verdict) in switched.iter().zip(judged).chain(single.iter().zip(singly)) {
+        verdicts.insert(mutant.number, verdict?);
+    }
+    Ok(verdicts)
 }
 
-impl<'t> Campaign<'t> {
-    /// Builds the core with all mutants in it, each behind its switch.
-    pub fn new(tree: &'t Tree, all: &[Mutant]) -> Result<Self> {
-        let sources = sources(tree.root(), all)?;
-        let mut verdicts = HashMap::new();
-        let mut left_out = HashSet::new();
-        for mutant in all.iter().filter(|mutant| mutant.changes_nothing(&sources[&mutant.file])) {
-            left_out.insert(mutant.number);
-            verdicts.insert(mutant.number, Verdict::Unviable);
-        }
-        let mut switched = HashSet::new();
-        let mut builds = 0;
-        loop {
-            builds += 1;
-            let texts = texts(&sources, all, &left_out)?;
-            for (file, text) in &texts {
-                tree.write(file, &text.text)?;
-            }
-            let faults = tree.check()?;
-            progress::say(&format!(
-                "the core with its mutants, build {builds}: {} errors",
-                faults.len()
-            ));
-            if faults.is_empty() {
-                switched.extend(texts.values().flat_map(|text| text.numbers.iter().copied()));
-                break;
-            }
-            let before = left_out.len();
-            for fault in &faults {
-                let text = texts
-                    .get(&fault.file)
-                    .ok_or_else(|| format!("{}: {}: no mutant is near", fault.file, fault.said))?;
-                blame(text, &fault.place, &mut left_out, &mut verdicts);
-            }
-            if left_out.len() == before || builds == BUILDS_MAX {
-                return Err(format!(
-                    "the core does not compile with its switches: {:?}",
-                    faults[0]
-                ));
-            }
-        }
-        let programs = progress::timed("building what judges the mutants", || tree.programs())?;
-        let judge = progress::timed("the core itself before the judges", || Judge::new(&programs))?;
-        Ok(Campaign { tree, sources, programs, judge, switched, verdicts })
+fn told(mutant: &Mutant, verdict: Result<Verdict>) -> Result<Verdict> {
+    if verdict == Ok(Verdict::Missed) {
+        progress::say(&format!("missed: {}", mutant.shown()));
     }
+    verdict
+}
 
-    /// Judges the mutants, so many at a time; those without a switch one after the other.
-    pub fn run(&mut self, wanted: &[&Mutant], jobs: usize) -> Result<()> {
-        let judged = |mutant: &&&Mutant| !self.verdicts.contains_key(&mutant.number);
-        let (switched, single): (Vec<&Mutant>, Vec<&Mutant>) =
-            wanted.iter().filter(judged).partition(|m| self.switched.contains(&m.number));
-        let (judge, programs) = (&self.judge, &self.programs);
-        let results = Mutex::new(Vec::new());
-        let (next, clock) = (Mutex::new(switched.iter()), Clock::new(switched.len()));
-        std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    while let Some(mutant) = { next.lock().expect("no panic").next() } {
-                        let verdict = judge.judge(programs, mutant.number);
-                        clock.one(mutant, &verdict);
-                        results.lock().expect("no panic").push((mutant.number, verdict));
-                    }
-                });
-            }
-        });
-        for (number, verdict) in results.into_inner().expect("no panic") {
-            self.verdicts.insert(number, verdict?);
+/// Puts all mutants behind switches, but for those that do not compile; which are, and what is known of others.
+fn switched(tree: &Tree, sources: &Sources, all: &[Mutant]) -> Result<(HashSet<u32>, Verdicts)> {
+    let nothing = all.iter().filter(|mutant| mutant.changes_nothing(&sources[&mutant.file]));
+    let mut verdicts: Verdicts = nothing.map(|m| (m.number, Verdict::Unviable)).collect();
+    for build in 1..=BUILDS_MAX {
+        let texts = texts(sources, all, &verdicts)?;
+        texts.iter().try_for_each(|(file, text)| tree.write(file, &text.text))?;
+        let faults = tree.check()?;
+        let count = faults.len();
+        progress::say(&format!("the core with its mutants, build {build}: {count} errors"));
+        if faults.is_empty() {
+            let variants = texts.values().flat_map(|text| &text.variants);
+            let switched: HashSet<u32> = variants.map(|(_, number)| *number).collect();
+            let single = all.len() - switched.len() - verdicts.len();
+            progress::say(&format!("{} behind switches, {single} one by one", switched.len()));
+            return Ok((switched, verdicts));
         }
-        self.singly(&single)
+        for fault in &faults {
+            let mut variants = texts.get(&fault.file).into_iter().flat_map(|text| &text.variants);
+            let (_, number) =
+                variants.find(|(place, _)| holds(place, &fault.place)).ok_or_else(|| {
+                    format!(
+                        "the core does not compile with its switches: {}: {}",
+                        fault.file, fault.said
+                    )
+                })?;
+            verdicts.insert(*number, Verdict::Unviable);
+        }
     }
+    Err(format!("the core does not compile with its switches after {BUILDS_MAX} builds"))
+}
 
-    /// What became of each mutant.
-    pub fn into_verdicts(self) -> HashMap<u32, Verdict> {
-        self.verdicts
-    }
-
-    /// Builds and judges mutants one by one.
-    fn singly(&mut self, mutants: &[&Mutant]) -> Result<()> {
-        if mutants.is_empty() {
-            return Ok(());
-        }
-        progress::say(&format!("{} mutants that no switch can hold, one by one", mutants.len()));
-        for (file, text) in &self.sources {
-            self.tree.write(file, text)?;
-        }
-        let clock = Clock::new(mutants.len());
-        for mutant in mutants {
-            let text = &self.sources[&mutant.file];
-            self.tree.write(&mutant.file, &mutant.apply(text))?;
-            let verdict = match self.tree.check()?.is_empty() {
-                false => Ok(Verdict::Unviable),
-                true => match self.tree.programs() {
-                    Ok(programs) => self.judge.judge(&programs, 0),
-                    // It compiles by itself, but not what is made of it: a constant that cannot be computed.
-                    Err(_) => Ok(Verdict::Unviable),
-                },
-            };
-            self.tree.write(&mutant.file, text)?;
-            clock.one(mutant, &verdict);
-            self.verdicts.insert(mutant.number, verdict?);
-        }
-        Ok(())
-    }
+/// Builds and judges one mutant.
+fn alone(tree: &Tree, text: &str, judge: &Judge, mutant: &Mutant) -> Result<Verdict> {
+    tree.write(&mutant.file, &mutant.apply(text, 0..text.len()))?;
+    let verdict = match tree.check()?.is_empty() {
+        false => Ok(Verdict::Unviable),
+        true => match tree.programs() {
+            Ok(programs) => judge.judge(&programs, 0),
+            // It compiles by itself, but not what is made of it: a constant that cannot be computed.
+            Err(_) => Ok(Verdict::Unviable),
+        },
+    };
+    tree.write(&mutant.file, text)?;
+    verdict
 }
 
 /// The core's files that have mutants, and the one that gets the switch.
-fn sources(root: &Path, all: &[Mutant]) -> Result<HashMap<String, String>> {
+fn sources(root: &Path, all: &[Mutant]) -> Result<Sources> {
     let files: HashSet<&str> = all.iter().map(|mutant| mutant.file.as_str()).collect();
-    let read = |file: &str| {
-        let text = fs::read_to_string(root.join(file));
-        Ok((file.to_owned(), text.map_err(|error| format!("cannot read {file}: {error}"))?))
-    };
+    let read = |file: &str| Ok((file.to_owned(), paths::text(&root.join(file))?));
     files.into_iter().chain([ROOT_FILE]).map(read).collect()
 }
 
-/// The same with switches.
-fn texts(
-    sources: &HashMap<String, String>,
-    all: &[Mutant],
-    left_out: &HashSet<u32>,
-) -> Result<HashMap<String, switch::Switched>> {
-    let mut texts = HashMap::new();
-    for (file, text) in sources {
-        let mutants: Vec<&Mutant> = all.iter().filter(|mutant| mutant.file == *file).collect();
-        let mut switched =
-            switch::switch(text, &mutants, left_out).map_err(|error| format!("{file}: {error}"))?;
+/// The same with switches, but for mutants that have a verdict.
+fn texts(sources: &Sources, all: &[Mutant], known: &Verdicts) -> Result<HashMap<String, Switched>> {
+    let open = |file: &str| {
+        let open = |m: &&Mutant| m.file == file && !known.contains_key(&m.number);
+        all.iter().filter(open).collect::<Vec<_>>()
+    };
+    let switched = |(file, text): (&String, &String)| {
+        let mut switched = switch::switch(text, &open(file)).else_say(file)?;
         if file == ROOT_FILE {
             switched.text = Tree::with_switch(&switched.text);
         }
-        texts.insert(file.clone(), switched);
-    }
-    Ok(texts)
-}
-
-/// Leaves out what an error stands in. What is wrong inside a mutant's own text is wrong without the switch
-/// as well; around it, the switch may be what is wrong, and the mutants are built one by one.
-fn blame(
-    text: &switch::Switched,
-    place: &Range<usize>,
-    left_out: &mut HashSet<u32>,
-    verdicts: &mut HashMap<u32, Verdict>,
-) {
-    let holds = |range: &Range<usize>| range.start <= place.start && place.end <= range.end;
-    let variant =
-        text.variants.iter().filter(|(range, _)| holds(range)).min_by_key(|(r, _)| r.len());
-    if let Some((_, number)) = variant {
-        left_out.insert(*number);
-        verdicts.insert(*number, Verdict::Unviable);
-        return;
-    }
-    let site = text.sites.iter().filter(|(range, _)| holds(range)).min_by_key(|(r, _)| r.len());
-    let (before, after) = (&text.text[..place.start], &text.text[place.end..]);
-    let line = before.rfind('\n').map_or(0, |at| at + 1)
-        ..place.end + after.find('\n').unwrap_or(after.len());
-    // An arm that borrows what it matches may not have a guard at all.
-    let beside = text.sites.iter().filter(|(r, _)| line.start <= r.start && r.end <= line.end);
-    let numbers = beside.chain(site).flat_map(|(_, numbers)| numbers);
-    left_out.extend(numbers);
-}
-
-/// Shows how a campaign is getting on.
-struct Clock {
-    begun: Instant,
-    all: usize,
-    state: Mutex<(usize, Instant)>,
-}
-
-impl Clock {
-    fn new(all: usize) -> Self {
-        let now = Instant::now();
-        Clock { begun: now, all, state: Mutex::new((0, now)) }
-    }
-
-    /// One more has its verdict.
-    fn one(&self, mutant: &Mutant, verdict: &Result<Verdict>) {
-        if let Ok(Verdict::Missed) = verdict {
-            progress::say(&format!("missed: {}", mutant.shown()));
-        }
-        let mut state = self.state.lock().expect("no panic");
-        state.0 += 1;
-        let (done, shown) = *state;
-        if shown.elapsed() < PROGRESS && done < self.all {
-            return;
-        }
-        state.1 = Instant::now();
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let left = seconds / done as f64 * (self.all - done) as f64;
-        progress::say(&format!("{done} of {} mutants, about {left:.0} s left", self.all));
-    }
+        Ok((file.clone(), switched))
+    };
+    sources.iter().map(switched).collect()
 }

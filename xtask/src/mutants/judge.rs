@@ -3,21 +3,22 @@
 //! The quickest tests come first, because they catch most. A mutant that runs much longer than the core
 //! itself (an endless loop) is stopped by a limit of processor time, which a busy machine does not change.
 
-use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::programs::Programs;
-use xtask::Result;
+use xtask::{ElseSay, Result};
 
 /// Processor time that each stage has at least, however quick the core itself is in it.
 const LIMIT_SECONDS_MIN: u64 = 1;
 /// How many times as long as the core itself a mutant may take.
 const LIMIT_FACTOR: f64 = 5.0;
-/// After this time a mutant hangs, even if it takes no processor time.
-const HANG: Duration = Duration::from_secs(300);
+/// After this many seconds a mutant hangs, even if it takes no processor time.
+const HANG_SECONDS: &str = "300";
+/// What `timeout` ends with then.
+const HANG_STATUS: i32 = 128 + libc::SIGKILL;
 /// Memory that a mutant may take before it is stopped.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
@@ -72,13 +73,13 @@ impl Judge {
         let mut judge = Judge { stages: Vec::new() };
         for (name, arguments) in stages {
             let mut stage = Stage { name, arguments, limit_seconds: 600 };
-            let before = children_seconds();
+            let begun = Instant::now();
             let status = stage.run(programs, 0)?;
             if !status.success() {
                 let words = stage.arguments.join(" ");
                 return Err(format!("the core itself fails in {name} {words} ({status})"));
             }
-            let limit = (children_seconds() - before) * LIMIT_FACTOR;
+            let limit = begun.elapsed().as_secs_f64() * LIMIT_FACTOR;
             stage.limit_seconds = limit as u64 + LIMIT_SECONDS_MIN;
             judge.stages.push(stage);
         }
@@ -89,11 +90,11 @@ impl Judge {
     pub fn judge(&self, programs: &Programs, number: u32) -> Result<Verdict> {
         for stage in &self.stages {
             let status = stage.run(programs, number)?;
-            if status.success() {
-                continue;
+            if !status.success() {
+                let stopped = matches!(status.signal(), Some(libc::SIGXCPU | libc::SIGKILL));
+                let hung = status.code() == Some(HANG_STATUS);
+                return Ok(if stopped || hung { Verdict::Timeout } else { Verdict::Caught });
             }
-            let stopped = matches!(status.signal(), Some(libc::SIGXCPU | libc::SIGKILL));
-            return Ok(if stopped { Verdict::Timeout } else { Verdict::Caught });
         }
         Ok(Verdict::Missed)
     }
@@ -106,51 +107,13 @@ impl Stage {
             "corpus" => &programs.corpus,
             _ => &programs.seeds,
         };
-        let failed = |error: io::Error| format!("cannot run {}: {error}", program.display());
-        let mut command = Command::new(program);
-        command.args(&self.arguments).env("QGA_MUTANT", number.to_string());
+        let (soft, hard) = (self.limit_seconds, self.limit_seconds + 1);
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", HANG_SECONDS, "prlimit", "--core=0"]);
+        command.args([format!("--cpu={soft}:{hard}"), format!("--as={MEMORY_BYTES_MAX}")]);
+        command.arg(program).args(&self.arguments).env("QGA_MUTANT", number.to_string());
         command.env("RUST_BACKTRACE", "0").current_dir(program.parent().unwrap_or(Path::new(".")));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let seconds = self.limit_seconds;
-        // SAFETY: between fork and exec the closure makes only setrlimit calls, with values of its own.
-        unsafe {
-            command.pre_exec(move || {
-                limit(libc::RLIMIT_CPU, seconds)?;
-                limit(libc::RLIMIT_AS, MEMORY_BYTES_MAX)?;
-                limit(libc::RLIMIT_CORE, 0)
-            });
-        }
-        let mut child = command.spawn().map_err(failed)?;
-        let deadline = Instant::now() + HANG;
-        loop {
-            if let Some(status) = child.try_wait().map_err(failed)? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                child.kill().map_err(failed)?;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// The processor time of all children that have ended.
-fn children_seconds() -> f64 {
-    // SAFETY: a structure of integers may be all zero, and the call only writes to it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
-}
-
-fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: value, rlim_max: value + 1 };
-    // SAFETY: the structure is valid for the time of the call, which only reads it.
-    match unsafe { libc::setrlimit(resource, &raw const limit) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+        command.status().else_say("cannot run timeout (package coreutils)")
     }
 }

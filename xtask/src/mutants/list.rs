@@ -9,23 +9,14 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
+use crate::exceptions::Row;
 use serde_json::Value;
-use xtask::{Result, build};
+use xtask::{ElseSay, Result, command, paths};
 
-/// How a mutant changes the text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Genre {
-    /// A function returns at once.
-    Body,
-    /// Another operator between two operands, or none before one.
-    Operator,
-    /// An arm of a `match` is gone.
-    Arm,
-    /// The condition of an arm is always or never met.
-    Guard,
-    /// A field of a struct comes from its base.
-    Field,
-}
+/// A function returns at once.
+pub const BODY: &str = "FnValue";
+/// A field of a struct comes from its base.
+pub const FIELD: &str = "StructField";
 
 /// One change of the core's text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,11 +31,10 @@ pub struct Mutant {
     pub source: String,
     /// What is changed, in cargo-mutants' words; `(2)` behind it for the second of its kind in a line.
     pub what: String,
-    /// How.
-    pub genre: Genre,
+    /// How, in cargo-mutants' words.
+    pub genre: String,
     /// The bytes of the file that are replaced.
     pub place: Range<usize>,
-    /// By what.
     pub replacement: String,
 }
 
@@ -62,36 +52,39 @@ impl Mutant {
             body = rest.trim();
         }
         let body = if body.is_empty() { "()" } else { body };
-        self.genre == Genre::Body && (body == "match *self {}" || body == self.replacement)
+        self.genre == BODY && (body == "match *self {}" || body == self.replacement)
     }
 
-    /// The file's text with this change in it.
-    pub fn apply(&self, text: &str) -> String {
-        let (before, after) = (&text[..self.place.start], &text[self.place.end..]);
+    /// What a row of the list says of it.
+    pub fn row(&self) -> Row {
+        (self.file.clone(), format!("`{}` at `{}`", self.what, self.source))
+    }
+
+    /// The part of the file's text with this change in it.
+    pub fn apply(&self, text: &str, part: Range<usize>) -> String {
+        let before = &text[part.start..self.place.start];
+        let mut after = &text[self.place.end..part.end];
+        if self.genre == FIELD {
+            after = after.trim_start().strip_prefix(',').unwrap_or(after);
+        }
         // A space on each side keeps what is left in separate tokens.
         format!("{before} {} {after}", self.replacement)
     }
 }
 
-/// All mutants of the core in `root`, in the order of the files.
-pub fn list(root: &Path) -> Result<Vec<Mutant>> {
-    let mut command: Command = build::cargo();
+/// All mutants of the core in `root`, in the order of the files, as the `program` cargo-mutants has them.
+pub fn list(program: &Path, root: &Path) -> Result<Vec<Mutant>> {
+    let mut command = Command::new(program);
     command.args(["mutants", "--list", "--json", "--no-config", "--dir", "core"]);
-    let output =
-        command.current_dir(root).output().map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("cargo mutants --list failed ({}):\n{said}", output.status));
-    }
+    let output = command::output(command.current_dir(root))?;
     let list: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo mutants --list gave no JSON list: {error}"))?;
+        .else_say("cargo mutants --list gave no JSON list")?;
     let mut texts = HashMap::new();
     let mut mutants = Vec::with_capacity(list.len());
     for value in &list {
         let file = value["file"].as_str().unwrap_or_default();
         if !texts.contains_key(file) {
-            let text = std::fs::read_to_string(root.join(file));
-            texts.insert(file, text.map_err(|error| format!("cannot read {file}: {error}"))?);
+            texts.insert(file, paths::text(&root.join(file))?);
         }
         let number = mutants.len() as u32 + 1;
         let mutant = parse(value, number, &texts[file]);
@@ -106,14 +99,6 @@ fn parse(value: &Value, number: u32, text: &str) -> Option<Mutant> {
         let (line, column) = (&value["span"][end]["line"], &value["span"][end]["column"]);
         offset(text, line.as_u64()? as usize, column.as_u64()? as usize)
     };
-    let genre = match value["genre"].as_str()? {
-        "FnValue" => Genre::Body,
-        "BinaryOperator" | "UnaryOperator" => Genre::Operator,
-        "MatchArm" => Genre::Arm,
-        "MatchArmGuard" => Genre::Guard,
-        "StructField" => Genre::Field,
-        _ => return None,
-    };
     let line = value["span"]["start"]["line"].as_u64()? as usize;
     // The name begins with FILE:LINE:COLUMN.
     let what = value["name"].as_str()?.splitn(4, ':').nth(3)?.trim().to_owned();
@@ -123,7 +108,7 @@ fn parse(value: &Value, number: u32, text: &str) -> Option<Mutant> {
         line,
         source: text.lines().nth(line.checked_sub(1)?)?.trim().to_owned(),
         what,
-        genre,
+        genre: value["genre"].as_str()?.to_owned(),
         place: place("start")?..place("end")?,
         replacement: value["replacement"].as_str()?.to_owned(),
     })

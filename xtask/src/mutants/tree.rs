@@ -4,9 +4,10 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::programs::{self, Programs, Settings};
-use xtask::Result;
+use xtask::{Result, command, paths};
 
 /// Folders that are not copied, wherever they are.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "mutants.out", "artifacts"];
@@ -22,9 +23,9 @@ pub mod mutant {
     static CHOSEN: AtomicU32 = AtomicU32::new(u32::MAX);
 
     #[inline]
-    pub fn is(number: u32) -> bool {
+    pub fn chosen() -> u32 {
         let chosen = CHOSEN.load(Relaxed);
-        if chosen == u32::MAX { choose() == number } else { chosen == number }
+        if chosen == u32::MAX { choose() } else { chosen }
     }
 
     #[cold]
@@ -37,7 +38,6 @@ pub mod mutant {
 ";
 
 /// Where the compiler found an error.
-#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     /// The file, from the project's root.
     pub file: String,
@@ -47,28 +47,36 @@ pub struct Fault {
     pub said: String,
 }
 
-/// The copy.
 pub struct Tree {
     root: PathBuf,
     target: PathBuf,
 }
 
 impl Tree {
-    /// Brings the copy in `folder` up to date with the project in `from`, as if nothing were changed.
+    /// Makes the copy in `folder` anew from the project in `from`. The files' times stay, so that nothing is
+    /// built again that was not touched.
     pub fn new(from: &Path, folder: &Path) -> Result<Tree> {
         let tree = Tree { root: folder.join("tree"), target: folder.join("build") };
-        copy(from, &tree.root)?;
+        paths::make_empty(&tree.root)?;
+        let archive = folder.join("tree.tar");
+        let mut pack = Command::new("tar");
+        pack.args(LEFT_OUT.map(|name| format!("--exclude={name}"))).arg("-cf").arg(&archive);
+        command::run(pack.arg("-C").arg(from).arg("."))?;
+        command::run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree.root))?;
         Ok(tree)
     }
 
-    /// Where the copy is.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Puts a text into a file of the copy.
+    /// Puts a text into a file of the copy, unless it stands there.
     pub fn write(&self, file: &str, text: &str) -> Result<()> {
-        write_if_other(&self.root.join(file), text.as_bytes())
+        let path = self.root.join(file);
+        match fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            true => Ok(()),
+            false => paths::write(&path, text),
+        }
     }
 
     /// Gives the core the switch, at the end of its `text`.
@@ -108,43 +116,4 @@ impl Tree {
     fn settings(&self) -> Settings {
         programs::settings(&self.target, "--cap-lints=warn")
     }
-}
-
-fn failed(what: &str, path: &Path, error: std::io::Error) -> String {
-    format!("cannot {what} {}: {error}", path.display())
-}
-
-/// Writes a file, unless it has that content: what is not touched is not built again.
-fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    fs::write(path, bytes).map_err(|error| failed("write", path, error))
-}
-
-/// Makes `to` hold what `from` holds, and nothing else.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).map_err(|error| failed("make", to, error))?;
-    let read = |folder: &Path| {
-        let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
-        let kept = entries.flatten().map(|entry| (entry.file_name(), entry.path()));
-        Ok::<_, String>(kept.filter(|(name, _)| LEFT_OUT.iter().all(|out| name != *out)))
-    };
-    for (name, path) in read(to)? {
-        if !from.join(name).exists() {
-            let gone =
-                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            gone.map_err(|error| failed("remove", &path, error))?;
-        }
-    }
-    for (name, path) in read(from)? {
-        let place = to.join(name);
-        if path.is_dir() {
-            copy(&path, &place)?;
-        } else if path.is_file() {
-            let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
-            write_if_other(&place, &bytes)?;
-        }
-    }
-    Ok(())
 }

@@ -1,12 +1,10 @@
 //! The file to analyse: builds the agent once more with its symbols and the compiler's frame sizes;
 //! both files' bytes, and where they disagree, come out.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
-use xtask::{Result, build, paths, progress};
+use xtask::{ElseSay, Result, build, command, paths, progress};
 
 /// The shipped file and its analysed twin.
 pub struct Built {
@@ -49,33 +47,19 @@ fn twin(mangling: &str) -> Result<PathBuf> {
          -Z emit-stack-sizes -Z unstable-options -C symbol-mangling-version={mangling} \
          -C strip=none\n"
     );
-    let failed = |error| format!("cannot write {}: {error}", wrapper.display());
-    fs::create_dir_all(&folder).map_err(failed)?;
-    if fs::read_to_string(&wrapper).ok().as_deref() != Some(&script) {
-        fs::write(&wrapper, script).map_err(failed)?;
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    }
+    paths::make(&folder)?;
+    paths::write_program(&wrapper, &script)?;
     let target = folder.join(mangling);
     progress::timed("building it with symbols and frame sizes", || {
-        let status = build::cargo()
-            .args(["build", "--release", "--quiet", "--target-dir"])
-            .arg(&target)
-            .env("RUSTC_WRAPPER", &wrapper)
-            .current_dir(paths::root())
-            .status()
-            .map_err(|error| format!("cannot run cargo: {error}"))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(format!("cargo build --release with frame sizes failed ({status})")),
-        }
+        let mut cargo = build::cargo();
+        cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target);
+        command::show(cargo.env("RUSTC_WRAPPER", &wrapper).current_dir(paths::root()))
     })?;
     Ok(target.join("release/qga"))
 }
 
 pub fn image(file: &Path) -> Result<Image> {
-    let bytes =
-        fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    Image::parse(&bytes).map_err(|error| format!("{}: {error}", file.display()))
+    Image::parse(&paths::read(file)?).else_say(file.display())
 }
 
 /// Compares everything that is loaded, but for the build's identity.

@@ -1,60 +1,34 @@
-//! memory-budget.md: a report goes in, its text for the file and for the terminal comes out, and
+//! memory-budget.md: a report goes in, its text comes out, and
 //! which lines of an older text are stale.
 
 use super::{DATA_BYTES_MAX, FILE_BYTES_MAX, Part, Report, STACK_BYTES_MAX};
+use xtask::table::{self, bytes as number, cells};
 
-const FUNCTIONS_IN_FILE: usize = 15;
-const SYMBOLS_ON_TERMINAL: usize = 25;
+/// How many functions are named in the file, and on a terminal.
+pub const FUNCTIONS_IN_FILE: usize = 15;
+pub const FUNCTIONS_SHOWN: usize = 25;
 /// Names longer than this lose their middle.
 const NAME_CHARS_MAX: usize = 76;
 const STALE_LINES_MAX: usize = 8;
 /// Static objects smaller than this are summed up in one line.
 const STATIC_BYTES_MIN: u64 = 64;
 
-pub fn markdown(report: &Report) -> String {
-    let mut out = format!(
-        "# Memory budget\n\n{}\n\n\
-         Written by `cargo xtask size`, not by hand: `cargo xtask size --check` and the tests\n\
-         fail when it differs from the build. All numbers are bytes.\n\n",
-        header(report)
-    );
-    out += "| what | bytes | budget |\n| --- | ---: | ---: |\n";
-    for (what, bytes, budget) in budgets(report) {
-        out += &format!("| {what} | {bytes} | {budget} |\n");
-    }
-    out += &sections(report);
-    out += &statics(report);
-    out += &stack(report);
-    out += "\n## Largest functions\n\n| function | bytes |\n| --- | ---: |\n";
-    for part in report.functions.iter().take(FUNCTIONS_IN_FILE) {
-        out += &row(part);
-    }
-    out
-}
-
-/// The same numbers in fewer words, and more symbols.
-pub fn terminal(report: &Report) -> String {
-    let mut out = header(report) + "\n\n";
-    for (what, bytes, budget) in budgets(report) {
-        out += &format!("{what:<32} {bytes:>12}   {budget}");
-        out.truncate(out.trim_end().len());
-        out.push('\n');
-    }
-    out += "\nlargest symbols\n";
-    let mut symbols: Vec<&Part> = report.functions.iter().chain(&report.statics).collect();
-    symbols.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
-    for part in symbols.iter().take(SYMBOLS_ON_TERMINAL) {
-        out += &format!("{:>12}  {}\n", number(part.bytes), short(&part.name));
-    }
-    out += "\ndeepest path of the stack\n";
-    for step in &report.stack.path {
-        let how = if step.called { "" } else { "  (no return address)" };
-        out += &format!("{:>12}  {}{how}\n", number(step.frame_bytes), short(&step.name));
-    }
-    for line in remarks(report) {
-        out += &format!("\n{line}\n");
-    }
-    out
+/// The text, with so many of the largest functions.
+pub fn markdown(report: &Report, functions: usize) -> String {
+    let about = "Written by `cargo xtask size`, not by hand: `cargo xtask size --check` and the tests\n\
+                 fail when it differs from the build. All numbers are bytes.";
+    let mut budgets = budgets(report);
+    budgets.insert(0, ["what", "bytes", "budget"].map(str::to_owned).to_vec());
+    let functions = &report.functions[..functions.min(report.functions.len())];
+    [
+        format!("# Memory budget\n\n{}\n\n{about}\n\n", header(report)),
+        table::markdown(&budgets, &[0]),
+        format!("\n## Sections that are loaded\n\n{}", parts("section", &report.sections)),
+        statics(report),
+        stack(report),
+        format!("\n## Largest functions\n\n{}", parts("function", functions)),
+    ]
+    .concat()
 }
 
 /// Whether `written` holds the numbers of the same compiler.
@@ -83,54 +57,50 @@ fn header(report: &Report) -> String {
     format!("For {} on x86_64, release profile.", report.rustc)
 }
 
-fn budgets(report: &Report) -> Vec<(&'static str, String, String)> {
+fn budgets(report: &Report) -> Vec<Vec<String>> {
     let most = |limit: u64| format!("<= {}", number(limit));
-    let bound = match report.stack.bound_bytes {
-        Some(bytes) => number(bytes),
-        None => "no bound".to_owned(),
-    };
-    let over = report.file_bytes.saturating_sub(FILE_BYTES_MAX);
-    let file = match over {
+    let bound = report.stack.bound_bytes.map_or("no bound".to_owned(), number);
+    let file = match report.file_bytes.saturating_sub(FILE_BYTES_MAX) {
         0 => most(FILE_BYTES_MAX),
         over => format!("{}, **missed by {}**", most(FILE_BYTES_MAX), number(over)),
     };
     vec![
-        ("file", number(report.file_bytes), file),
-        ("code (.text)", number(report.text_bytes), String::new()),
-        ("constants", number(report.rodata_bytes), String::new()),
-        ("state not zero at start (.data)", number(report.data_bytes), most(DATA_BYTES_MAX)),
-        ("state zero at start (.bss)", number(report.bss_bytes), String::new()),
-        ("stack, worst case", bound, most(STACK_BYTES_MAX)),
-        ("heap", "0".to_owned(), "0".to_owned()),
+        cells([&"file", &number(report.file_bytes), &file]),
+        cells([&"code (.text)", &number(report.text_bytes), &""]),
+        cells([&"constants", &number(report.rodata_bytes), &""]),
+        cells([
+            &"state not zero at start (.data)",
+            &number(report.data_bytes),
+            &most(DATA_BYTES_MAX),
+        ]),
+        cells([&"state zero at start (.bss)", &number(report.bss_bytes), &""]),
+        cells([&"stack, worst case", &bound, &most(STACK_BYTES_MAX)]),
+        cells([&"heap", &"0", &"0"]),
     ]
 }
 
-fn sections(report: &Report) -> String {
-    let mut out =
-        "\n## Sections that are loaded\n\n| section | bytes |\n| --- | ---: |\n".to_owned();
-    for part in &report.sections {
-        out += &row(part);
-    }
-    out
+/// Parts with their sizes.
+fn parts(what: &str, parts: &[Part]) -> String {
+    let row = |part: &Part| cells([&quoted(&part.name), &number(part.bytes)]);
+    let head = cells([&what, &"bytes"]);
+    table::markdown(&std::iter::once(head).chain(parts.iter().map(row)).collect::<Vec<_>>(), &[0])
 }
 
 fn statics(report: &Report) -> String {
-    let mut out = "\n## Static state\n\n".to_owned();
-    if report.statics.is_empty() {
-        return out + "None.\n";
-    }
-    out += "Pages of it that are never touched cost no memory.\n\n";
-    out += "| object | bytes |\n| --- | ---: |\n";
-    let (large, small): (Vec<&Part>, Vec<&Part>) =
-        report.statics.iter().partition(|part| part.bytes >= STATIC_BYTES_MIN);
-    for part in large {
-        out += &row(part);
-    }
+    let (mut large, small): (Vec<Part>, Vec<Part>) =
+        report.statics.iter().cloned().partition(|part| part.bytes >= STATIC_BYTES_MIN);
     if !small.is_empty() {
         let bytes = small.iter().map(|part| part.bytes).sum();
-        out += &row(&Part { name: format!("{} smaller objects", small.len()), bytes });
+        large.push(Part { name: format!("{} smaller objects", small.len()), bytes });
     }
-    out
+    let text = match large.is_empty() {
+        true => "None.\n".to_owned(),
+        false => {
+            let about = "Pages of it that are never touched cost no memory.";
+            format!("{about}\n\n{}", parts("object", &large))
+        }
+    };
+    format!("\n## Static state\n\n{text}")
 }
 
 fn stack(report: &Report) -> String {
@@ -141,12 +111,13 @@ fn stack(report: &Report) -> String {
          that is more.\n",
         stack.reached
     );
-    if !stack.path.is_empty() {
-        out += "\n| deepest path | frame | return address |\n| --- | ---: | ---: |\n";
-    }
-    for step in &stack.path {
+    let mut path = vec![cells([&"deepest path", &"frame", &"return address"])];
+    path.extend(stack.path.iter().map(|step| {
         let back = if step.called { 8 } else { 0 };
-        out += &format!("| `{}` | {} | {back} |\n", short(&step.name), number(step.frame_bytes));
+        cells([&quoted(&step.name), &number(step.frame_bytes), &back])
+    }));
+    if !stack.path.is_empty() {
+        out += &format!("\n{}", table::markdown(&path, &[0]));
     }
     for line in remarks(report) {
         out += &format!("\n{line}\n");
@@ -159,11 +130,11 @@ fn remarks(report: &Report) -> Vec<String> {
     let stack = &report.stack;
     let mut out = Vec::new();
     for cycle in &stack.cycles {
-        let names: Vec<String> = cycle.iter().map(|name| format!("`{}`", short(name))).collect();
+        let names: Vec<String> = cycle.iter().map(|name| quoted(name)).collect();
         out.push(format!("No bound: these call one another: {}.", names.join(", ")));
     }
     for name in &stack.unbounded {
-        out.push(format!("No bound: the frame of `{}` is not known.", short(name)));
+        out.push(format!("No bound: the frame of {} is not known.", quoted(name)));
     }
     if stack.cycles.is_empty() && stack.reached > 0 {
         out.push("No cycles: nothing recurses.".to_owned());
@@ -183,7 +154,7 @@ fn remarks(report: &Report) -> Vec<String> {
         )),
     }
     if !stack.calling_closures.is_empty() {
-        let names = stack.calling_closures.iter().map(|name| format!("`{}`", short(name)));
+        let names = stack.calling_closures.iter().map(|name| quoted(name));
         out.push(format!(
             "But for {}, taken to lead to the functions whose address its callers take.",
             names.collect::<Vec<_>>().join(", ")
@@ -199,30 +170,13 @@ fn remarks(report: &Report) -> Vec<String> {
     out
 }
 
-fn row(part: &Part) -> String {
-    format!("| `{}` | {} |\n", short(&part.name), number(part.bytes))
-}
-
 /// A name without its middle when it is too long, and without what markdown would take for its own.
-fn short(name: &str) -> String {
+fn quoted(name: &str) -> String {
     let chars: Vec<char> = name.chars().filter(|c| *c != '`' && *c != '|').collect();
-    if chars.len() <= NAME_CHARS_MAX {
-        return chars.into_iter().collect();
-    }
+    let text = |chars: &[char]| chars.iter().collect::<String>();
     let half = (NAME_CHARS_MAX - 3) / 2;
-    let start: String = chars[..half].iter().collect();
-    let end: String = chars[chars.len() - half..].iter().collect();
-    format!("{start}...{end}")
-}
-
-fn number(bytes: u64) -> String {
-    let digits = bytes.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
+    match chars.len() <= NAME_CHARS_MAX {
+        true => format!("`{}`", text(&chars)),
+        false => format!("`{}...{}`", text(&chars[..half]), text(&chars[chars.len() - half..])),
     }
-    out
 }

@@ -27,6 +27,14 @@ impl Section {
     fn holds(&self, address: u64) -> bool {
         (self.address..self.address + self.bytes).contains(&address)
     }
+
+    /// Its words of eight bytes, with their addresses; pointers are aligned.
+    pub fn words(&self) -> impl Iterator<Item = (u64, u64)> {
+        let from = self.address.next_multiple_of(8);
+        let contents = self.contents.get((from - self.address) as usize..).unwrap_or_default();
+        let words = contents.chunks_exact(8).map(|word| word.try_into().unwrap_or_default());
+        (from..).step_by(8).zip(words.map(u64::from_le_bytes))
+    }
 }
 
 /// A function or a static object.
@@ -237,15 +245,10 @@ fn pointers(file: &object::File, image: &Image) -> BTreeSet<u64> {
     let starts: BTreeSet<u64> = image.functions.iter().map(|function| function.address).collect();
     let mut found = BTreeSet::new();
     for section in image.sections.iter().filter(|section| !section.executable) {
-        // Pointers are aligned; a word that only looks like one does no harm but looseness. Words
-        // of the linker count where an instruction loads them.
-        let from = section.address.next_multiple_of(8);
-        let words = section.contents.get((from - section.address) as usize..).unwrap_or_default();
-        for (address, word) in (from..).step_by(8).zip(words.chunks_exact(8)) {
-            if !section.writable || !image.is_linkers(address) {
-                found.insert(u64::from_le_bytes(word.try_into().unwrap_or_default()));
-            }
-        }
+        // A word that only looks like a pointer does no harm but looseness. Words of the linker
+        // count where an instruction loads them.
+        let own = |address: u64| !section.writable || !image.is_linkers(address);
+        found.extend(section.words().filter(|(address, _)| own(*address)).map(|(_, word)| word));
     }
     for (_, relocation) in file.dynamic_relocations().into_iter().flatten() {
         let base = match relocation.target() {

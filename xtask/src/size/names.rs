@@ -1,7 +1,7 @@
 //! Better names: an image goes in; functions that the compiler calls only `call_once`, closures
 //! behind a pointer in a table, are then named after the text that stands beside that pointer.
 
-use super::image::Image;
+use super::image::{Image, Section};
 
 /// Texts this far from the pointer belong to the same row of a table.
 const ROW_BYTES: u64 = 48;
@@ -11,36 +11,27 @@ const CLOSURE: &str = "core::ops::function::FnOnce::call_once";
 const PREFIX: &str = "guest-";
 
 pub fn name_closures(image: &mut Image) {
-    let mut found: Vec<(usize, Vec<String>)> = Vec::new();
-    for (place, function) in image.functions.iter().enumerate() {
+    for place in 0..image.functions.len() {
+        let function = &image.functions[place];
         if function.name != CLOSURE {
             continue;
         }
-        let mut texts: Vec<String> = pointers_to(image, function.address)
-            .into_iter()
-            .filter_map(|address| text_beside(image, address))
-            .collect();
+        let pointers = pointers_to(image, function.address).into_iter();
+        let mut texts: Vec<String> = pointers.filter_map(|at| text_beside(image, at)).collect();
         texts.sort();
         texts.dedup();
-        found.push((place, texts));
-    }
-    // The linker makes one of functions that do the same: such a one has several names.
-    for (place, texts) in found.into_iter().filter(|(_, texts)| !texts.is_empty()) {
-        image.functions[place].name = format!("the closure of {}", texts.join(", "));
+        // The linker makes one of functions that do the same: such a one has several names.
+        if !texts.is_empty() {
+            image.functions[place].name = format!("the closure of {}", texts.join(", "));
+        }
     }
 }
 
 /// Where the constants hold this address.
 fn pointers_to(image: &Image, target: u64) -> Vec<u64> {
-    let mut found = Vec::new();
-    for section in image.sections.iter().filter(|section| !section.executable) {
-        let from = section.address.next_multiple_of(8);
-        let words = section.contents.get((from - section.address) as usize..).unwrap_or_default();
-        let places = (from..).step_by(8).zip(words.chunks_exact(8));
-        let hits = places.filter(|(_, word)| *word == target.to_le_bytes());
-        found.extend(hits.map(|(address, _)| address));
-    }
-    found
+    let data = image.sections.iter().filter(|section| !section.executable);
+    let hits = data.flat_map(Section::words).filter(|(_, word)| *word == target);
+    hits.map(|(address, _)| address).collect()
 }
 
 /// The nearest text, a pair of address and length, before the pointer or else behind it.

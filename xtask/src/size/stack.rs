@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petgraph::algo::tarjan_scc;
+use petgraph::graphmap::DiGraphMap;
+
 use super::calls::{Graph, Node};
 
 /// Functions that call, through a pointer, only the closure that they are called with; said here
@@ -40,48 +43,44 @@ pub struct Stack {
     pub reached: usize,
 }
 
-/// How a function goes on to another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Edge {
-    to: u64,
-    called: bool,
-}
+/// The functions that are reached, by address, and whether one calls the other (or jumps to it).
+type Edges = DiGraphMap<u64, bool>;
 
 pub fn worst_case(graph: &Graph, entry: u64) -> Stack {
-    let edges: BTreeMap<u64, BTreeSet<Edge>> = graph
-        .nodes
-        .iter()
-        .map(|(address, node)| (*address, edges_of(graph, *address, node)))
-        .collect();
-    let (order, cycles) = components(&edges, entry);
-    let nodes = || order.iter().filter_map(|address| graph.nodes.get(address));
+    let edges = edges(graph, entry);
+    // Callees before callers.
+    let components = tarjan_scc(&edges);
+    let node = |address: &u64| graph.nodes.get(address);
+    let nodes = || components.iter().flatten().filter_map(node);
     let names = |keep: fn(&Node) -> bool| -> Vec<String> {
         let mut names: Vec<String> =
             nodes().filter(|node| keep(node)).map(|node| node.name.clone()).collect();
         names.sort();
         names
     };
-    let mut undeclared: Vec<(String, u64)> = nodes()
-        .filter(|node| node.undeclared)
-        .map(|node| (node.name.clone(), node.frame_bytes))
-        .collect();
+    let undeclared = nodes().filter(|node| node.undeclared);
+    let mut undeclared: Vec<_> = undeclared.map(|n| (n.name.clone(), n.frame_bytes)).collect();
     undeclared.sort();
+    let is_cycle = |all: &&Vec<u64>| all.len() > 1 || edges.contains_edge(all[0], all[0]);
+    let cycle = |all: &Vec<u64>| {
+        let mut names: Vec<String> =
+            all.iter().filter_map(node).map(|node| node.name.clone()).collect();
+        names.sort();
+        names
+    };
+    let mut cycles: Vec<Vec<String>> = components.iter().filter(is_cycle).map(cycle).collect();
+    cycles.sort();
     let mut result = Stack {
+        cycles,
         undeclared,
         unbounded: names(|node| node.unbounded),
         calling_pointers: names(|node| calls_pointer(node) && !is_called_with_closure(node)),
         calling_closures: names(|node| calls_pointer(node) && is_called_with_closure(node)),
-        reached: order.len(),
+        reached: edges.node_count(),
         ..Default::default()
     };
-    result.cycles = cycles
-        .iter()
-        .map(|cycle| cycle.iter().map(|address| graph.nodes[address].name.clone()).collect())
-        .collect();
-    result.cycles.iter_mut().for_each(|cycle: &mut Vec<String>| cycle.sort());
-    result.cycles.sort();
     if result.cycles.is_empty() && graph.nodes.contains_key(&entry) {
-        let (bound, path) = deepest(graph, &edges, &order, entry);
+        let (bound, path) = deepest(graph, &edges, components.concat(), entry);
         result.path = path;
         result.bound_bytes = result.unbounded.is_empty().then_some(bound);
     }
@@ -111,109 +110,51 @@ fn pointed_at(graph: &Graph, address: u64, node: &Node) -> BTreeSet<u64> {
     }
 }
 
-fn edges_of(graph: &Graph, address: u64, node: &Node) -> BTreeSet<Edge> {
-    let edge = |called: bool| move |to: &u64| Edge { to: *to, called };
-    let mut edges: BTreeSet<Edge> = node.calls.iter().map(edge(true)).collect();
-    edges.extend(node.jumps.iter().map(edge(false)));
-    if node.calls_pointer {
-        edges.extend(pointed_at(graph, address, node).iter().map(edge(true)));
-    }
-    if node.jumps_pointer {
-        edges.extend(pointed_at(graph, address, node).iter().map(edge(false)));
+/// What `entry` reaches.
+fn edges(graph: &Graph, entry: u64) -> Edges {
+    let mut edges = Edges::new();
+    edges.add_node(entry);
+    let mut pending = vec![entry];
+    while let Some(address) = pending.pop() {
+        let Some(node) = graph.nodes.get(&address) else { continue };
+        let mut add = |to: u64, called: bool| {
+            if !edges.contains_node(to) {
+                pending.push(to);
+            }
+            // A call takes more stack than a jump to the same function.
+            let called = called || edges.edge_weight(address, to) == Some(&true);
+            edges.add_edge(address, to, called);
+        };
+        node.calls.iter().for_each(|to| add(*to, true));
+        node.jumps.iter().for_each(|to| add(*to, false));
+        if calls_pointer(node) {
+            pointed_at(graph, address, node).iter().for_each(|to| add(*to, node.calls_pointer));
+        }
     }
     edges
 }
 
-/// What `components` remembers of a function that it has entered.
-#[derive(Clone, Copy)]
-struct Mark {
-    number: usize,
-    lowest: usize,
-    open: bool,
-}
-
-/// Tarjan's strongly connected components of what `entry` reaches, without recursion: the
-/// functions, callees before callers, and the components that are cycles.
-fn components(edges: &BTreeMap<u64, BTreeSet<Edge>>, entry: u64) -> (Vec<u64>, Vec<Vec<u64>>) {
-    let next_of = |address: u64| -> Vec<u64> {
-        edges.get(&address).into_iter().flatten().map(|edge| edge.to).collect()
-    };
-    let mut marks: BTreeMap<u64, Mark> = BTreeMap::new();
-    let mut open: Vec<u64> = Vec::new();
-    let (mut order, mut cycles) = (Vec::new(), Vec::new());
-    let mut work: Vec<(u64, Vec<u64>)> = vec![(entry, next_of(entry))];
-    marks.insert(entry, Mark { number: 0, lowest: 0, open: true });
-    open.push(entry);
-    while let Some((address, rest)) = work.last_mut() {
-        let address = *address;
-        if let Some(callee) = rest.pop() {
-            match marks.get(&callee).copied() {
-                None => {
-                    let number = marks.len();
-                    marks.insert(callee, Mark { number, lowest: number, open: true });
-                    open.push(callee);
-                    work.push((callee, next_of(callee)));
-                }
-                Some(mark) if mark.open => lower(&mut marks, address, mark.number),
-                Some(_) => (),
-            }
-            continue;
-        }
-        work.pop();
-        let mark = marks[&address];
-        if let Some((caller, _)) = work.last() {
-            lower(&mut marks, *caller, mark.lowest);
-        }
-        if mark.lowest == mark.number {
-            let from = open.iter().rposition(|member| *member == address).unwrap_or(0);
-            let component = open.split_off(from);
-            for member in &component {
-                marks.entry(*member).and_modify(|mark| mark.open = false);
-            }
-            order.extend(component.iter().rev());
-            let calls_itself = next_of(address).contains(&address);
-            if component.len() > 1 || calls_itself {
-                cycles.push(component);
-            }
-        }
-    }
-    (order, cycles)
-}
-
-fn lower(marks: &mut BTreeMap<u64, Mark>, address: u64, number: usize) {
-    marks.entry(address).and_modify(|mark| mark.lowest = mark.lowest.min(number));
-}
-
 /// The deepest path, callees before callers: a call keeps the caller's frame, a jump replaces it.
-fn deepest(
-    graph: &Graph,
-    edges: &BTreeMap<u64, BTreeSet<Edge>>,
-    order: &[u64],
-    entry: u64,
-) -> (u64, Vec<Step>) {
-    let mut worst: BTreeMap<u64, (u64, Option<Edge>)> = BTreeMap::new();
+fn deepest(graph: &Graph, edges: &Edges, order: Vec<u64>, entry: u64) -> (u64, Vec<Step>) {
+    let mut worst: BTreeMap<u64, (u64, Option<(u64, bool)>)> = BTreeMap::new();
     for address in order {
-        let Some(node) = graph.nodes.get(address) else { continue };
+        let Some(node) = graph.nodes.get(&address) else { continue };
         let mut best = (node.frame_bytes, None);
-        for edge in edges.get(address).into_iter().flatten() {
-            let below = worst.get(&edge.to).map_or(0, |(bytes, _)| *bytes);
-            let kept = if edge.called { node.frame_bytes + RETURN_ADDRESS_BYTES } else { 0 };
+        for (_, to, called) in edges.edges(address) {
+            let below = worst.get(&to).map_or(0, |(bytes, _)| *bytes);
+            let kept = if *called { node.frame_bytes + RETURN_ADDRESS_BYTES } else { 0 };
             if kept + below > best.0 {
-                best = (kept + below, Some(*edge));
+                best = (kept + below, Some((to, *called)));
             }
         }
-        worst.insert(*address, best);
+        worst.insert(address, best);
     }
     let mut path = Vec::new();
-    let mut here = Some(Edge { to: entry, called: false });
-    while let Some(edge) = here {
-        let node = &graph.nodes[&edge.to];
-        path.push(Step {
-            name: node.name.clone(),
-            frame_bytes: node.frame_bytes,
-            called: edge.called,
-        });
-        here = worst.get(&edge.to).and_then(|(_, next)| *next);
+    let mut here = Some((entry, false));
+    while let Some((address, called)) = here {
+        let Node { name, frame_bytes, .. } = &graph.nodes[&address];
+        path.push(Step { name: name.clone(), frame_bytes: *frame_bytes, called });
+        here = worst.get(&address).and_then(|(_, next)| *next);
     }
     (worst.get(&entry).map_or(0, |(bytes, _)| *bytes), path)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::Result;
+use xtask::vm::channel::request;
 
-use super::client::request;
 use super::load::Load;
 use super::{DATA, DATA_BYTES};
 
@@ -79,7 +79,7 @@ impl Load {
                 4 => (request("info", Value::Null), None),
                 _ => (request("get-time", Value::Null), None),
             };
-            lines.push_str(&format!("{text}\n"));
+            lines.push_str(&text);
             expected.push((text, reply));
         }
         self.client.send(lines.as_bytes())?;
@@ -101,7 +101,6 @@ impl Load {
         for byte in text.bytes() {
             self.client.send(&[byte])?;
         }
-        self.client.send(b"\n")?;
         match self.client.reply(&text)? {
             reply if reply == json!({"return": 77}) => Ok(()),
             reply => Err(format!("{text}, byte by byte: {reply}")),
@@ -176,7 +175,7 @@ impl Load {
     fn oversized(&mut self) -> Result<()> {
         let len = REQUEST_BYTES_MAX + self.random.usize(1..2 << 20);
         let text = request("ping", json!({"x": "x".repeat(len)}));
-        self.client.send(format!("{text}\n").as_bytes())?;
+        self.client.send(text.as_bytes())?;
         let reply = self.client.reply(&text)?;
         match reply["error"]["desc"].is_string() {
             true => self.client.sync(),
@@ -186,7 +185,7 @@ impl Load {
 
     pub fn half_request(&mut self) -> Result<()> {
         let text = request("sync", json!({"id": 78}));
-        self.client.send(&text.as_bytes()[..self.random.usize(1..text.len())])?;
+        self.client.send(&text.as_bytes()[..self.random.usize(1..text.len() - 1)])?;
         self.client.hang_up();
         self.client.returns("ping", Value::Null, json!({}))
     }
@@ -204,7 +203,7 @@ impl Load {
     fn lost_handle(&mut self) -> Result<()> {
         self.opened(DATA, "r")?;
         let text = request("file-open", json!({"path": DATA}));
-        self.client.send(format!("{text}\n").as_bytes())?;
+        self.client.send(text.as_bytes())?;
         self.client.hang_up();
         let handle = self.opened(DATA, "r")?;
         self.client.close(handle)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtask::Result;
 use xtask::vm::Channel;
+use xtask::vm::channel::request;
 
 /// A guest under emulation on a busy machine, in the middle of something large.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,17 +21,9 @@ const STRAY_HANDLES_MAX: u64 = 16;
 /// How much of a request or reply an error shows.
 const SHOWN_CHARS: usize = 200;
 
-/// One request as a line: the command without `guest-`, and its arguments unless they are null.
-pub fn request(command: &str, arguments: Value) -> String {
-    let name = format!("guest-{command}");
-    match arguments {
-        Value::Null => json!({"execute": name}).to_string(),
-        arguments => json!({"execute": name, "arguments": arguments}).to_string(),
-    }
-}
-
 /// `text`, or how it begins.
 pub fn shown(text: &str) -> String {
+    let text = text.trim_end();
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
         None => text.to_owned(),
@@ -43,7 +36,6 @@ pub struct Client {
     channel: Option<Channel>,
     /// The handles that are open.
     pub open: Vec<u64>,
-    /// Requests that were answered.
     pub answered: u64,
     /// Connections that were made, each with a sync that was answered.
     pub connections: u64,
@@ -68,7 +60,7 @@ impl Client {
             self.connections += 1;
             self.channel = Some(channel);
         }
-        self.channel.as_mut().ok_or_else(|| "no connection".to_owned())
+        Ok(self.channel.as_mut().ok_or("no connection")?)
     }
 
     /// Goes, whatever is under way.
@@ -88,7 +80,6 @@ impl Client {
         Ok(())
     }
 
-    /// The next reply.
     pub fn reply(&mut self, to: &str) -> Result<Value> {
         let line = self.channel()?.receive_line();
         let line = line.map_err(|error| format!("{}: {error}", shown(to)))?;
@@ -101,11 +92,17 @@ impl Client {
         })
     }
 
+    /// A request as a line, and the reply to it.
+    fn ask(&mut self, command: &str, arguments: Value) -> Result<(String, Value)> {
+        let text = request(command, arguments);
+        self.send(text.as_bytes())?;
+        let reply = self.reply(&text)?;
+        Ok((text, reply))
+    }
+
     /// What a command returns.
     pub fn value(&mut self, command: &str, arguments: Value) -> Result<Value> {
-        let text = request(command, arguments);
-        self.send(format!("{text}\n").as_bytes())?;
-        let mut reply = self.reply(&text)?;
+        let (text, mut reply) = self.ask(command, arguments)?;
         match reply.get_mut("return") {
             Some(value) => Ok(value.take()),
             None => Err(format!("{}: {}", shown(&text), shown(&reply.to_string()))),
@@ -125,9 +122,7 @@ impl Client {
 
     /// A command is refused; why.
     pub fn refused(&mut self, command: &str, arguments: Value) -> Result<String> {
-        let text = request(command, arguments);
-        self.send(format!("{text}\n").as_bytes())?;
-        let reply = self.reply(&text)?;
+        let (text, reply) = self.ask(command, arguments)?;
         match reply["error"]["desc"].as_str() {
             Some(why) => Ok(why.to_owned()),
             None => Err(format!("{text} was not refused: {reply}")),
@@ -136,9 +131,7 @@ impl Client {
 
     /// A new handle, or why there is none.
     pub fn try_open(&mut self, path: &str, mode: &str) -> Result<std::result::Result<u64, String>> {
-        let text = request("file-open", json!({"path": path, "mode": mode}));
-        self.send(format!("{text}\n").as_bytes())?;
-        let reply = self.reply(&text)?;
+        let (text, reply) = self.ask("file-open", json!({"path": path, "mode": mode}))?;
         let Some(handle) = reply["return"].as_u64() else {
             let why = reply["error"]["desc"].as_str();
             return why.map(|why| Err(why.to_owned())).ok_or_else(|| format!("{text}: {reply}"));
@@ -151,14 +144,11 @@ impl Client {
         // Replies that nobody took opened those between, if they were carried out.
         let stray = last.max(handle.saturating_sub(STRAY_HANDLES_MAX)) + 1..handle;
         for handle in stray.filter(|_| last > 0) {
-            let text = request("file-close", json!({"handle": handle}));
-            self.send(format!("{text}\n").as_bytes())?;
-            self.reply(&text)?;
+            self.ask("file-close", json!({"handle": handle}))?;
         }
         Ok(Ok(handle))
     }
 
-    /// A new handle.
     pub fn open(&mut self, path: &str, mode: &str) -> Result<u64> {
         self.try_open(path, mode)?.map_err(|why| format!("guest-file-open {path}: {why}"))
     }

@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use xtask::Result;
+use xtask::vm::channel::request;
 use xtask::vm::{AGENT_PORT, Vm};
 
 use super::acts::{ACTS, HANDLES_MAX};
-use super::client::{Client, request};
+use super::client::Client;
 use super::{DATA, DATA_BYTES};
 
 /// Larger than what the agent keeps of its buffers.
@@ -35,7 +36,6 @@ impl Load {
         Load { vm, client, random, counts: [0; ACTS.len()], now: "" }
     }
 
-    /// The next act.
     pub fn act(&mut self) -> Result<()> {
         let all: usize = ACTS.iter().map(|(_, share, _)| share).sum();
         let mut left = self.random.usize(..all);
@@ -125,7 +125,7 @@ impl Load {
         let position = json!({"position": offset, "eof": false});
         self.client.returns("file-seek", arguments, position)?;
         let text = request("file-read", json!({"handle": handle, "count": count}));
-        Ok((handle, text + "\n", count.min(DATA_BYTES - offset)))
+        Ok((handle, text, count.min(DATA_BYTES - offset)))
     }
 
     pub fn check_large(&mut self, text: &str, count: u64) -> Result<()> {

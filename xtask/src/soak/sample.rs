@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::Result;
+use xtask::bench::process::field;
 use xtask::vm::Vm;
 
 use super::DATA;
@@ -29,7 +30,6 @@ pub struct Sample {
     pub at: Duration,
     /// Requests answered since the start.
     pub requests: u64,
-    /// Connections since the start.
     pub connections: u64,
     /// What each open descriptor leads to.
     pub descriptors: Vec<String>,
@@ -40,7 +40,6 @@ pub struct Sample {
     pub request_us: f64,
     /// While nobody talked to the agent.
     pub wake_ups: u64,
-    /// The latest handle number.
     pub handle: u64,
 }
 
@@ -85,11 +84,7 @@ impl Eye {
         // A port that was plugged in again has another number.
         descriptors.sort();
         let memory = self.ask(&mut load.vm, "cat smaps_rollup")?;
-        let kilobytes = |name: &str| {
-            let line = memory.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-            number.ok_or_else(|| format!("the guest's kernel tells no {name}"))
-        };
+        let kilobytes = |name: &str| field(&memory, name);
         if detached {
             load.client.hang_up();
             sleep(SETTLE);

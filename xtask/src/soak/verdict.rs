@@ -4,6 +4,7 @@
 //! time, of which the last third shows what the first third showed.
 
 use xtask::Result;
+use xtask::table::{cells, columns};
 
 use super::sample::Sample;
 
@@ -85,35 +86,16 @@ fn cost(samples: &[&Sample]) -> f64 {
 
 /// Prints the table and what [`judge`] says.
 pub fn print(samples: &[Sample]) {
-    println!(
-        "\n{:>7} {:>9} {:>8} {:>4} {:>7} {:>7} {:>8} {:>7} {:>6} {:>8}",
-        "time",
-        "requests",
-        "connects",
-        "fds",
-        "RSS kB",
-        "anon kB",
-        "dirty kB",
-        "us/req",
-        "wakes",
-        "handle"
-    );
-    for sample in shown(samples) {
-        println!(
-            "{:>7} {:>9} {:>8} {:>4} {:>7} {:>7} {:>8} {:>7.1} {:>6} {:>8}",
-            sample.clock(),
-            sample.requests,
-            sample.connections,
-            sample.descriptors.len(),
-            sample.resident_kb,
-            sample.anonymous_kb,
-            sample.dirty_kb,
-            sample.request_us,
-            sample.wake_ups,
-            sample.handle
-        );
-    }
-    println!();
+    let head = "time requests connects fds RSS/kB anon/kB dirty/kB us/req wakes handle";
+    let mut lines = vec![head.split(' ').map(str::to_owned).collect()];
+    lines.extend(shown(samples).into_iter().map(|sample| {
+        let s = sample;
+        let memory = [s.resident_kb, s.anonymous_kb, s.dirty_kb].map(|kb| kb.to_string());
+        let cost = format!("{:.1}", s.request_us);
+        let first = cells([&s.clock(), &s.requests, &s.connections, &s.descriptors.len()]);
+        [&first[..], &memory, &cells([&cost, &s.wake_ups, &s.handle])].concat()
+    }));
+    println!("\n{}\n", columns(&lines, &[]));
     let lines = judge(samples).unwrap_or_default();
     for Line { what, found, flat } in lines {
         println!("  {:8} {what:18} {found}", if flat { "flat" } else { "NOT FLAT" });

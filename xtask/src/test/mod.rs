@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use crate::{fuzz, sim};
 use tally::Tally;
-use xtask::{build, install, paths, progress, vm};
+use xtask::words::Words;
+use xtask::{ElseSay, Result, build, install, paths, progress, vm};
 
 const USAGE: &str = "usage: cargo xtask test
 Builds the agent and runs the tests of all workspaces, as root or not (then some are skipped).
@@ -41,16 +42,9 @@ const NEEDS: [(&str, &str); 13] = [
     ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
 ];
 
-/// Runs the task with its arguments.
-pub fn run(arguments: &[String]) -> Result<(), String> {
-    match arguments.first().map(String::as_str) {
-        None => {}
-        Some("--help" | "-h") => {
-            println!("{USAGE}");
-            return Ok(());
-        }
-        Some(other) => return Err(format!("unknown option {other}\n{USAGE}")),
-    }
+pub fn run(arguments: &[String]) -> Result<()> {
+    let Some(words) = Words::new(arguments, USAGE) else { return Ok(()) };
+    words.end()?;
     let begun = Instant::now();
     prepare();
     let mut tally = Tally::default();
@@ -104,10 +98,9 @@ fn prepare() {
 }
 
 /// An empty file of ours in which tests note their skips.
-fn skipped_file() -> Result<PathBuf, String> {
+fn skipped_file() -> Result<PathBuf> {
     let path = env::temp_dir().join(format!("qga-skipped-{}", std::process::id()));
-    fs::write(&path, "").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(path)
+    paths::write(&path, "").map(|()| path)
 }
 
 /// Runs the tests of one workspace, shows their output as it comes and counts them.
@@ -132,21 +125,21 @@ fn cargo_test(name: &str, directory: &Path, more: &[&str], skipped: &Path, tally
 
 /// Runs a command, prints its output line by line and counts what it says; whether it succeeded.
 /// Output and messages go through one pipe, so that they stay in order.
-fn shown_and_counted(mut command: Command, tally: &mut Tally) -> Result<bool, String> {
+fn shown_and_counted(mut command: Command, tally: &mut Tally) -> Result<bool> {
     let program = command.get_program().to_string_lossy().into_owned();
     let pipes = std::io::pipe().and_then(|(output, end)| Ok((output, end.try_clone()?, end)));
-    let (output, stdout, stderr) = pipes.map_err(|error| format!("no pipe: {error}"))?;
+    let (output, stdout, stderr) = pipes.else_say("no pipe")?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    let mut child = command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
+    let mut child = command.spawn().else_say(format!("cannot run {program}"))?;
     // Our copies of the pipe's writing end go with it; else it never ends.
     drop(command);
     for line in BufReader::new(output).split(b'\n') {
-        let line = line.map_err(|error| format!("cannot read what {program} prints: {error}"))?;
+        let line = line.else_say(format!("cannot read what {program} prints"))?;
         let line = String::from_utf8_lossy(&line);
         tally.line(&line);
         println!("{line}");
     }
-    let status = child.wait().map_err(|error| format!("cannot wait for {program}: {error}"))?;
+    let status = child.wait().else_say(format!("cannot wait for {program}"))?;
     Ok(status.success())
 }
 
@@ -162,7 +155,7 @@ fn fuzzes(tally: &mut Tally) {
 }
 
 /// The same for a task that needs a virtual machine: skipped, and counted, where there can be none.
-fn task_in_machine(prepared: Result<(), String>, arguments: &[&str], tally: &mut Tally) {
+fn task_in_machine(prepared: Result<()>, arguments: &[&str], tally: &mut Tally) {
     match prepared {
         Ok(()) => task_holds(arguments, tally),
         Err(reason) => {
@@ -175,13 +168,8 @@ fn task_in_machine(prepared: Result<(), String>, arguments: &[&str], tally: &mut
 fn task_holds(arguments: &[&str], tally: &mut Tally) {
     let name = format!("cargo xtask {}", arguments.join(" "));
     progress::say(&format!("testing: {name}"));
-    let ourselves = env::current_exe().map_err(|error| error.to_string());
-    let status = ourselves.and_then(|path| {
-        let status = Command::new(path).args(arguments).status();
-        status.map_err(|error| error.to_string())
-    });
-    match status {
+    match env::current_exe().and_then(|path| Command::new(path).args(arguments).status()) {
         Ok(status) => tally.check(&name, status.success()),
-        Err(error) => tally.could_not_run(&name, &error),
+        Err(error) => tally.could_not_run(&name, &error.to_string()),
     }
 }

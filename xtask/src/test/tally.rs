@@ -22,12 +22,6 @@ struct Failure {
     said: Vec<String>,
 }
 
-impl Failure {
-    fn new(name: String) -> Self {
-        Failure { name, said: Vec::new() }
-    }
-}
-
 /// As many lines as a list of a dozen wrong cases takes.
 const SAID_LINES_MAX: usize = 24;
 
@@ -46,7 +40,7 @@ impl Tally {
         } else if let Some(test) = line.strip_prefix("test ") {
             let Some((name, outcome)) = test.rsplit_once(" ... ") else { return };
             if outcome.starts_with("FAILED") {
-                self.failures.push(Failure::new(format!("{}: {name}", self.program)));
+                self.fail(format!("{}: {name}", self.program));
             } else if let Some(reason) = outcome.strip_prefix("ignored") {
                 let reason = reason.trim_start_matches([',', ' ']);
                 let reason = if reason.is_empty() { "marked as ignored" } else { reason };
@@ -68,14 +62,18 @@ impl Tally {
             self.passed += 1;
         } else {
             self.failed += 1;
-            self.failures.push(Failure::new(name.to_owned()));
+            self.fail(name.to_owned());
         }
     }
 
     /// Takes a suite that could not run at all: one failure.
     pub fn could_not_run(&mut self, name: &str, error: &str) {
         self.failed += 1;
-        self.failures.push(Failure::new(format!("{name}: could not run: {error}")));
+        self.fail(format!("{name}: could not run: {error}"));
+    }
+
+    fn fail(&mut self, name: String) {
+        self.failures.push(Failure { name, said: Vec::new() });
     }
 
     /// How many failed so far.

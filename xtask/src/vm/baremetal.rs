@@ -4,14 +4,12 @@
 //! The same private directory, sockets and control channel as any other [`Vm`], but no kernel, no
 //! initramfs and no disk: the image is the kernel.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use super::{AGENT_PORT, Vm, boot};
 use crate::cross::{self, Way};
-use crate::{Result, build, install, paths, progress};
+use crate::{Result, build, command, install, paths, progress};
 
 /// What the guest runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +61,6 @@ pub struct Bare {
     initrd: Option<Vec<u8>>,
     more: Vec<String>,
     reboots: bool,
-    outlives: bool,
 }
 
 /// Makes sure that [`Bare::boot`] finds what it needs for this machine.
@@ -109,13 +106,30 @@ fn build_image(variable: &str, target: &[&str], place: &str) -> Result<PathBuf> 
         }
     }
     progress::timed(&format!("building the guest (cargo {})", words.join(" ")), || {
-        install::run(cargo.current_dir(paths::root()))
+        command::run(cargo.current_dir(paths::root()))
     })?;
     let image = paths::target().join(place);
     match image.is_file() {
         true => Ok(image),
         false => Err(format!("the build left no {}", image.display())),
     }
+}
+
+steps! { Bare, it:
+    /// Another image in place of the one that is built.
+    image(path: &Path) { it.image = Some(path.to_path_buf()) }
+    /// Options of the virtio console's device.
+    console_options(options: &str) { it.console_options = format!(",{options}") }
+    /// Options of the machine.
+    machine_options(options: &str) { it.machine_options = format!(",{options}") }
+    /// The words that the guest is started with.
+    command_line(words: &str) { it.command_line = words.to_owned() }
+    /// A cpio archive whose files the guest finds in its tree.
+    initrd(archive: Vec<u8>) { it.initrd = Some(archive) }
+    /// More words for QEMU's command line.
+    more(words: &[&str]) { it.more.extend(words.iter().map(|word| (*word).to_owned())) }
+    /// A reset starts the guest again, where QEMU would end otherwise.
+    reboots() { it.reboots = true }
 }
 
 impl Bare {
@@ -131,56 +145,7 @@ impl Bare {
             initrd: None,
             more: Vec::new(),
             reboots: false,
-            outlives: false,
         }
-    }
-
-    /// Another image in place of the one that is built.
-    pub fn image(mut self, path: &Path) -> Bare {
-        self.image = Some(path.to_path_buf());
-        self
-    }
-
-    /// Options of the virtio console's device.
-    pub fn console_options(mut self, options: &str) -> Bare {
-        self.console_options = format!(",{options}");
-        self
-    }
-
-    /// Options of the machine.
-    pub fn machine_options(mut self, options: &str) -> Bare {
-        self.machine_options = format!(",{options}");
-        self
-    }
-
-    /// The words that the guest is started with.
-    pub fn command_line(mut self, words: &str) -> Bare {
-        self.command_line = words.to_owned();
-        self
-    }
-
-    /// A cpio archive whose files the guest finds in its tree.
-    pub fn initrd(mut self, archive: Vec<u8>) -> Bare {
-        self.initrd = Some(archive);
-        self
-    }
-
-    /// More words for QEMU's command line.
-    pub fn more(mut self, words: &[&str]) -> Bare {
-        self.more.extend(words.iter().map(|word| (*word).to_owned()));
-        self
-    }
-
-    /// A reset starts the guest again, where QEMU would end otherwise.
-    pub fn reboots(mut self) -> Bare {
-        self.reboots = true;
-        self
-    }
-
-    /// The machine may outlive this process ([`Vm::keep`]).
-    pub fn outlives(mut self) -> Bare {
-        self.outlives = true;
-        self
     }
 
     /// Starts the machine.
@@ -191,41 +156,13 @@ impl Bare {
             (None, Machine::Virt) => arm_image()?,
             (None, _) => image()?,
         };
-        let directory = boot::private_directory()?;
-        let result = self.start(&image, &directory);
-        if result.is_err() {
-            let _ = fs::remove_dir_all(&directory);
-        }
-        result
-    }
-
-    fn start(&self, image: &Path, directory: &Path) -> Result<Vm> {
-        if let Some(archive) = &self.initrd {
-            let path = directory.join("initrd");
-            fs::write(&path, archive)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        }
-        let arguments = self.arguments(image, directory);
-        let started = Instant::now();
-        let (mut qemu, keeper) =
-            boot::spawn(self.machine.emulator().0, arguments, directory, self.outlives)?;
-        match boot::control_channel(&mut qemu, directory) {
-            Ok(qmp) => Ok(Vm {
-                qemu,
-                _keeper: keeper,
-                qmp,
-                shell: None,
-                directory: directory.to_path_buf(),
-                started,
-                kept: false,
-            }),
-            Err(error) => {
-                let _ = qemu.kill();
-                let _ = qemu.wait();
-                let log = fs::read_to_string(directory.join("qemu.log")).unwrap_or_default();
-                Err(format!("QEMU did not start: {error}\n  it says: {}", log.trim()))
+        boot::in_private_directory(|directory| {
+            if let Some(archive) = &self.initrd {
+                paths::write(&directory.join("initrd"), archive)?;
             }
-        }
+            let arguments = self.arguments(&image, directory);
+            boot::start(self.machine.emulator().0, arguments, directory, false)
+        })
     }
 
     fn arguments(&self, image: &Path, directory: &Path) -> Vec<String> {

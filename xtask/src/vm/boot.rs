@@ -15,7 +15,8 @@ use serde_json::json;
 use super::kernel::{Kernel, busybox, kernel};
 use super::shell::Shell;
 use super::{AGENT_PORT, Builder, Qmp, SHELL_PORT, Vm, guest};
-use crate::{Result, install};
+use crate::progress::until;
+use crate::{ElseSay, Result, command, install, paths};
 
 /// Serial console, no chatter, no mitigations (they cost time under emulation and protect nothing
 /// here); a panic ends the machine instead of hanging it.
@@ -35,12 +36,18 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 pub(super) fn boot(builder: &Builder) -> Result<Vm> {
     let kernel = prepare()?;
     let initramfs = guest::build(builder, &kernel)?;
-    let directory = private_directory()?;
-    let result = start(builder, &kernel, &initramfs, &directory);
-    if result.is_err() {
-        let _ = fs::remove_dir_all(&directory);
-    }
-    result
+    in_private_directory(|directory| {
+        paths::write(&directory.join("initramfs.cpio"), &initramfs)?;
+        if let Some(mebibytes) = builder.disk_mib {
+            make_disk(&directory.join("disk.img"), mebibytes)?;
+        }
+        let arguments = arguments(builder, &kernel, directory);
+        let mut vm = start("qemu-system-x86_64", arguments, directory, builder.outlives)?;
+        if builder.shell {
+            vm.shell = Some(Shell::connect(&vm.port_path(SHELL_PORT))?);
+        }
+        Ok(vm)
+    })
 }
 
 pub(super) fn prepare() -> Result<Kernel> {
@@ -49,20 +56,24 @@ pub(super) fn prepare() -> Result<Kernel> {
     kernel()
 }
 
-fn start(builder: &Builder, kernel: &Kernel, initramfs: &[u8], directory: &Path) -> Result<Vm> {
-    let file = directory.join("initramfs.cpio");
-    fs::write(&file, initramfs)
-        .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    if let Some(mebibytes) = builder.disk_mib {
-        make_disk(&directory.join("disk.img"), mebibytes)?;
-    }
-    let arguments = arguments(builder, kernel, directory);
+/// A machine in a directory of its own, which goes away when it cannot be started.
+pub(super) fn in_private_directory(start: impl FnOnce(&Path) -> Result<Vm>) -> Result<Vm> {
+    let directory = private_directory()?;
+    start(&directory).inspect_err(|_| _ = fs::remove_dir_all(&directory))
+}
+
+pub(super) fn start(
+    program: &str,
+    arguments: Vec<String>,
+    directory: &Path,
+    outlives: bool,
+) -> Result<Vm> {
     let started = Instant::now();
-    let (mut qemu, keeper) = spawn("qemu-system-x86_64", arguments, directory, builder.outlives)?;
-    match connect(&mut qemu, builder, directory) {
-        Ok((qmp, shell)) => {
+    let (mut qemu, keeper) = spawn(program, arguments, directory, outlives)?;
+    match control_channel(&mut qemu, directory) {
+        Ok(qmp) => {
             let directory = directory.to_path_buf();
-            Ok(Vm { qemu, _keeper: keeper, qmp, shell, directory, started, kept: false })
+            Ok(Vm { qemu, _keeper: keeper, qmp, shell: None, directory, started, kept: false })
         }
         Err(error) => {
             let _ = qemu.kill();
@@ -74,7 +85,7 @@ fn start(builder: &Builder, kernel: &Kernel, initramfs: &[u8], directory: &Path)
 }
 
 /// A new directory that only we may enter, with a path short enough for sockets in it.
-pub(super) fn private_directory() -> Result<PathBuf> {
+fn private_directory() -> Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let longest = "/qga-vm-0000000-0000.000000000/".len() + AGENT_PORT.len() + 30;
     let mut parent = std::env::temp_dir();
@@ -86,10 +97,7 @@ pub(super) fn private_directory() -> Result<PathBuf> {
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let unique = since_1970.map_or(0, |time| time.subsec_nanos());
     let directory = parent.join(format!("qga-vm-{}-{count}.{unique}", std::process::id()));
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&directory)
-        .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+    DirBuilder::new().mode(0o700).create(&directory).else_say_of("cannot make", &directory)?;
     Ok(directory)
 }
 
@@ -110,21 +118,20 @@ fn sweep(parent: &Path) {
 
 fn make_disk(path: &Path, mebibytes: u64) -> Result<()> {
     let file = File::create(path).and_then(|file| file.set_len(mebibytes << 20));
-    file.map_err(|error| format!("cannot make the disk {}: {error}", path.display()))?;
+    file.else_say_of("cannot make the disk", path)?;
     let program = install::find_command("mkfs.ext4").unwrap_or_else(|| "mkfs.ext4".into());
-    install::run(Command::new(program).args(["-q", "-F", "-m", "0"]).arg(path))
+    command::run(Command::new(program).args(["-q", "-F", "-m", "0"]).arg(path))
 }
 
 fn arguments(builder: &Builder, kernel: &Kernel, directory: &Path) -> Vec<String> {
     let file = |name: &str| directory.join(name).display().to_string();
     let image = kernel.image.display().to_string();
-    let append = format!("{KERNEL_ARGUMENTS}{}", builder.kernel_arguments);
     let memory = builder.memory_mib.to_string();
     let mut words: Vec<String> = Vec::new();
     let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
     add(&["-name", "qga", "-accel", "tcg", "-machine", "q35", "-m", &memory]);
     add(&["-nodefaults", "-no-user-config", "-display", "none"]);
-    add(&["-kernel", &image, "-initrd", &file("initramfs.cpio"), "-append", &append]);
+    add(&["-kernel", &image, "-initrd", &file("initramfs.cpio"), "-append", KERNEL_ARGUMENTS]);
     add(&["-chardev", &format!("file,id=console,path={}", file("console.log"))]);
     add(&["-serial", "chardev:console"]);
     add(&["-chardev", &socket("qmp", &file("qmp.sock"))]);
@@ -158,13 +165,13 @@ pub(super) fn socket(id: &str, path: &str) -> String {
 /// Unless it may outlive us, the kernel kills it when we die in whatever way: `setpriv` asks for
 /// that and then becomes QEMU. The kernel means the thread that started it, so that a thread of
 /// its own does, which lives until the returned sender is dropped.
-pub(super) fn spawn(
+fn spawn(
     program: &str,
     arguments: Vec<String>,
     directory: &Path,
     outlives: bool,
 ) -> Result<(Child, mpsc::Sender<()>)> {
-    let log = File::create(directory.join("qemu.log")).map_err(|error| error.to_string())?;
+    let log = File::create(directory.join("qemu.log")).else_say("cannot make qemu.log")?;
     let mut command = Command::new(if outlives { program } else { "setpriv" });
     if !outlives {
         command.args(["--pdeathsig", "KILL", "--", program]);
@@ -183,27 +190,18 @@ pub(super) fn spawn(
     }
 }
 
-fn connect(qemu: &mut Child, builder: &Builder, directory: &Path) -> Result<(Qmp, Option<Shell>)> {
-    let qmp = control_channel(qemu, directory)?;
-    let path = directory.join(format!("{SHELL_PORT}.sock"));
-    let shell = builder.shell.then(|| Shell::connect(&path)).transpose()?;
-    Ok((qmp, shell))
-}
-
 /// Connects to the control channel of a QEMU that is starting.
-pub(super) fn control_channel(qemu: &mut Child, directory: &Path) -> Result<Qmp> {
-    let end = Instant::now() + Duration::from_secs(60);
+fn control_channel(qemu: &mut Child, directory: &Path) -> Result<Qmp> {
     // QEMU makes all its sockets before it runs anything, the control channel's first to last.
-    loop {
-        match Qmp::connect(&directory.join("qmp.sock")) {
-            Ok(qmp) => return Ok(qmp),
-            Err(error) if Instant::now() > end => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(2)),
-        }
-        if let Ok(Some(status)) = qemu.try_wait() {
-            return Err(format!("it ended at once ({status})"));
-        }
-    }
+    let socket = directory.join("qmp.sock");
+    let connected = until(Duration::from_secs(60), Duration::from_millis(2), || {
+        let connected = Qmp::connect(&socket).ok().map(Ok);
+        connected.or_else(|| match qemu.try_wait() {
+            Ok(Some(status)) => Some(Err(format!("it ended at once ({status})"))),
+            _ => None,
+        })
+    });
+    connected.unwrap_or_else(|| Err("it listens on no control channel".to_owned()))
 }
 
 pub(super) fn plug_port(vm: &mut Vm, name: &str) -> Result<()> {
@@ -220,11 +218,9 @@ pub(super) fn plug_port(vm: &mut Vm, name: &str) -> Result<()> {
 
 pub(super) fn unplug_port(vm: &mut Vm, name: &str) -> Result<()> {
     vm.qmp.execute("device_del", json!({"id": "plugged"}))?;
-    let removed = vm.qmp.wait_event(&["DEVICE_DELETED"], Duration::from_secs(10));
     // A port leaves without the guest's consent; an event that came earlier is as good.
-    if let Err(error) = removed {
-        return Err(format!("the port {name} did not go: {error}"));
-    }
+    let removed = vm.qmp.wait_event(&["DEVICE_DELETED"], Duration::from_secs(10));
+    removed.else_say(format!("the port {name} did not go"))?;
     vm.qmp.execute("chardev-remove", json!({"id": "plugged"}))?;
     Ok(())
 }

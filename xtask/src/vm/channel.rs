@@ -3,12 +3,24 @@
 //! Serves the agent's channel, QMP and the guest's shell alike: all three speak in lines.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use serde_json::{Value, json};
+
+use crate::progress::until;
+use crate::{ElseSay, Result};
+
+/// One request as a line: the command without `guest-`, and its arguments unless they are null.
+pub fn request(command: &str, arguments: Value) -> String {
+    let name = format!("guest-{command}");
+    let request = match arguments {
+        Value::Null => json!({"execute": name}),
+        arguments => json!({"execute": name, "arguments": arguments}),
+    };
+    format!("{request}\n")
+}
 
 /// A client's end of a unix stream socket, with a buffer for what came beyond the current line.
 pub struct Channel {
@@ -23,26 +35,14 @@ impl Channel {
     /// [`Channel::set_timeout`].
     pub fn connect(path: &Path) -> Result<Channel> {
         let name = path.display().to_string();
-        let stream = UnixStream::connect(path)
-            .map_err(|error| format!("cannot connect to {name}: {error}"))?;
-        Ok(Channel::from_stream(stream, &name))
+        let stream = UnixStream::connect(path).else_say_of("cannot connect to", path)?;
+        Ok(Channel { stream, buffer: Vec::new(), timeout: Duration::from_secs(30), name })
     }
 
     /// Connects as soon as something listens at `path`, trying for `patience` at most.
     pub fn connect_within(path: &Path, patience: Duration) -> Result<Channel> {
-        let end = Instant::now() + patience;
-        loop {
-            match Channel::connect(path) {
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_micros(200)),
-                result => return result,
-            }
-        }
-    }
-
-    /// A channel over a socket that is connected already; `name` is what errors call it.
-    pub fn from_stream(stream: UnixStream, name: &str) -> Channel {
-        let timeout = Duration::from_secs(30);
-        Channel { stream, buffer: Vec::new(), timeout, name: name.to_owned() }
+        until(patience, Duration::from_micros(200), || Channel::connect(path).ok())
+            .map_or_else(|| Channel::connect(path), Ok)
     }
 
     /// How long one later call may wait, at most.
@@ -124,21 +124,9 @@ impl Channel {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Ends our sending; what the other side still sends can be received.
-    pub fn finish_sending(&mut self) -> Result<()> {
-        let result = self.stream.shutdown(Shutdown::Write);
-        result.map_err(|error| format!("{}: cannot shut down: {error}", self.name))
-    }
-
-    /// The socket itself, for what this type has no method for.
-    pub fn stream(&self) -> &UnixStream {
-        &self.stream
-    }
-
     fn sync_once(&mut self) -> Result<()> {
         let id = sync_id();
-        let request =
-            format!("{{\"execute\": \"guest-sync-delimited\", \"arguments\": {{\"id\": {id}}}}}\n");
+        let request = request("sync-delimited", json!({"id": id}));
         self.send(&[&[0xFF], request.as_bytes()].concat())?;
         let expected = format!("{{\"return\": {id}}}");
         loop {

@@ -3,7 +3,6 @@
 //! The script is what a person would write for an appliance: mount the basics, load the virtio
 //! modules, mount the disk, execute the agent.
 
-use std::fmt::Write;
 use std::process::Command;
 
 use super::initramfs::Initramfs;
@@ -11,15 +10,24 @@ use super::kernel::{self, Kernel};
 use super::packages;
 use super::reference;
 use super::{Builder, RunAs, SHELL_PORT};
-use crate::Result;
+use crate::{Result, command, paths};
 
 /// Modules that every machine loads; what they depend on is found by itself.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_blk"];
 
+/// What the `init` script begins with.
+const BEGIN: &str = "#!/bin/busybox sh
+export PATH=/bin:/usr/sbin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs tmpfs /run
+for module in /modules/*.ko; do insmod \"$module\"; done
+";
+
 /// Functions of the `init` script: the device of a port by the port's name (a guest without udev
 /// has no link), and a bounded wait.
-const FUNCTIONS: &str = r#"
-port_device() {
+const FUNCTIONS: &str = r#"port_device() {
     for port in /sys/class/virtio-ports/*; do
         [ "$(cat "$port/name" 2>/dev/null)" = "$1" ] && echo "/dev/${port##*/}"
     done
@@ -48,11 +56,11 @@ pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
         archive.file(&format!("/modules/{index:02}-{name}.ko"), contents, 0o644);
     }
     if let Some(path) = builder.agent_binary()? {
-        archive.file("/bin/qga", &kernel::read(&path)?, 0o755);
+        archive.file("/bin/qga", &paths::read(&path)?, 0o755);
     }
     if builder.reference.is_some() {
         for (place, file) in reference::reference()?.files()? {
-            archive.file(&place, &kernel::read(&file)?, 0o755);
+            archive.file(&place, &paths::read(&file)?, 0o755);
         }
     }
     for name in &builder.packages {
@@ -70,11 +78,9 @@ pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
 
 fn add_busybox(archive: &mut Initramfs) -> Result<()> {
     let busybox = kernel::busybox()?;
-    archive.file("/bin/busybox", &kernel::read(&busybox)?, 0o755);
-    let output = Command::new(&busybox).arg("--list").output();
-    let output = output.map_err(|error| format!("cannot run {}: {error}", busybox.display()))?;
+    archive.file("/bin/busybox", &paths::read(&busybox)?, 0o755);
     // In /bin only: the agent looks in /sbin for a shutdown command, which an appliance lacks.
-    let applets = String::from_utf8_lossy(&output.stdout).into_owned();
+    let applets = command::text(Command::new(&busybox).arg("--list"))?;
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
         archive.symlink(&format!("/bin/{applet}"), "busybox");
     }
@@ -83,37 +89,23 @@ fn add_busybox(archive: &mut Initramfs) -> Result<()> {
 
 /// The `init` script of the machine that `builder` describes.
 pub(super) fn init_script(builder: &Builder) -> String {
-    let mut script = String::from("#!/bin/busybox sh\nexport PATH=/bin:/usr/sbin\n");
-    script.push_str("mount -t proc proc /proc\nmount -t sysfs sysfs /sys\n");
-    script.push_str("mount -t devtmpfs devtmpfs /dev\nmount -t tmpfs tmpfs /run\n");
-    script.push_str("for module in /modules/*.ko; do insmod \"$module\"; done\n");
-    script.push_str(FUNCTIONS.trim_start());
+    let mut script = format!("{BEGIN}{FUNCTIONS}");
     if builder.disk_mib.is_some() {
-        script.push_str("await 'ls /dev/vda 2>/dev/null'\n");
-        script.push_str("mount -t ext4 /dev/vda /data\n");
+        script += "await 'ls /dev/vda 2>/dev/null'\nmount -t ext4 /dev/vda /data\n";
     }
-    let names = builder.port_names();
-    for name in &names {
-        let _ = writeln!(script, "await \"port_device {name}\"");
+    for name in builder.port_names() {
+        script += &format!("await \"port_device {name}\"\n");
     }
     if builder.shell {
         // A read of a port that nobody holds on the other side ends at once: hence the loop.
-        let _ = writeln!(script, "(port=$(port_device {SHELL_PORT}); while :; do");
-        script.push_str("    sh <>\"$port\" >&0 2>&0; sleep 0.1\ndone) &\n");
+        script += &format!("(port=$(port_device {SHELL_PORT}); while :; do\n");
+        script += "    sh <>\"$port\" >&0 2>&0; sleep 0.1\ndone) &\n";
     }
     if let Some(name) = &builder.reference {
-        script.push_str("mkdir -p /run/reference\n");
-        let _ = writeln!(
-            script,
-            "qemu-ga -m virtio-serial -p \"$(port_device {name})\" -t /run/reference &"
-        );
+        let line = format!("qemu-ga -m virtio-serial -p \"$(port_device {name})\"");
+        script += &format!("mkdir -p /run/reference\n{line} -t /run/reference &\n");
     }
-    if !builder.script.is_empty() {
-        script.push_str(builder.script.trim_end());
-        script.push('\n');
-    }
-    script.push_str(&agent_lines(builder));
-    script
+    script + &builder.script + &agent_lines(builder)
 }
 
 fn agent_lines(builder: &Builder) -> String {

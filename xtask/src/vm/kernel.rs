@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, install, paths, progress};
+use crate::{ElseSay, Result, command, install, paths, progress};
 
 /// A bootable kernel and the directory of its modules.
 pub struct Kernel {
@@ -47,7 +47,14 @@ impl Kernel {
     /// pairs of name and contents. A module that is built into the kernel is left out.
     pub fn modules(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         let mut files = Vec::new();
-        list_files(&self.modules, &mut files)?;
+        let mut pending = vec![self.modules.clone()];
+        while let Some(directory) = pending.pop() {
+            let is_folder = |path: &PathBuf| path.is_dir() && !path.is_symlink();
+            let (folders, others): (Vec<PathBuf>, Vec<PathBuf>) =
+                paths::entries(&directory)?.into_iter().partition(is_folder);
+            pending.extend(folders);
+            files.extend(others);
+        }
         let built_in = fs::read_to_string(self.modules.join("modules.builtin")).unwrap_or_default();
         let built_in: Vec<String> = built_in.lines().map(|l| module_name(Path::new(l))).collect();
         let mut ordered = Vec::new();
@@ -91,16 +98,11 @@ fn read_module(file: &Path) -> Result<Vec<u8>> {
     let tool = match file.extension().and_then(|extension| extension.to_str()) {
         Some("xz") => "xz",
         Some("zst") => "zstd",
-        _ => return read(file),
+        _ => return paths::read(file),
     };
     let tools = [("xz", "xz-utils"), ("zstd", "zstd")];
     install::commands(&tools.map(|pair| if pair.0 == tool { pair } else { tools[0] }))?;
-    let output = Command::new(tool).arg("-dc").arg(file).output();
-    let output = output.map_err(|error| format!("cannot run {tool}: {error}"))?;
-    match output.status.success() {
-        true => Ok(output.stdout),
-        false => Err(format!("{tool} cannot decompress {}", file.display())),
-    }
+    Ok(command::output(Command::new(tool).arg("-dc").arg(file))?.stdout)
 }
 
 /// The modules that this one's `.modinfo` section says it depends on.
@@ -122,10 +124,10 @@ pub(super) fn unpacked(
 ) -> Result<PathBuf> {
     let cache = paths::cache();
     let directory = cache.join(name);
-    fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
+    paths::make(&cache)?;
     let lock = cache.join("lock");
-    let lock_file = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
-    lock_file.lock().map_err(|error| format!("cannot lock {}: {error}", lock.display()))?;
+    let lock_file = File::create(&lock).else_say_of("cannot make", &lock)?;
+    lock_file.lock().else_say_of("cannot lock", &lock)?;
     if directory.is_dir() {
         return Ok(directory);
     }
@@ -137,39 +139,17 @@ pub(super) fn unpacked(
         return Err(format!("apt knows no package for the virtual machine's {name}"));
     }
     install::unpack(&names, &partial)?;
-    fs::rename(&partial, &directory).map_err(|error| format!("{}: {error}", partial.display()))?;
+    fs::rename(&partial, &directory).else_say_of("cannot rename", &partial)?;
     progress::say(&format!("unpacked into {}", directory.display()));
     Ok(directory)
 }
 
 fn first_entry(directory: &Path, prefix: &str) -> Result<PathBuf> {
-    let entries = fs::read_dir(directory)
-        .map_err(|error| format!("cannot list {}: {error}", directory.display()))?;
-    entries
-        .flatten()
-        .find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| entry.path())
-        .ok_or_else(|| format!("nothing named {prefix}* in {}", directory.display()))
-}
-
-fn list_files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let mut pending = vec![directory.to_path_buf()];
-    while let Some(directory) = pending.pop() {
-        let entries = fs::read_dir(&directory)
-            .map_err(|error| format!("cannot list {}: {error}", directory.display()))?;
-        for entry in entries.flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => pending.push(entry.path()),
-                _ => found.push(entry.path()),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A whole file, with its name in the error.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+    let named = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    };
+    let found = paths::entries(directory)?.into_iter().find(named);
+    found.ok_or_else(|| format!("nothing named {prefix}* in {}", directory.display()))
 }
 
 #[cfg(test)]

@@ -15,6 +15,20 @@
 //! # Ok::<(), String>(())
 //! ```
 
+/// Steps of a description: `NAME(WORDS) { CHANGE }` becomes a method that takes the description,
+/// calls it `it`, and gives it back changed.
+macro_rules! steps {
+    ($kind:ty, $it:ident: $($(#[$about:meta])* $name:ident($($word:ident: $of:ty),*) $change:block)*) => {
+        impl $kind {
+            $($(#[$about])* pub fn $name(mut self, $($word: $of),*) -> Self {
+                let $it = &mut self;
+                $change;
+                self
+            })*
+        }
+    };
+}
+
 pub mod baremetal;
 mod boot;
 mod builder;
@@ -38,6 +52,7 @@ pub use channel::Channel;
 pub use qmp::Qmp;
 
 use crate::Result;
+use crate::progress::until;
 use shell::Shell;
 
 /// The agent's port, as every hypervisor names it.
@@ -140,29 +155,19 @@ impl Vm {
 
     /// Waits until the console shows `text`.
     pub fn wait_console(&mut self, text: &str, patience: Duration) -> Result<()> {
-        let end = Instant::now() + patience;
-        while !self.console().contains(text) {
-            if Instant::now() > end {
-                let error = format!("the console did not show {text:?} within {patience:?}");
-                return Err(self.explain(error));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        let shows = || self.console().contains(text).then_some(());
+        until(patience, Duration::from_millis(10), shows).ok_or_else(|| {
+            self.explain(format!("the console did not show {text:?} within {patience:?}"))
+        })
     }
 
     /// Waits until the machine has ended by itself; yields the reason in QEMU's SHUTDOWN event
     /// (`guest-shutdown`, `guest-reset`). A kernel panic is an error.
     pub fn wait_shutdown(&mut self, patience: Duration) -> Result<String> {
-        let end = Instant::now() + patience;
         let event = self.qmp.wait_event(&["SHUTDOWN"], patience);
         let event = event.map_err(|error| self.explain(error))?;
-        while !matches!(self.qemu.try_wait(), Ok(Some(_))) {
-            if Instant::now() > end {
-                return Err(self.explain("QEMU did not end after its SHUTDOWN event".to_owned()));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        until(patience, Duration::from_millis(2), || self.qemu.try_wait().ok()?)
+            .ok_or_else(|| self.explain("QEMU did not end after its SHUTDOWN event".to_owned()))?;
         match self.console().contains("Kernel panic") {
             true => Err(self.explain("the guest's kernel panicked".to_owned())),
             false => Ok(event["data"]["reason"].as_str().unwrap_or("unknown").to_owned()),

@@ -1,12 +1,11 @@
 //! Debian's own guest agent with the libraries it needs, unpacked and never installed (its package
 //! brings a service): for comparisons on this machine and in the virtual machine.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::kernel::unpacked;
-use crate::{Result, install};
+use crate::{Result, command, install};
 
 /// The reference agent's program and the directories of libraries that it runs with.
 pub struct Reference {
@@ -19,7 +18,10 @@ pub fn reference() -> Result<Reference> {
     if let Some(program) = install::find_command("qemu-ga") {
         return Ok(Reference { program, library_path: None });
     }
-    let directory = unpacked("reference", || packages("qemu-guest-agent"))?;
+    let directory = unpacked("reference", || {
+        // The C library's own packages are on every Debian system.
+        install::with_libraries(&["qemu-guest-agent"], &["libc6", "libgcc-s1", "libcrypt1"])
+    })?;
     let program = directory.join("usr/sbin/qemu-ga");
     if !program.is_file() {
         return Err(format!("the package qemu-guest-agent brought no {}", program.display()));
@@ -47,51 +49,31 @@ impl Reference {
         if let Some(path) = &self.library_path {
             command.env("LD_LIBRARY_PATH", path);
         }
-        let output = command.arg(&self.program).output();
-        let output = output.map_err(|error| format!("cannot run ldd: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut files = vec![("/usr/sbin/qemu-ga".to_owned(), self.program.clone())];
-        for line in text.lines() {
-            if line.contains("not found") {
-                return Err(format!("the reference agent lacks a library: {}", line.trim()));
-            }
-            let Some(path) = line.split_whitespace().find(|word| word.starts_with('/')) else {
-                continue;
-            };
-            files.push((place_in_guest(path), PathBuf::from(path)));
-        }
-        Ok(files)
+        let libraries = libraries(command.arg(&self.program))?;
+        let own = ("/usr/sbin/qemu-ga".to_owned(), self.program.clone());
+        let libraries = libraries.into_iter().map(|path| (place_in_guest(&path), path));
+        Ok(std::iter::once(own).chain(libraries).collect())
     }
+}
+
+/// The shared libraries of a program that this `ldd` is called for, the loader included.
+pub fn libraries(ldd: &mut Command) -> Result<Vec<PathBuf>> {
+    let text = command::text(ldd)?;
+    if let Some(line) = text.lines().find(|line| line.contains("not found")) {
+        return Err(format!("a program lacks a library: {}", line.trim()));
+    }
+    // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`, and the
+    // vdso, which is no file and so has no path.
+    let path =
+        |line: &str| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from);
+    Ok(text.lines().filter_map(path).collect())
 }
 
 /// Libraries all go where Debian's loader looks; the loader itself goes where the program says.
-fn place_in_guest(path: &str) -> String {
-    let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
+fn place_in_guest(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with("ld-linux") {
-        return path.to_owned();
+        return path.display().to_string();
     }
     format!("/lib/{}-linux-gnu/{name}", std::env::consts::ARCH)
-}
-
-/// `package` and the libraries behind it. The C library's own packages are on every Debian system.
-fn packages(package: &str) -> Result<Vec<String>> {
-    let mut found = vec![package.to_owned()];
-    let mut next = 0;
-    while next < found.len() {
-        for dependency in install::dependencies(&found[next].clone())? {
-            let from_libc = ["libc6", "libgcc-s1", "libcrypt1"].contains(&dependency.as_str());
-            let library = dependency.starts_with("lib") && !from_libc;
-            if library && !found.contains(&dependency) {
-                found.push(dependency);
-            }
-        }
-        next += 1;
-    }
-    Ok(found)
-}
-
-/// A file's size, symbolic links followed.
-pub fn file_bytes(path: &Path) -> Result<u64> {
-    let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(metadata.len())
 }
