@@ -50,10 +50,7 @@ const KNOTS: &[(&str, &[&str])] = &[
     ("xtask", &["size.rs", "size/document.rs"]),
     ("xtask", &["size/image.rs", "size/names.rs"]),
     ("xtask", &["vm/boot.rs", "vm/builder.rs", "vm/guest.rs", "vm/mod.rs"]),
-    (
-        "xtask",
-        &["fuzz.rs", "fuzz/build.rs", "fuzz/campaign.rs", "fuzz/coverage.rs", "fuzz/table.rs"],
-    ),
+    ("xtask", &["fuzz.rs", "fuzz/build.rs", "fuzz/campaign.rs"]),
     ("xtask", &["soak.rs", "soak/acts.rs", "soak/load.rs", "soak/sample.rs", "soak/verdict.rs"]),
 ];
 
