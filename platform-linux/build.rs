@@ -7,6 +7,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=link.ld");
+    println!("cargo:rerun-if-changed=../.cargo/rustc-agent");
     println!("cargo:rustc-check-cfg=cfg(prove_no_panic)");
     let optimised = std::env::var("OPT_LEVEL").is_ok_and(|level| level != "0");
     if optimised {

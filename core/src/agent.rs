@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It performs no I/O of its own and never waits. The next request is not looked at before the response to
-//! the last is drained, so a client that does not read stops itself and nobody else.
+//! the last is drained, so a client that does not read stops itself and nobody else; only while something takes longer it is,
+//! for the sake of a guest-sync.
 
 mod doing;
 mod execute;
@@ -183,6 +184,11 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.holds()
     }
 
+    /// Whether something is under way that takes longer, and that somebody must go on with.
+    pub fn is_busy(&self) -> bool {
+        self.job.poll.is_some()
+    }
+
     /// Whether it was told to stop and nothing stands in the way.
     pub fn is_stopping(&self) -> bool {
         self.stopping
@@ -226,6 +232,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if let Doing::Listening = self.doing
             && self.secret == Secret::Ended
             && self.job.asker.is_none()
+            && self.job.held == Scan::More
         {
             self.secret = Secret::Nothing;
             self.framer.wipe();
@@ -268,13 +275,18 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// guest-sync: then whoever waited has given up, or gone.
     fn scan(&mut self, platform: &mut P) -> Scan {
         if self.job.asker.is_some() {
-            if self.job.held == Scan::More {
+            while self.job.held == Scan::More {
                 let found = self.framer.scan();
                 if self.is_sync(platform, found) {
                     self.job.nobody_asks();
                     return found;
                 }
-                self.job.held = found;
+                match found {
+                    Scan::More => break,
+                    // What only looked like one is nothing.
+                    Scan::Sync => {}
+                    found => self.job.held = found,
+                }
             }
             return Scan::More;
         }

@@ -75,14 +75,12 @@ errnos! {
     NOSYS = 38, "Function not implemented";
     LOOP = 40, "Too many levels of symbolic links";
     NODATA = 61, "No data available";
-    NOLINK = 67, "Link has been severed";
     PROTO = 71, "Protocol error";
     BADMSG = 74, "Bad message";
     OVERFLOW = 75, "Value too large for defined data type";
     OPNOTSUPP = 95, "Operation not supported";
     ADDRINUSE = 98, "Address already in use";
     NETUNREACH = 101, "Network is unreachable";
-    CONNABORTED = 103, "Software caused connection abort";
     CONNRESET = 104, "Connection reset by peer";
     NOBUFS = 105, "No buffer space available";
     NOTCONN = 107, "Transport endpoint is not connected";
@@ -97,8 +95,6 @@ errnos! {
     DQUOT = 122, "Disk quota exceeded";
     NOMEDIUM = 123, "No medium found";
     NOKEY = 126, "Required key not available";
-    KEYEXPIRED = 127, "Key has expired";
-    HWPOISON = 133, "Memory page has hardware error";
 }
 
 impl core::fmt::Display for Errno {

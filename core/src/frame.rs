@@ -193,7 +193,7 @@ impl<const N: usize> Framer<N> {
     }
 
     /// Where in the buffer stands what [`Framer::scan`] has just found. It stays there until [`Framer::space`]
-    /// is asked for.
+    /// or [`Framer::wipe`] is asked for.
     pub fn place(&self) -> Range<usize> {
         self.found..self.scanned
     }

@@ -94,17 +94,19 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         helper: None,
     };
     // Before everything else: a second agent must not touch what the first one holds.
-    if !linux.state.open(options.state_dir, linux.path, is_init) {
+    let mut found = linux.state.open(options.state_dir, linux.path, is_init);
+    // Without any directory it serves all that needs no state; one that was named is to be there.
+    let named = options.state_dir.is_some();
+    if !found && (named || linux.state.refused.is_grave()) {
         linux.state.refused.explain();
-        // Without any directory it serves all that needs no state; one that was named is to be there.
-        let goes_on = options.state_dir.is_none() && !linux.state.refused.is_grave();
-        if !goes_on && !is_init {
+        if !is_init {
             sys::exit(1)
         }
-        // Process 1 may not end.
-        while !goes_on && linux.state.ensure(linux.path, true).is_err() {
-            let _ = rustix::event::poll(&mut [], Some(&RETRY));
-        }
+    }
+    // Process 1 may not end.
+    while !found && (named || linux.state.refused.is_grave()) {
+        let _ = rustix::event::poll(&mut [], Some(&RETRY));
+        found = linux.state.ensure(linux.path, true).is_ok();
     }
     let signals = match Signals::take_over() {
         Ok(signals) => signals,

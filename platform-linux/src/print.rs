@@ -25,8 +25,8 @@ fn end_line(out: &mut Writer<'_>, to: &Fd) -> bool {
     takes_a_line(to) && to.put(out.written()).is_ok()
 }
 
-/// Whether something takes a line at once: nobody may read the pipe or terminal that it is. One that can be written to
-/// has room for [`PIPE_BYTES`], poll(2) says.
+/// Whether something takes a line at once: nobody may read the pipe that it is. One that can be written to has room for
+/// [`PIPE_BYTES`] (pipe(7)); a terminal that is stopped says that it has none.
 fn takes_a_line(to: &Fd) -> bool {
     let mut state = [PollFd::new(to, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

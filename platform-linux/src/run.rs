@@ -31,7 +31,7 @@ pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 /// Serves until the agent is told to stop; the exit status.
 pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
-    let retry = options.retry || linux.is_init;
+    let always = options.retry || linux.is_init;
     let mut alarm = Alarm::default();
     loop {
         match open(agent, linux, options) {
@@ -40,13 +40,14 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
                 Some(errno) => {
                     note(agent, linux, "channel lost: ", errno);
                     agent.disconnected();
-                    if !retry {
+                    if !always && !agent.is_busy() {
                         agent.stop(linux);
                         return if agent.is_frozen() { 1 } else { 0 };
                     }
                 }
             },
-            Err(errno) if !retry => {
+            // Whoever ends the machine goes on with that, without a channel too.
+            Err(errno) if !always && !agent.is_busy() => {
                 // Nobody could ask for it any more.
                 agent.stop(linux);
                 let path = channel::path(options).to_bytes();

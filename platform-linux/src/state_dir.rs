@@ -93,7 +93,9 @@ impl StateDir {
 
     fn take(&mut self, path: Option<&'static CStr>, room: &mut PathBuffer, waits: bool) -> bool {
         let Self { places, key, refused, .. } = self;
-        if let Some(path) = path {
+        if let Some(path) = path
+            && places[NAMED].is_none()
+        {
             let dir = trust::named_directory(path, room);
             let dir = claim(refused, path, dir, key, waits);
             // Without a name nobody could tell whose mark lies in a usual place.

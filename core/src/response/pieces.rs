@@ -69,6 +69,9 @@ impl Cursor {
     /// it again with the same text.
     pub fn string(&mut self, text: &[u8], out: &mut Writer<'_>) -> bool {
         if self.text == 0 {
+            if out.free().len() <= CHARACTER_BYTES_MAX + 1 {
+                return false;
+            }
             out.ascii("\"");
         }
         while let Some(rest) = text.get(self.text..).filter(|rest| !rest.is_empty()) {

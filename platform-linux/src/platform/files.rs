@@ -35,7 +35,7 @@ impl Files for Linux {
 
     fn load_state(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
         // Without a directory there is no state.
-        let _ = self.state.ensure(self.path, false);
+        self.state.ensure(self.path, false).map_err(|_| Errno::NOENT)?;
         self.state.load(into)
     }
 

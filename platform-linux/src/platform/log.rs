@@ -62,7 +62,7 @@ impl Log for Linux {
 }
 
 /// What is said, with how many.
-const DROPPED: &str = "the log was full, or nobody read it; lines dropped: ";
+const DROPPED: &str = "nobody read the log, lines dropped: ";
 
 impl Linux {
     /// Writes a line; whether it was taken.

@@ -169,3 +169,27 @@ fn a_hang_up_at_any_moment_loses_nothing_of_the_next() {
         }
     }
 }
+
+/// What was not understood is wiped with the next request; not what waits for its turn after that.
+#[test]
+fn what_waits_for_its_turn_is_not_wiped() {
+    let sim = slow();
+    let mut session = Large::start(&sim).expect("a start");
+    assert!(session.send(b"!\n").starts_with(b"{\"error\""));
+    let output = session.send(&[SHUTDOWN, b"{\"execute\": \"guest-ping\", \"id\": 2}\n"].concat());
+    let output = String::from_utf8(output).expect("text");
+    assert!(output.ends_with("{\"return\": {}, \"id\": 2}\n"), "{output}");
+    assert_eq!(output.lines().count(), 2);
+}
+
+/// What only looks like a guest-sync does not hide the one that comes after it.
+#[test]
+fn a_sync_is_found_after_what_only_looks_like_one() {
+    let sim = slow();
+    let mut session = under_way(&sim);
+    let before_ms = now_ms(&sim);
+    let half = b"{\"execute\": \"guest-file-open\", \"arguments\": {\"path\": \"guest-sync\"}, ";
+    let output = session.send(&[&half[..], SYNC].concat());
+    assert!(output.ends_with(SYNCED), "{}", output.escape_ascii());
+    assert_eq!(now_ms(&sim), before_ms, "it was waited for");
+}

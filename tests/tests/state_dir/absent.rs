@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 const OPEN: &str = r#"{"execute":"guest-file-open","arguments":{"path":"/bin/qga"}}"#;
 
-/// /run and /dev cannot be written to, but for the socket's folder; in /run lies what an agent has saved.
+/// /run and /dev cannot be written to, but for the socket's folder; in /run lies what an agent has saved, and
+/// what the reference agent has.
 fn read_only_guest() -> Guest {
     let guest = Guest::with_ext4(&["/mnt/a"]);
-    let mount = "mount -t tmpfs run /run && mkdir -m 700 /run/a /run/qga && mount -t tmpfs a /run/a && \
-                 echo fd_counter=2000 > /run/qga/qga.state && mount -o remount,ro run /run && \
+    let mount = "mount -t tmpfs -o mode=755 run /run && mkdir -m 700 /run/a /run/qga && mount -t tmpfs a /run/a && \
+                 echo fd_counter=2000 > /run/qga/qga.state && \
+                 echo fd_counter=1003 > /run/qga.state && mount -o remount,ro run /run && \
                  mount -t tmpfs -o ro dev /dev";
     guest.run(&["sh", "-c", mount]);
     guest

@@ -214,6 +214,23 @@ fn a_window_without_room_for_a_piece_waits() {
     assert_eq!(out.len(), 1, "nothing was written");
 }
 
+/// Two texts in one piece: wherever the first one ends, the second begins once.
+#[test]
+fn a_text_begins_once_wherever_there_is_room() {
+    for room in 0..60 {
+        let (mut cursor, mut text, mut bytes) = (Cursor::new(), Vec::new(), [0; 60]);
+        for free in [room, 60] {
+            let mut out = Writer::new(&mut bytes[..free]);
+            let whole = cursor.string(b"abcdefghijklmnop", &mut out);
+            text.extend_from_slice(out.written());
+            if whole {
+                break;
+            }
+        }
+        assert_eq!(text, b"\"abcdefghijklmnop\"", "{room}");
+    }
+}
+
 /// All bytes of `stream` through windows of `room` bytes, read `at_once` at a time.
 fn streamed(room: usize, count: u64, at_once: usize) -> (Vec<u8>, Stream) {
     let (mut stream, mut text, mut bytes) = (Stream::of(count), Vec::new(), vec![0; room]);
