@@ -109,7 +109,10 @@ impl Tally {
         {
             let name = format!("{}: {name}", self.program);
             self.telling = self.failures.iter().position(|failure| failure.name == name);
-        } else if line == "failures:" || line.starts_with("test result: ") {
+        } else if line == "failures:"
+            || line.starts_with("test result: ")
+            || line.starts_with("stack backtrace:")
+        {
             self.telling = None;
         } else if let Some(failure) = self.telling.and_then(|at| self.failures.get_mut(at)) {
             let begun = !failure.said.is_empty() || line.contains("panicked at");
