@@ -56,7 +56,8 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
         record.recorded = frozen;
         record.theirs = Some(theirs).filter(|_| undisturbed);
         record.sure &= !failed && answer != Answer::None;
-        record.late = record.late.ended(answer != Answer::None);
+        // Refused beside a shutdown it has changed nothing.
+        record.late = record.late.ended(answer != Answer::None && !busy);
     }
     match answer {
         Answer::Value(at) => {
