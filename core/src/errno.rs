@@ -56,7 +56,6 @@ errnos! {
     FAULT = 14, "Bad address";
     BUSY = 16, "Device or resource busy";
     EXIST = 17, "File exists";
-    XDEV = 18, "Invalid cross-device link";
     NODEV = 19, "No such device";
     NOTDIR = 20, "Not a directory";
     ISDIR = 21, "Is a directory";

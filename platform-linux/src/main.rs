@@ -5,6 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
+use qga_core::platform::{Level, Log as _};
 use qga_core::{Agent, Errno};
 use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
@@ -96,15 +97,15 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // Before everything else: a second agent must not touch what the first one holds.
     let mut found = linux.state.open(options.state_dir, linux.path, is_init);
     // Without any directory it serves all that needs no state; one that was named is to be there.
-    let named = options.state_dir.is_some();
-    if !found && (named || linux.state.refused.is_grave()) {
-        linux.state.refused.explain();
+    let mut said = false;
+    while !found && (options.state_dir.is_some() || linux.state.refused.is_grave()) {
+        if !core::mem::replace(&mut said, true) {
+            linux.state.refused.explain();
+        }
         if !is_init {
             sys::exit(1)
         }
-    }
-    // Process 1 may not end.
-    while !found && (named || linux.state.refused.is_grave()) {
+        // Process 1 may not end.
         let _ = rustix::event::poll(&mut [], Some(&RETRY));
         found = linux.state.ensure(linux.path, true).is_ok();
     }
@@ -121,6 +122,9 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
     if !agent.is_frozen() {
         linux.state.refused.explain();
+        if !found {
+            linux.log(Level::Warning, &["serving without"]);
+        }
         if let Err(errno) = linux.open_log() {
             fail("cannot open the log file", options.log_file, errno);
         }

@@ -31,7 +31,8 @@ fn an_agent_serves_without_and_takes_it_later() {
     let guest = read_only_guest();
     let agent = starts(&guest, Start { before: &WITHOUT_T, ..Start::default() }, "read-only");
     let said = guest.jail.stderr();
-    assert!(said.contains("state directory /run/qga: Read-only file system"), "{said}");
+    assert!(said.contains("state directory /run/qga: Read-only file system\n"), "{said}");
+    assert!(said.contains(": warning: serving without"), "it does not say that it goes on");
     let mut client = agent.connect();
     assert_eq!(status(&mut client), THAWED);
     let refused = client.ask(OPEN);
