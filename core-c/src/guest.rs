@@ -9,6 +9,7 @@ use core::ffi::{c_int, c_void};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use qga_core::platform::{Access, Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
 qga_core::absent!(Guest: Freeze);
@@ -72,14 +73,13 @@ impl WallClock for Guest {
 }
 
 impl Log for Guest {
-    fn log(&mut self, level: Level, pieces: &[&str]) {
+    fn log(&mut self, level: Level, pieces: &[Phrase]) {
         let Some(log) = self.operations.log else { return };
         let mut line = [0; QGA_LOG_BYTES];
         let mut out = Writer::new(&mut line);
         for piece in pieces {
-            // A piece that does not fit is cut: the beginning of a line says most.
-            let room = out.free().len().min(piece.len());
-            out.raw(piece.as_bytes().get(..room).unwrap_or(&[]));
+            // What does not fit is cut: the beginning of a line says most.
+            out.phrase(*piece);
         }
         let level = match level {
             Level::Error => CLevel::Error,

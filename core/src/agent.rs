@@ -23,6 +23,7 @@ use crate::platform::{Files, Freezing as _, Platform, Status};
 use crate::response::{Cursor, Window};
 use crate::shutdown::Progress;
 use crate::state::State;
+use crate::text::Text;
 use doing::{Asker, Doing, Job, Secret, refuse};
 
 /// What the agent needs next.
@@ -168,7 +169,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     fn take_back(&mut self) -> bool {
         let untrue = |_: &mut Asker| self.state.freezer.status() != Status::Frozen;
         let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return false };
-        refuse(&mut self.doing, &mut self.window, &TAKEN_BACK, id, frame);
+        let error = Error::Text(TAKEN_BACK);
+        refuse(&mut self.doing, &mut self.window, &error, id, frame);
         true
     }
 
@@ -306,5 +308,5 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
 }
 
 /// In the place of a reply that is true no more.
-const TAKEN_BACK: Error<'static> =
-    Error::Text("thawed before this reply could leave: told to stop, or the freeze took too long");
+const TAKEN_BACK: Text =
+    text!("thawed before this reply could leave: told to stop, or the freeze took too long");

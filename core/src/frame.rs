@@ -234,11 +234,11 @@ impl<const N: usize> Framer<N> {
     pub fn error(&self, fault: Fault) -> Error<'_> {
         match fault {
             Fault::Stray => Error::JsonStray(self.buffer.get(self.place()).unwrap_or(&[])),
-            Fault::TooDeep => Error::TOO_DEEP,
-            Fault::Unfinished => Error::Json("unfinished before a guest-sync"),
+            Fault::TooDeep => Error::too_deep(),
+            Fault::Unfinished => Error::Json(text!("unfinished before a guest-sync")),
             Fault::TooLong => {
-                let unit = if self.tight { "bytes while frozen" } else { "bytes" };
-                Error::Limit("request size", self.most(), unit)
+                let unit = if self.tight { text!("bytes while frozen") } else { text!("bytes") };
+                Error::Limit(text!("request size"), self.most(), unit)
             }
         }
     }

@@ -24,11 +24,12 @@ use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Phase, RowState, Shown};
 pub use crate::platform::Status;
 use crate::platform::{Device, Freeze, Freezing, Level, Log};
+use crate::text::{Phrase, Text};
 use heapless::Vec;
 
-const TABLE: &str = "failed to read the mount table";
-const MARK: &str =
-    "failed to write the frozen mark (is /run or /dev a tmpfs that can be written to?)";
+const TABLE: Text = text!("failed to read the mount table");
+const MARK: Text =
+    text!("failed to write the frozen mark (is /run or /dev a tmpfs that can be written to?)");
 /// The mark has no list of what is frozen, or is gone. No call that finds a filesystem gives this.
 const NO_LIST: Errno = Errno::CHILD;
 
@@ -78,9 +79,9 @@ pub struct Freezer<F> {
 #[derive(Clone, Copy)]
 enum Failure {
     /// Something that concerns no mount point.
-    Plain(&'static str, Errno),
+    Plain(Text, Errno),
     /// Something on the mount point.
-    On(&'static str, Errno),
+    On(Text, Errno),
     /// More filesystems than fit.
     TooMany,
 }
@@ -150,7 +151,7 @@ impl<F> Freezer<F> {
         result.map(|()| self.count).map_err(|failure| match failure {
             Failure::Plain(what, errno) => Error::Failed(what, errno),
             Failure::On(what, errno) => Error::FailedOn(what, &self.subject, errno),
-            Failure::TooMany => TOO_MANY,
+            Failure::TooMany => Error::Text(TOO_MANY),
         })
     }
 
@@ -210,7 +211,7 @@ impl<F> Freezer<F> {
             Some(row) => mark.show_row(row, &mut self.subject),
             None => mark::show(b"all filesystems", &mut self.subject),
         }
-        Failure::On("failed to freeze", errno)
+        Failure::On(text!("failed to freeze"), errno)
     }
 
     /// Nothing of ours is frozen any more: now what was found busy can be said.
@@ -289,10 +290,10 @@ fn is_no_more_than_gone(said: Option<Errno>) -> bool {
 }
 
 /// What is said of a filesystem that no path leads to.
-const HIDDEN: &str = "not frozen, hidden by another mount or the unit's sandbox:";
+const HIDDEN: Text = text!("not frozen, hidden by another mount or the unit's sandbox:");
 /// What is said of one that FIFREEZE finds busy.
-const THEIRS: &str = "frozen or suspended by somebody else, who may end that at any time: ";
+const THEIRS: Phrase =
+    phrase!("frozen or suspended by somebody else, who may end that at any time: ");
 
-const TOO_MANY: Error<'static> =
-    Error::Text("too many filesystems to freeze: at most 512, nothing was frozen");
+const TOO_MANY: Text = text!("too many filesystems to freeze: at most 512, nothing was frozen");
 const _: () = assert!(FROZEN_MAX == 512);

@@ -52,7 +52,7 @@ impl<F> Handles<F> {
                 let wall_ms = platform.now_ns().unwrap_or(0).unsigned_abs() / 1_000_000;
                 self.next = wall_ms.max(1 << 40);
                 if !frozen {
-                    let text = "saved handle number is damaged, going on far above it";
+                    let text = phrase!("saved handle number is damaged, going on far above it");
                     platform.log(Level::Error, &[text]);
                 }
             }
@@ -81,7 +81,7 @@ impl<F> Handles<F> {
         let handle = self.next as i64;
         if let Err(errno) = ready.and_then(|()| self.save(platform, self.next.saturating_add(1))) {
             let _ = platform.close(file);
-            return Err(Error::Failed("failed to commit persistent state to disk", errno));
+            return Err(Error::Failed(text!("failed to commit persistent state to disk"), errno));
         }
         // There is room: see above.
         let _ = self.open.push((handle, file));

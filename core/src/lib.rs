@@ -12,6 +12,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod text;
+
 mod agent;
 pub mod base64;
 pub mod bulk;

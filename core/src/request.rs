@@ -31,7 +31,8 @@ const NAMES: [&str; 5] = ["id", "execute", "arguments", "return", "error"];
 /// nothing there: where a line echoes, it is our own.
 pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) -> Envelope {
     if frame.first() != Some(&b'{') {
-        return Envelope { id: 0..0, parts: Err(slot.raise(&Error::NotAnObject)) };
+        let error = Error::NotAnObject;
+        return Envelope { id: 0..0, parts: Err(slot.raise(&error)) };
     }
     // An empty one stands for a member that is missing.
     let mut places = [const { 0..0 }; 3];
@@ -62,10 +63,10 @@ fn parts<'f>(
 ) -> Result<Parts, Error<'f>> {
     let first = |place: &Range<usize>| frame.get(place.start).copied();
     if !execute.is_empty() && !matches!(first(&execute), Some(b'"' | b'\'')) {
-        return Err(Error::MemberType("execute", "a string"));
+        return Err(Error::MemberType("execute", text!("a string")));
     }
     if !arguments.is_empty() && first(&arguments) != Some(b'{') {
-        return Err(Error::MemberType("arguments", "an object"));
+        return Err(Error::MemberType("arguments", text!("an object")));
     }
     if let Some(name) = unexpected {
         return Err(Error::MemberUnexpected(name));

@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::mountinfo::each_local;
 use crate::platform::{About, Clock, Exit, FIRST_PROCESSES, Freeze, Mode, Power, Signal};
+use crate::text::Text;
 use account::{Account, NO_ERRNO};
 use core::ffi::CStr;
 
@@ -138,7 +139,7 @@ impl Shutdown {
                     platform.sync();
                     let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
                     platform.hold_init(false);
-                    self.account.note(REBOOT, "", failed);
+                    self.account.note(REBOOT, Text::NONE, failed);
                     Next::Refused
                 }
             };
@@ -194,7 +195,7 @@ impl Shutdown {
                 self.enter(Stage::Running, self.programs_until_ms, 0);
                 Next::Stage
             }
-            Err(errno) => self.next_program("", errno),
+            Err(errno) => self.next_program(Text::NONE, errno),
         }
     }
 
@@ -205,7 +206,7 @@ impl Shutdown {
             Some(exit) => {
                 let output = line.get_mut(..SAID_BYTES_MAX).unwrap_or(&mut []);
                 let len = platform.program_output(output);
-                self.next_program("", NO_ERRNO);
+                self.next_program(Text::NONE, NO_ERRNO);
                 self.account.note_exit(exit, output.get(..len).unwrap_or(&[]));
                 // Above 125 a shell says that something could not be run.
                 let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
@@ -214,7 +215,7 @@ impl Shutdown {
             None if now_ms < self.until_ms => Next::Wait,
             None if self.init.is_going_down(platform, line) => Next::Works,
             // The next one is not started then: the time of all of them is over.
-            None => self.next_program("does not end", NO_ERRNO),
+            None => self.next_program(text!("does not end"), NO_ERRNO),
         }
     }
 
@@ -230,7 +231,7 @@ impl Shutdown {
     }
 
     /// The present program did not work.
-    fn next_program(&mut self, because: &str, errno: Errno) -> Next {
+    fn next_program(&mut self, because: Text, errno: Errno) -> Next {
         self.account.note(self.path().to_bytes(), because, errno);
         self.number += 1;
         self.stage = Stage::Program;
@@ -240,14 +241,14 @@ impl Shutdown {
     fn signal_init<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Terminate;
         let (because, errno) = match self.init.signal {
-            _ if !self.outside => ("not known to be the machine's", NO_ERRNO),
-            0 => ("has no known signal for this", NO_ERRNO),
+            _ if !self.outside => (text!("not known to be the machine's"), NO_ERRNO),
+            0 => (text!("has no known signal for this"), NO_ERRNO),
             signal => match platform.signal_init(signal) {
                 Ok(()) => {
                     self.signalled = true;
                     return self.enter_watch(now_ms);
                 }
-                Err(errno) => ("", errno),
+                Err(errno) => (Text::NONE, errno),
             },
         };
         self.account.note(b"init", because, errno);
@@ -268,7 +269,7 @@ impl Shutdown {
         if now_ms < self.until_ms {
             return Next::WaitLess;
         }
-        let because = "said yes, and nothing happens";
+        let because = text!("said yes, and nothing happens");
         if !self.signalled {
             return self.next_program(because, NO_ERRNO);
         }
@@ -301,7 +302,7 @@ impl Shutdown {
             _ if self.contained => (CONTAINED, NO_ERRNO),
             // Only in a namespace is the call not known.
             Err(Errno::INVAL) => (CONTAINED, NO_ERRNO),
-            Err(errno) => ("", errno),
+            Err(errno) => (Text::NONE, errno),
             Ok(()) => {
                 platform.hold_init(true);
                 platform.signal_all(Signal::Terminate);
@@ -332,7 +333,7 @@ impl Shutdown {
     /// The reply when nothing worked.
     fn failed(&mut self) -> Progress<'_> {
         self.stage = Stage::Look;
-        Progress::Done(Err(Error::Tried("failed to shutdown", self.account.text())))
+        Progress::Done(Err(Error::Tried(text!("failed to shutdown"), self.account.text())))
     }
 }
 
@@ -362,7 +363,7 @@ const SAID_BYTES_MAX: usize = 128;
 
 const REBOOT: &[u8] = b"reboot(2)";
 
-const CONTAINED: &str = "the agent is in a container, run it outside to end the machine";
+const CONTAINED: Text = text!("the agent is in a container, run it outside to end the machine");
 
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.
 fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {

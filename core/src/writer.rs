@@ -5,6 +5,7 @@
 
 use crate::json::text::utf8;
 use crate::limits::SUBJECT_BYTES_MAX;
+use crate::text::{Phrase, Text};
 
 /// Writes into a buffer from its start on.
 pub struct Writer<'w> {
@@ -84,6 +85,20 @@ impl<'w> Writer<'w> {
     /// Text that needs no escapes, as it is.
     pub fn ascii(&mut self, text: &str) {
         self.raw(text.as_bytes());
+    }
+
+    /// Phrase of the agent's own. None of their characters needs an escape.
+    #[inline(never)]
+    pub fn phrase(&mut self, phrase: Phrase) {
+        for character in phrase.characters() {
+            self.raw(core::slice::from_ref(&character));
+        }
+    }
+
+    /// One of the core's texts.
+    #[inline(never)]
+    pub fn say(&mut self, text: Text) {
+        self.phrase(text.phrase());
     }
 
     /// The inside of a JSON string: everything but printable ASCII escaped, invalid UTF-8 as U+FFFD.

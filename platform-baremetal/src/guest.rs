@@ -5,7 +5,9 @@ use crate::arch::{Machine, Uart};
 use crate::files::{self, File};
 use core::ffi::CStr;
 use qga_core::Errno;
+use qga_core::phrase;
 use qga_core::platform::{Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::text::Phrase;
 
 /// The guest: its machine, and where its log goes.
 pub struct Guest {
@@ -44,14 +46,15 @@ impl Files for Guest {
 qga_core::absent!(Guest: Freeze);
 
 impl Log for Guest {
-    fn log(&mut self, level: Level, pieces: &[&str]) {
+    fn log(&mut self, level: Level, pieces: &[Phrase]) {
         // A line that nobody reads may be slow, and one for each command is for nobody.
         let (Some(uart), true) = (&self.log, level < Level::Info) else { return };
-        for piece in ["qga: ", level.name(), ": "].iter().chain(pieces).chain(&["\r\n"]) {
-            for byte in piece.bytes() {
-                uart.send_waiting(byte);
-            }
+        let head = [phrase!("qga: "), level.name(), phrase!(": ")];
+        for character in head.iter().chain(pieces).flat_map(|piece| piece.characters()) {
+            uart.send_waiting(character);
         }
+        uart.send_waiting(b'\r');
+        uart.send_waiting(b'\n');
     }
 }
 

@@ -7,6 +7,7 @@ use crate::files;
 use crate::guest::Guest;
 use crate::single::Single;
 use qga_core::Agent;
+use qga_core::phrase;
 use qga_core::platform::{Level, Log as _};
 
 /// Longest request, and room for a reply: as small as an agent is in its right mind, because this
@@ -41,8 +42,8 @@ pub unsafe extern "C" fn entry(start: usize) -> ! {
     let archive = guest.machine.archive;
     let planted = files::start(archive.unwrap_or(&[]));
     if let Err(errno) = archive.and(planted) {
-        let why = errno.text().unwrap_or("unknown error");
-        guest.log(Level::Error, &["-initrd: not all of its files are there: ", why]);
+        let why = errno.text().unwrap_or(phrase!("unknown error"));
+        guest.log(Level::Error, &[phrase!("-initrd: not all of its files are there: "), why]);
     }
     if let Some(agent) = AGENT.take() {
         // Nothing outlives this guest, so there is nothing to take over that could be damaged.

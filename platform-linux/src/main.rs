@@ -6,11 +6,13 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use qga_core::platform::{Level, Log as _};
-use qga_core::{Agent, Errno};
+use qga_core::text::Phrase;
+use qga_core::writer::Writer;
+use qga_core::{Agent, Errno, phrase};
 use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::Linux;
-use qga_linux::print::{STDERR, STDOUT, complain, line, one_of};
+use qga_linux::print::{STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
@@ -60,11 +62,11 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     match options.command {
         Command::Run => start(&options, environment),
         Command::Help => print(USAGE),
-        Command::Version => print(concat!(
+        Command::Version => print(phrase!(concat!(
             "qga ",
             env!("CARGO_PKG_VERSION"),
             ", QEMU guest agent protocol 10.2.2\n"
-        )),
+        ))),
     }
 }
 
@@ -72,10 +74,10 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
 fn start(options: &Options, environment: *const *const u8) -> ! {
     let inherited = match qga_linux::process::settle() {
         Ok(inherited) => inherited,
-        Err(errno) => fail("cannot take over the signals", None, errno),
+        Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
     };
     if let Err(errno) = qga_linux::standard::fill_standard() {
-        fail("cannot fill the standard descriptors", None, errno);
+        fail(phrase!("cannot fill the standard descriptors"), None, errno);
     }
     // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
     // the compiler from writing the full address into each access, which is longer.
@@ -111,49 +113,51 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     }
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
-        Err(errno) => fail("cannot take over the signals", None, errno),
+        Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
     };
     agent.refuse_unreachable(options.freeze_strict);
     agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
     if let Err(errno) = agent.start(&mut linux) {
         agent.stop(&mut linux);
-        fail("cannot read or write the state file qga.state", options.state_dir, errno);
+        fail(phrase!("cannot read or write the state file qga.state"), options.state_dir, errno);
     }
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
     if !agent.is_frozen() {
         linux.state.refused.explain();
         if !found {
-            linux.log(Level::Warning, &["serving without"]);
+            linux.log(Level::Warning, &[phrase!("serving without")]);
         }
         if let Err(errno) = linux.open_log() {
-            fail("cannot open the log file", options.log_file, errno);
+            fail(phrase!("cannot open the log file"), options.log_file, errno);
         }
     }
     sys::exit(run(agent, &mut linux, options, &signals))
 }
 
-fn print(text: &str) -> ! {
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match STDOUT.put(rest) {
-            Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or(&[]),
-            _ => sys::exit(1),
-        }
-    }
-    sys::exit(0)
+/// Enough for the usage text.
+const USAGE_BYTES_MAX: usize = 1024;
+
+/// Says what was asked for, and waits for whoever reads it.
+fn print(text: Phrase) -> ! {
+    let mut bytes = [0; USAGE_BYTES_MAX];
+    let mut out = Writer::new(&mut bytes);
+    out.phrase(text);
+    sys::exit(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
 }
 
-fn fail(what: &str, path: Option<&CStr>, errno: Errno) -> ! {
-    complain(what, path.map_or(b"", CStr::to_bytes), errno, b"");
+fn fail(what: Phrase, path: Option<&CStr>, errno: Errno) -> ! {
+    complain(what, path.map_or(b"", CStr::to_bytes), errno, Phrase::NONE);
     sys::exit(1)
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
-    let before = one_of(WRONG, wrong as usize);
+    let before = WRONG.nth(wrong as usize);
     line(&STDERR, |out| {
-        for piece in [b"qga: ", before, b" '", word, b"', see qga --help"] {
-            out.raw(piece);
-        }
+        out.ascii("qga: ");
+        out.phrase(before);
+        out.ascii(" '");
+        out.raw(word);
+        out.phrase(phrase!("', see qga --help"));
     });
     sys::exit(1)
 }

@@ -3,6 +3,8 @@
 
 use core::ffi::{CStr, c_char};
 use qga_core::bytes::decimal;
+use qga_core::text::{Phrase, Phrases};
+use qga_core::{phrase, phrases};
 
 /// Where requests come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,18 +99,20 @@ pub enum Wrong {
 }
 
 /// What is said of [`Wrong`], in its order, before the word.
-pub const WRONG: &[u8] = b"\
-unknown option
-ambiguous option
-a value is missing after option
-no value belongs to option
-unknown method
-not a number of seconds above 0:
-not log or fail:
-a path (-p) is missing for method";
+pub const WRONG: Phrases = phrases![
+    "unknown option",
+    "ambiguous option",
+    "a value is missing after option",
+    "no value belongs to option",
+    "unknown method",
+    "not a number of seconds above 0:",
+    "not log or fail:",
+    "a path (-p) is missing for method",
+];
 
 /// The usage text.
-pub const USAGE: &str = "\
+pub const USAGE: Phrase = phrase!(
+    "\
 usage: qga [options]
  -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
  -p, --path PATH  device or socket (default: virtio port org.qemu.guest_agent.0,
@@ -122,7 +126,8 @@ usage: qga [options]
    or fail
  -V, --version
  -h, --help
-";
+"
+);
 
 /// In place of the letter of an option that has none: no word contains it.
 const LONG_ONLY: u8 = 0;

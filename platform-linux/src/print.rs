@@ -4,6 +4,7 @@ use crate::fd::Fd;
 use core::mem::ManuallyDrop;
 use qga_core::Errno;
 use qga_core::error::reason;
+use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -43,10 +44,10 @@ pub fn one_of(texts: &[u8], at: usize) -> &[u8] {
 }
 
 /// Says on standard error that something could not be done, and why: `qga: WHAT PATH: WHY (HINT)`.
-pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &[u8]) {
+pub fn complain(what: Phrase, path: &[u8], errno: Errno, hint: Phrase) {
     line(&STDERR, |out| {
         out.ascii("qga: ");
-        out.ascii(what);
+        out.phrase(what);
         if !path.is_empty() {
             out.ascii(" ");
             out.raw(path);
@@ -55,7 +56,7 @@ pub fn complain(what: &str, path: &[u8], errno: Errno, hint: &[u8]) {
         reason(out, errno);
         if !hint.is_empty() {
             out.ascii(" (");
-            out.raw(hint);
+            out.phrase(hint);
             out.ascii(")");
         }
     });

@@ -8,7 +8,8 @@ use crate::print::complain;
 use crate::signals::{Signal, Signals};
 use crate::state_dir::is_beside_memory;
 use qga_core::platform::{Clock, Level, Log};
-use qga_core::{Agent, Errno, Step};
+use qga_core::text::Phrase;
+use qga_core::{Agent, Errno, Step, phrase};
 use rustix::event::{PollFlags, Timespec};
 use rustix::mm::Advice;
 
@@ -38,7 +39,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
                 Some(errno) => {
-                    note(agent, linux, "channel lost: ", errno);
+                    note(agent, linux, phrase!("channel lost: "), errno);
                     agent.disconnected();
                     if !always && !agent.is_busy() {
                         agent.stop(linux);
@@ -52,14 +53,14 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
                 agent.stop(linux);
                 let path = channel::path(options).to_bytes();
                 complain(
-                    "cannot open the channel",
+                    phrase!("cannot open the channel"),
                     path,
                     errno,
                     channel::hint(options.method, errno),
                 );
                 return 1;
             }
-            Err(errno) => note(agent, linux, "channel not there: ", errno),
+            Err(errno) => note(agent, linux, phrase!("channel not there: "), errno),
         }
         if !pause(agent, linux, signals, &mut alarm) {
             return 0;
@@ -77,18 +78,18 @@ fn open(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) -> Result<
         if !agent.thaw(linux) {
             return Err(Errno::BUSY);
         }
-        let why = "thawed what an earlier agent froze: the socket is on a disk";
+        let why = phrase!("thawed what an earlier agent froze: the socket is on a disk");
         linux.log(Level::Error, &[why]);
     }
     Channel::open(options)
 }
 
 /// Logs something about the channel, unless that could reach a frozen filesystem.
-fn note(agent: &LinuxAgent, linux: &mut Linux, what: &str, errno: Errno) {
+fn note(agent: &LinuxAgent, linux: &mut Linux, what: Phrase, errno: Errno) {
     if !agent.is_frozen() {
         // Only a limit that is too low is something to mend.
         let level = if errno.is_short() { Level::Warning } else { Level::Info };
-        linux.log(level, &[what, errno.text().unwrap_or("unknown error")]);
+        linux.log(level, &[what, errno.text().unwrap_or(phrase!("unknown error"))]);
     }
 }
 
@@ -136,7 +137,7 @@ fn serve(
             Moved::Signal => drop(handle(agent, linux, signals)),
             Moved::ClientGone => agent.disconnected(),
             Moved::Refused(errno) => {
-                note(agent, linux, "client turned away: ", errno);
+                note(agent, linux, phrase!("client turned away: "), errno);
                 // It waits still, and without a descriptor for it would be there again at once.
                 if errno.is_short() {
                     poll(signals, None, PollFlags::empty(), Some(&RETRY));

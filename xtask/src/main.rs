@@ -6,6 +6,7 @@ mod exceptions;
 mod functions;
 mod fuzz;
 mod mutants;
+mod pairs;
 mod programs;
 mod sim;
 mod soak;
@@ -33,6 +34,7 @@ tasks:
                            (--core, --linux, --seeds N)
   mutants [options]        changes the core in every way and looks whether a test notices
                            (--jobs N, --file F, --only TEXT, --shard K/N)
+  pairs [--check]          chooses the pairs of letters by which the agent's texts are packed
   bench [options]          measures ours beside Debian's qemu-ga, writes the table and the chart
   size [--check]           writes memory-budget.md from the build (or checks that it is fresh)
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
         "mutants" => mutants::run(rest),
+        "pairs" => pairs::run(rest),
         "soak" => soak::run(rest),
         "bench" => bench::run(rest),
         "size" => size::run(rest),

@@ -8,6 +8,7 @@ use crate::error::{Error, Raised, Slot};
 use crate::frame::Scan;
 use crate::platform::{Freezing as _, Level, Platform};
 use crate::response::{Echo, Failed, RETURN, describe, fill};
+use crate::text::{Phrase, Text};
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
     /// Whether what was found is a guest-sync, with which a client begins.
@@ -44,13 +45,14 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             return;
         };
         if job.poll.is_some() && row.command.is_exclusive() {
-            return refuse(doing, window, &Error::Text("a shutdown is under way"), id, frame);
+            let error = Error::Text(BUSY);
+            return refuse(doing, window, &error, id, frame);
         }
         if row.command.secret || *secret == Secret::Open {
             *secret = Secret::Ended;
         }
         if !state.freezer.is_frozen() {
-            platform.log(Level::Info, &[row.command.name, " called"]);
+            platform.log(Level::Info, &[Phrase::plain(row.command.name), phrase!(" called")]);
         }
         let was_frozen = state.freezer.is_frozen();
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
@@ -72,7 +74,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
         };
         if full {
-            return refuse(doing, window, &Error::Text("reply larger than the window"), id, frame);
+            let error = Error::Text(TOO_LARGE);
+            return refuse(doing, window, &error, id, frame);
         }
         let freezes = state.freezer.is_frozen() && !was_frozen;
         self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
@@ -108,3 +111,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
     }
 }
+
+const BUSY: Text = text!("a shutdown is under way");
+const TOO_LARGE: Text = text!("reply larger than the window");

@@ -29,7 +29,7 @@ pub fn understand<'f, P: Platform>(
         match Table::find(platform, name) {
             None => Err(slot.raise(&Error::CommandNotFound(name))),
             Some(row) if frozen && !row.command.while_frozen => {
-                let why = "the agent is in frozen state";
+                let why = text!("the agent is in frozen state");
                 Err(slot.raise(&Error::CommandDisabled(row.command.name, why)))
             }
             Some(row) => Ok((row, arguments)),

@@ -73,7 +73,7 @@ pub fn close<P: Files>(
     arguments: Handle,
 ) -> Result<(), Error<'static>> {
     let file = files.take(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
-    platform.close(file).map_err(|errno| Error::Failed("failed to close handle", errno))
+    platform.close(file).map_err(|errno| Error::Failed(text!("failed to close handle"), errno))
 }
 
 /// Does what fflush did: nothing is buffered here, so there is nothing left to do. Errors: unknown handle.
@@ -124,7 +124,7 @@ pub fn read_piece<P: Platform>(
             None => Err(Errno::BADF),
         };
         let done = stream.chunk(out, read);
-        return done.map(|()| true).map_err(|errno| Failed("failed to read file", errno));
+        return done.map(|()| true).map_err(|errno| Failed(text!("failed to read file"), errno));
     }
     out.ascii("\", \"count\": ");
     out.unsigned(stream.count);
@@ -174,7 +174,7 @@ pub fn write<'a, F: embedded_io::Write<Error = Errno>>(
         match written {
             Ok(len) => rest = rest.get(len..).unwrap_or(&[]),
             Err(errno) if rest.len() == bytes.len() => {
-                return Err(Error::Failed("failed to write to file", errno));
+                return Err(Error::Failed(text!("failed to write to file"), errno));
             }
             Err(_) => break,
         }
@@ -240,7 +240,7 @@ pub fn seek<F: embedded_io::Seek<Error = Errno>>(
     arguments: Seek,
 ) -> Result<Position, Error<'static>> {
     let file = files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle))?;
-    let failed = |errno| Error::Failed("failed to seek file", errno);
+    let failed = |errno| Error::Failed(text!("failed to seek file"), errno);
     let offset = arguments.offset;
     let to = match arguments.whence {
         Whence::Set => SeekFrom::Start(u64::try_from(offset).map_err(|_| failed(Errno::INVAL))?),

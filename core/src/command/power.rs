@@ -24,7 +24,7 @@ pub fn shutdown<'a, P: Power + Clock>(
     let name = arguments.mode.unwrap_or(b"powerdown");
     let Some((_, mode)) = MODES.iter().find(|(known, _)| known.as_bytes() == name) else {
         // The reference's text, which lacks its closing bracket too.
-        return Err(Error::Text("mode is invalid (valid values are: halt|powerdown|reboot"));
+        return Err(Error::Text(text!("mode is invalid (valid values are: halt|powerdown|reboot")));
     };
     shutdown.begin(*mode);
     Ok(())

@@ -10,6 +10,7 @@ pub use slot::{Raised, Slot};
 use crate::errno::Errno;
 use crate::json::text::Characters;
 use crate::limits::{DEPTH_MAX, FROZEN_MAX, HANDLES_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
+use crate::text::Text;
 use crate::writer::Writer;
 use core::fmt::Display;
 
@@ -27,17 +28,20 @@ pub struct Parameter {
 impl Default for Parameter {
     /// The arguments themselves.
     fn default() -> Self {
-        Parameter { list: None, index: 0, name: &"" }
+        Parameter::NONE
     }
 }
 
 impl Parameter {
-    fn write(self, out: &mut Writer<'_>) {
+    /// The arguments themselves.
+    const NONE: Parameter = Parameter { list: None, index: 0, name: &"" };
+
+    fn write(&self, out: &mut Writer<'_>) {
         self.write_list(out, if self.name.is_empty() { "]" } else { "]." });
         out.ascii(self.name);
     }
 
-    fn write_list(self, out: &mut Writer<'_>, close: &str) {
+    fn write_list(&self, out: &mut Writer<'_>, close: &str) {
         if let Some(list) = self.list {
             out.ascii(list);
             numbered(out, "[", i64::from(self.index), close);
@@ -49,7 +53,7 @@ impl Parameter {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error<'a> {
     /// The frame is not JSON: what the grammar expected instead.
-    Json(&'static str),
+    Json(Text),
     /// The frame holds bytes that are no token.
     JsonStray(&'a [u8]),
     /// The frame holds a word that means nothing.
@@ -57,12 +61,12 @@ pub enum Error<'a> {
     /// A `\u` escape that names no character.
     JsonCharacter(&'a [u8]),
     /// The request is larger than the agent takes: which limit, and its value with unit.
-    Limit(&'static str, usize, &'static str),
+    Limit(Text, usize, Text),
 
     /// The request is no object.
     NotAnObject,
     /// A member of the request has the wrong type: which, and what it must be.
-    MemberType(&'static str, &'static str),
+    MemberType(&'static str, Text),
     /// The request has a member that QMP does not know: its name as written between the quotes.
     MemberUnexpected(&'a [u8]),
     /// The request names no command.
@@ -71,7 +75,7 @@ pub enum Error<'a> {
     /// No such command in this agent: its name as written between the quotes.
     CommandNotFound(&'a [u8]),
     /// The command exists and may not be used now: why.
-    CommandDisabled(&'static str, &'static str),
+    CommandDisabled(&'static str, Text),
 
     /// An argument is missing.
     Missing(Parameter),
@@ -98,21 +102,25 @@ pub enum Error<'a> {
     /// All handles are in use.
     HandlesExhausted(usize),
     /// What failed (`failed to read file`), and why.
-    Failed(&'static str, Errno),
+    Failed(Text, Errno),
     /// What failed, on which path, and why.
-    FailedOn(&'static str, &'a [u8], Errno),
+    FailedOn(Text, &'a [u8], Errno),
     /// A sentence that says all.
-    Text(&'static str),
+    Text(Text),
     /// What failed, and an account of everything that was tried.
-    Tried(&'static str, &'a [u8]),
+    Tried(Text, &'a [u8]),
 }
 
 impl Error<'_> {
     /// More nesting than [`DEPTH_MAX`].
-    pub const TOO_DEEP: Error<'static> = Error::Limit("nesting depth", DEPTH_MAX, "levels");
+    pub fn too_deep() -> Error<'static> {
+        Error::Limit(text!("nesting depth"), DEPTH_MAX, text!("levels"))
+    }
+
     /// More members than [`MEMBERS_MAX`].
-    pub const TOO_MANY_MEMBERS: Error<'static> =
-        Error::Limit("member count", MEMBERS_MAX, "members");
+    pub fn too_many_members() -> Error<'static> {
+        Error::Limit(text!("member count"), MEMBERS_MAX, text!("members"))
+    }
 
     /// The error class of the QGA reply. Clients take CommandNotFound as "this guest cannot", libvirt
     /// among them, so nothing else may use it.
@@ -125,110 +133,128 @@ impl Error<'_> {
     }
 
     /// Writes the description, as the inside of a JSON string.
-    #[rustfmt::skip]
     pub fn describe(&self, out: &mut Writer<'_>) {
-        use Error::{Json, JsonCharacter, JsonKeyword, JsonStray};
-        if let Json(_) | JsonStray(_) | JsonKeyword(_) | JsonCharacter(_) = self {
-            out.ascii("JSON parse error, ");
-        }
-        let mut blanks = Blanks { texts: [&[]; 2], number: 0, parameter: None };
-        let first = &mut blanks.texts;
-        let sentence = match self {
-            Json(what) => { first[0] = what.as_bytes(); "%" }
-            JsonStray(text) => { first[0] = text; "stray '$'" }
-            JsonKeyword(text) => { first[0] = text; "invalid keyword '$'" }
-            JsonCharacter(text) => { first[0] = text; "$ is not a valid Unicode character" }
+        let mut blanks = Blanks {
+            words: [Text::NONE; 2],
+            texts: [&[], &[]],
+            number: 0,
+            parameter: &Parameter::NONE,
+        };
+        match self {
+            Error::NotAnObject | Error::MemberMissing | Error::Base64Invalid => {}
+            Error::JsonStray(text)
+            | Error::JsonKeyword(text)
+            | Error::JsonCharacter(text)
+            | Error::MemberUnexpected(text)
+            | Error::CommandNotFound(text)
+            | Error::OpenMode(text) => blanks.texts[0] = text,
+            Error::Json(words) | Error::Text(words) => blanks.words[0] = *words,
+            Error::CountInvalid(number)
+            | Error::HandleNotFound(number)
+            | Error::WhenceInvalid(number) => blanks.number = *number,
+            Error::HandlesExhausted(most) => blanks.number = *most as i64,
             Error::Limit(what, most, unit) => {
-                blanks.texts = [what.as_bytes(), unit.as_bytes()];
-                blanks.number = *most as i64;
-                "JSON % limit exceeded: at most # %"
+                (blanks.words, blanks.number) = ([*what, *unit], *most as i64);
             }
-            Error::NotAnObject => "QMP input must be a JSON object",
-            Error::MemberType(member, must) => {
-                blanks.texts = [member.as_bytes(), must.as_bytes()];
-                "QMP input member '%' must be %"
+            Error::MemberType(name, words) | Error::CommandDisabled(name, words) => {
+                (blanks.texts[0], blanks.words[0]) = (name.as_bytes(), *words);
             }
-            Error::MemberUnexpected(name) => { first[0] = name; "QMP input member '~' is unexpected" }
-            Error::MemberMissing => "QMP input lacks member 'execute'",
-            Error::CommandNotFound(name) => { first[0] = name; "The command ~ has not been found" }
-            Error::CommandDisabled(name, why) => {
-                blanks.texts = [name.as_bytes(), why.as_bytes()];
-                "Command % has been disabled: %"
-            }
-            Error::Missing(parameter) => { blanks.parameter = Some(parameter); "Parameter '&' is missing" }
+            Error::Missing(parameter) => blanks.parameter = parameter,
             Error::WrongType(parameter, expected) => {
-                (blanks.parameter, blanks.texts[0]) = (Some(parameter), expected.as_bytes());
-                "Invalid parameter type for '&', expected: %"
+                (blanks.parameter, blanks.texts[0]) = (parameter, expected.as_bytes());
             }
-            Error::Unexpected(parameter, name) => {
-                (blanks.parameter, blanks.texts[0]) = (Some(parameter), name);
-                "Parameter '^~' is unexpected"
+            Error::Unexpected(parameter, text) | Error::BadValue(parameter, text) => {
+                (blanks.parameter, blanks.texts[0]) = (parameter, text);
             }
-            Error::BadValue(parameter, value) => {
-                (blanks.parameter, blanks.texts[0]) = (Some(parameter), value);
-                "Parameter '&' does not accept value '$'"
-            }
-            Error::CountInvalid(count) => { blanks.number = *count; "value '#' is invalid for argument count" }
-            Error::HandleNotFound(handle) => { blanks.number = *handle; "handle '#' has not been found" }
-            Error::WhenceInvalid(code) => { blanks.number = *code; "invalid whence code #" }
-            Error::Base64Invalid => "Base64 data contains invalid characters",
-            Error::OpenMode(mode) => { first[0] = mode; "invalid file open mode '$'" }
             Error::Open(path, mode, errno) => {
-                blanks.texts = [path, mode];
-                blanks.number = i64::from(errno.0);
-                "failed to open file '$' (mode: '$'): !"
-            }
-            Error::HandlesExhausted(most) => {
-                blanks.number = *most as i64;
-                "too many open files: at most #, close one first (guest-file-close)"
+                (blanks.texts, blanks.number) = ([*path, *mode], errno.0.into());
             }
             Error::Failed(what, errno) => {
-                (blanks.texts[0], blanks.number) = (what.as_bytes(), i64::from(errno.0));
-                "%: !"
+                (blanks.words[0], blanks.number) = (*what, errno.0.into());
             }
             Error::FailedOn(what, path, errno) => {
-                blanks.texts = [what.as_bytes(), path];
-                blanks.number = i64::from(errno.0);
-                "% $: !"
+                (blanks.words[0], blanks.texts[0], blanks.number) = (*what, path, errno.0.into());
             }
-            Error::Text(text) => { first[0] = text.as_bytes(); "%" }
-            Error::Tried(what, account) => { blanks.texts = [what.as_bytes(), account]; "%: %" }
-        };
-        blanks.fill(sentence, out);
+            Error::Tried(what, account) => (blanks.words[0], blanks.texts[0]) = (*what, account),
+        }
+        blanks.fill(self.sentence(), out);
+    }
+
+    /// The description, with blanks. In the order of the errors, and no text twice: so the number of a text
+    /// (build.rs) is that of the error and something, and all this is one addition.
+    #[rustfmt::skip]
+    fn sentence(&self) -> Text {
+        match self {
+            Error::Json(_) => text!("JSON parse error, %"),
+            Error::JsonStray(_) => text!("JSON parse error, stray '$'"),
+            Error::JsonKeyword(_) => text!("JSON parse error, invalid keyword '$'"),
+            Error::JsonCharacter(_) => text!("JSON parse error, $ is not a valid Unicode character"),
+            Error::Limit(..) => text!("JSON % limit exceeded: at most # %"),
+            Error::NotAnObject => text!("QMP input must be a JSON object"),
+            Error::MemberType(..) => text!("QMP input member '=' must be %"),
+            Error::MemberUnexpected(_) => text!("QMP input member '~' is unexpected"),
+            Error::MemberMissing => text!("QMP input lacks member 'execute'"),
+            Error::CommandNotFound(_) => text!("The command ~ has not been found"),
+            Error::CommandDisabled(..) => text!("Command = has been disabled: %"),
+            Error::Missing(_) => text!("Parameter '&' is missing"),
+            Error::WrongType(..) => text!("Invalid parameter type for '&', expected: ="),
+            Error::Unexpected(..) => text!("Parameter '^~' is unexpected"),
+            Error::BadValue(..) => text!("Parameter '&' does not accept value '$'"),
+            Error::CountInvalid(_) => text!("value '#' is invalid for argument count"),
+            Error::HandleNotFound(_) => text!("handle '#' has not been found"),
+            Error::WhenceInvalid(_) => text!("invalid whence code #"),
+            Error::Base64Invalid => text!("Base64 data contains invalid characters"),
+            Error::OpenMode(_) => text!("invalid file open mode '$'"),
+            Error::Open(..) => text!("failed to open file '$' (mode: '$'): !"),
+            Error::HandlesExhausted(_) => text!("too many open files: at most #, close one first (guest-file-close)"),
+            Error::Failed(..) => text!("%: !"),
+            Error::FailedOn(..) => text!("% $: !"),
+            Error::Text(_) => text!("%"),
+            Error::Tried(..) => text!("%: ="),
+        }
     }
 }
 
 /// What is put into the blanks of a sentence. One loop over all sentences takes less code than the calls that
 /// would write the pieces of each.
 struct Blanks<'a> {
+    words: [Text; 2],
     texts: [&'a [u8]; 2],
     number: i64,
-    parameter: Option<&'a Parameter>,
+    parameter: &'a Parameter,
 }
 
-impl Blanks<'_> {
-    /// Writes a sentence. Its blanks are `%` for the next text, `$` for the next text as a subject, `~` for it as a
-    /// name that is escaped as in the request, `#` for the number and `!` for it as the errno that is the reason,
-    /// `&` for the parameter, `^` for the list that this is in.
+impl<'a> Blanks<'a> {
+    /// The next text.
+    fn text(&mut self) -> &'a [u8] {
+        let [text, next] = self.texts;
+        self.texts[0] = next;
+        text
+    }
+
+    /// Writes a sentence. Its blanks are `%` for the next of our own words, `=` for the next text, `$` for it as a
+    /// subject, `~` for it as a name that is escaped as in the request, `#` for the number and `!` for it as the errno
+    /// that is the reason, `&` for the parameter, `^` for the list that this is in.
     #[inline(never)]
-    fn fill(&self, sentence: &str, out: &mut Writer<'_>) {
-        let mut texts = self.texts.iter();
-        let mut text = || texts.next().copied().unwrap_or(&[]);
-        let parameter = self.parameter.copied().unwrap_or_default();
-        for byte in sentence.as_bytes() {
+    fn fill(&mut self, sentence: Text, out: &mut Writer<'_>) {
+        for byte in sentence.phrase().characters() {
             match byte {
-                b'%' => out.text(text()),
-                b'$' => out.subject(text()),
+                b'%' => {
+                    out.say(self.words[0]);
+                    self.words[0] = self.words[1];
+                }
+                b'=' => out.text(self.text()),
+                b'$' => out.subject(self.text()),
                 b'~' => {
-                    for character in Characters(text()).take(SUBJECT_BYTES_MAX) {
+                    for character in Characters(self.text()).take(SUBJECT_BYTES_MAX) {
                         out.character(character);
                     }
                 }
                 b'#' => out.integer(self.number),
                 b'!' => advice(out, Errno(self.number as u32)),
-                b'&' => parameter.write(out),
-                b'^' => parameter.write_list(out, "]."),
-                _ => out.raw(core::slice::from_ref(byte)),
+                b'&' => self.parameter.write(out),
+                b'^' => self.parameter.write_list(out, "]."),
+                _ => out.raw(core::slice::from_ref(&byte)),
             }
         }
     }
@@ -243,18 +269,21 @@ fn numbered(out: &mut Writer<'_>, before: &str, number: i64, after: &str) {
 /// Writes why a call failed.
 pub fn reason(out: &mut Writer<'_>, errno: Errno) {
     match errno.text() {
-        Some(text) => out.ascii(text),
-        None => numbered(out, "Unknown error ", i64::from(errno.0), ""),
+        Some(text) => out.phrase(text),
+        None => {
+            out.say(text!("Unknown error "));
+            out.integer(errno.0.into());
+        }
     }
 }
 
 /// As [`reason`], and what can be done about it.
 fn advice(out: &mut Writer<'_>, errno: Errno) {
     reason(out, errno);
-    out.ascii(match errno {
-        Errno::MFILE => " (raise LimitNOFILE= of the unit, or RLIMIT_NOFILE, to 1024)",
-        Errno::NFILE => " (raise the sysctl fs.file-max)",
-        _ => "",
+    out.say(match errno {
+        Errno::MFILE => text!(" (raise LimitNOFILE= of the unit, or RLIMIT_NOFILE, to 1024)"),
+        Errno::NFILE => text!(" (raise the sysctl fs.file-max)"),
+        _ => Text::NONE,
     });
 }
 /// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent needs itself.

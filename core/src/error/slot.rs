@@ -1,6 +1,7 @@
 //! Where an error waits: put down where it is found, taken up when the response is begun.
 
 use super::Error;
+use crate::text::Text;
 use core::cell::Cell;
 use core::fmt::Display;
 
@@ -16,7 +17,7 @@ pub struct Raised;
 impl<'a> Slot<'a> {
     /// A slot with nothing found yet.
     pub fn new() -> Self {
-        Slot(Cell::new(Error::Text("no error")))
+        Slot(Cell::new(Error::Text(Text::NONE)))
     }
 
     /// Puts an error down.

@@ -2,6 +2,7 @@
 //! backup that dies between freeze and thaw would else leave the guest hanging for ever.
 
 use crate::platform::{Freezing as _, Level, Platform};
+use crate::text::Phrase;
 
 /// The longest time of a freeze, and when the present one has lasted so long. All zero when new: no limit.
 #[derive(Default)]
@@ -43,4 +44,4 @@ impl Limit {
 }
 
 /// What the log says of it: somebody's backup has not ended as it should.
-const OVER: &str = "no thaw came within --freeze-timeout: all filesystems run again";
+const OVER: Phrase = phrase!("no thaw came within --freeze-timeout: all filesystems run again");

@@ -53,11 +53,11 @@ impl<F> Freezer<F> {
                         mark::show(path, subject);
                     }
                     if !is_hidden || *strict {
-                        let what = if is_hidden { HIDDEN } else { "failed to open" };
+                        let what = if is_hidden { HIDDEN } else { text!("failed to open") };
                         return Err(Failure::On(what, errno));
                     }
                     hidden.get_or_insert(errno);
-                    platform.log_of(Level::Warning, &[HIDDEN, " "], path);
+                    platform.log_of(Level::Warning, &[HIDDEN.phrase(), phrase!(" ")], path);
                 }
             }
         }

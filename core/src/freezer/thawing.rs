@@ -7,8 +7,9 @@ use crate::errno::Errno;
 use crate::mark::{self, Phase, RowState};
 use crate::mountinfo::each_local;
 use crate::platform::{Freeze, Log};
+use crate::text::Text;
 
-const THAW: &str = "failed to thaw";
+const THAW: Text = text!("failed to thaw");
 
 impl<F> Freezer<F> {
     /// Thaws what the entries say.

@@ -8,6 +8,7 @@ use super::lexer::{Found, Lexer, Token};
 use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
 use crate::error::{Error, Raised, Slot};
 use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
+use crate::text::Text;
 use core::ops::Range;
 use heapless::Vec;
 
@@ -68,12 +69,12 @@ pub fn check<'f>(
         match token {
             Some(token) => grammar.token(token, &lexer, at)?,
             None if grammar.expect == expect::END => return Ok(()),
-            None => return Err(slot.raise(&VALUE)),
+            None => return grammar.wrong(VALUE),
         }
     }
 }
 
-const VALUE: Error<'static> = Error::Json("expecting value");
+const VALUE: Text = text!("expecting value");
 
 struct Grammar<'f, 's> {
     frame: &'f [u8],
@@ -107,11 +108,11 @@ impl<'f, 's> Grammar<'f, 's> {
                 self.expect = expect::COLON;
             }
             _ if expected(expect::VALUE) => self.value(token, text, lexer, end)?,
-            _ if expected(expect::KEY) => return self.wrong("expecting key"),
-            _ if expected(expect::COLON) => return self.wrong("expecting ':'"),
-            _ if !expected(expect::COMMA) => return Err(self.slot.raise(&VALUE)),
-            _ if self.in_object() => return self.wrong("expected ',' or '}'"),
-            _ => return self.wrong("expected ',' or ']'"),
+            _ if expected(expect::KEY) => return self.wrong(text!("expecting key")),
+            _ if expected(expect::COLON) => return self.wrong(text!("expecting ':'")),
+            _ if !expected(expect::COMMA) => return self.wrong(VALUE),
+            _ if self.in_object() => return self.wrong(text!("expected ',' or '}'")),
+            _ => return self.wrong(text!("expected ',' or ']'")),
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl<'f, 's> Grammar<'f, 's> {
             Token::String => self.string(text, lexer.special)?,
             Token::Number | Token::Keyword => {}
             Token::ObjectClose | Token::ArrayClose | Token::Colon | Token::Comma => {
-                return Err(self.slot.raise(&VALUE));
+                return self.wrong(VALUE);
             }
         }
         self.after_value(end);
@@ -146,7 +147,7 @@ impl<'f, 's> Grammar<'f, 's> {
     fn open(&mut self, object: bool) -> Result<(), Raised> {
         match self.outer.get_mut(self.depth) {
             Some(outer) => *outer = self.members.len() as u8,
-            None => return Err(self.slot.raise(&Error::TOO_DEEP)),
+            None => return Err(self.slot.raise(&Error::too_deep())),
         }
         self.objects = (self.objects << 1) + u64::from(object);
         self.depth += 1;
@@ -185,16 +186,16 @@ impl<'f, 's> Grammar<'f, 's> {
         let outer = self.outer.get(self.depth.saturating_sub(1)).copied().unwrap_or(0);
         let hash = hash(key);
         if self.members.iter().skip(usize::from(outer)).any(|other| other.hash == hash) {
-            return self.wrong("duplicate key");
+            return self.wrong(text!("duplicate key"));
         }
         match self.members.push(Member { key, hash, value_start: 0, value_end: 0 }) {
             Ok(()) => Ok(()),
-            Err(_) => Err(self.slot.raise(&Error::TOO_MANY_MEMBERS)),
+            Err(_) => Err(self.slot.raise(&Error::too_many_members())),
         }
     }
 
     #[cold]
-    fn wrong(&self, what: &'static str) -> Result<(), Raised> {
+    fn wrong(&self, what: Text) -> Result<(), Raised> {
         Err(self.slot.raise(&Error::Json(what)))
     }
 
@@ -216,12 +217,12 @@ impl<'f, 's> Grammar<'f, 's> {
                         return Err(self.slot.raise(&Error::JsonCharacter(shown)));
                     }
                     Err(BadEscape::Unknown) => {
-                        return self.wrong("invalid escape sequence in string");
+                        return self.wrong(text!("invalid escape sequence in string"));
                     }
                 },
                 Some(_) => match utf8(rest) {
                     (Some(_), len) => len,
-                    (None, _) => return self.wrong("invalid UTF-8 sequence in string"),
+                    (None, _) => return self.wrong(text!("invalid UTF-8 sequence in string")),
                 },
             };
             rest = rest.get(len..).unwrap_or(&[]);

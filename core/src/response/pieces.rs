@@ -7,6 +7,7 @@ use crate::json::text::utf8;
 use crate::limits::PIECE_BYTES_MAX;
 use crate::platform::Platform;
 use crate::state::State;
+use crate::text::Text;
 use crate::writer::Writer;
 
 /// Writes the next piece of a reply where the cursor stands and moves that; `false` when there is no more.
@@ -15,7 +16,7 @@ pub type Piece<P> = fn(&mut P, &mut State<P>, &mut Cursor, &mut Writer<'_>) -> R
 
 /// What failed, and why, before anything of the reply has left the window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Failed(pub &'static str, pub Errno);
+pub struct Failed(pub Text, pub Errno);
 
 /// Where a reply goes on. All zero at its beginning.
 pub struct Cursor {
@@ -106,7 +107,7 @@ pub fn fill<P: Platform>(
     while out.free().len() >= PIECE_BYTES_MAX {
         let more = piece(platform, state, cursor, out)?;
         if out.is_full() {
-            return Err(Failed("failed to write the reply", Errno::OVERFLOW));
+            return Err(Failed(text!("failed to write the reply"), Errno::OVERFLOW));
         }
         if !more {
             return Ok(true);

@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::error::reason;
 use crate::limits::SHUTDOWN_REPORT_BYTES_MAX;
 use crate::platform::Exit;
+use crate::text::Text;
 use crate::writer::Writer;
 
 /// There is no errno: the text says why.
@@ -32,14 +33,14 @@ impl Account {
     }
 
     /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
-    pub fn note(&mut self, who: &[u8], because: &str, errno: Errno) {
+    pub fn note(&mut self, who: &[u8], because: Text, errno: Errno) {
         let mut out = Writer::after(&mut self.bytes, self.len);
         if !out.is_empty() {
             out.ascii("; ");
         }
         out.raw(who);
         out.ascii(": ");
-        out.ascii(because);
+        out.say(because);
         if errno != NO_ERRNO {
             reason(&mut out, errno);
         }
@@ -50,13 +51,13 @@ impl Account {
     pub fn note_exit(&mut self, exit: Exit, output: &[u8]) {
         let mut out = Writer::after(&mut self.bytes, self.len);
         let (word, number) = match exit {
-            Exit::Status(status) => ("exit status ", status),
-            Exit::Signal(signal) => ("ended by signal ", signal),
+            Exit::Status(status) => (text!("exit status "), status),
+            Exit::Signal(signal) => (text!("ended by signal "), signal),
         };
-        out.ascii(word);
+        out.say(word);
         out.unsigned(u64::from(number));
         if let Some(last) = output.iter().rposition(|byte| byte.is_ascii_graphic()) {
-            out.ascii(", it said: ");
+            out.say(text!(", it said: "));
             out.raw(output.get(..=last).unwrap_or(output));
         }
         self.len = out.len();

@@ -10,11 +10,12 @@ mod virtio;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::options::{Method, Options};
-use crate::print::one_of;
 use crate::signals::Signals;
 use crate::sys;
 use core::ffi::CStr;
 use qga_core::Errno;
+use qga_core::phrases;
+use qga_core::text::{Phrase, Phrases};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::AsFd;
@@ -86,24 +87,25 @@ const LINE: u8 = 1 << Method::IsaSerial as u8;
 const SOCKET: u8 = 1 << Method::UnixListen as u8;
 const ALL: u8 = !0;
 
-const HINTS: &[u8] = b"\
-its directory must exist
-is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? -r waits for it
-it lies on a filesystem that cannot be thawed
-another agent has it
-others may use it: chown root, chmod o-w
-run as root
-run as root
-this is no serial line
-another agent listens there, or it is no socket
-a socket's path has at most 107 bytes";
+const HINTS: Phrases = phrases![
+    "its directory must exist",
+    "is it defined in the hypervisor, is its driver loaded, are /dev and /sys mounted? -r waits for it",
+    "it lies on a filesystem that cannot be thawed",
+    "another agent has it",
+    "others may use it: chown root, chmod o-w",
+    "run as root",
+    "run as root",
+    "this is no serial line",
+    "another agent listens there, or it is no socket",
+    "a socket's path has at most 107 bytes",
+];
 
 /// What somebody can do about a channel that cannot be opened; nothing if that is not known.
-pub fn hint(method: Method, errno: Errno) -> &'static [u8] {
+pub fn hint(method: Method, errno: Errno) -> Phrase {
     let fits = |&(number, methods): &(u8, u8)| {
         u32::from(number) == errno.0 && methods >> method as u8 & 1 != 0
     };
-    HINTS_FOR.iter().position(fits).map_or(b"", |at| one_of(HINTS, at))
+    HINTS_FOR.iter().position(fits).map_or(Phrase::NONE, |at| HINTS.nth(at))
 }
 
 impl Channel {

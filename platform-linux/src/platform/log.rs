@@ -6,7 +6,9 @@ use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use qga_core::Errno;
+use qga_core::phrase;
 use qga_core::platform::{Level, Log};
+use qga_core::text::Phrase;
 use rustix::fs::OFlags;
 
 impl Linux {
@@ -30,21 +32,21 @@ impl Linux {
         self.log_is_old = true;
         if !frozen && let Err(errno) = self.open_log() {
             complain(
-                "cannot open the log file",
+                phrase!("cannot open the log file"),
                 self.log_file.map_or(b"", CStr::to_bytes),
                 errno,
-                b"",
+                Phrase::NONE,
             );
         }
     }
 }
 
 impl Log for Linux {
-    fn log(&mut self, level: Level, pieces: &[&str]) {
+    fn log(&mut self, level: Level, pieces: &[Phrase]) {
         self.log_of(level, pieces, b"");
     }
 
-    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
+    fn log_of(&mut self, level: Level, pieces: &[Phrase], path: &[u8]) {
         if level > Level::Warning && !self.verbose {
             return;
         }
@@ -62,11 +64,11 @@ impl Log for Linux {
 }
 
 /// What is said, with how many.
-const DROPPED: &str = "nobody read the log, lines dropped: ";
+const DROPPED: Phrase = phrase!("nobody read the log, lines dropped: ");
 
 impl Linux {
     /// Writes a line; whether it was taken.
-    fn put(&self, level: Level, pieces: &[&str], path: &[u8], number: Option<u64>) -> bool {
+    fn put(&self, level: Level, pieces: &[Phrase], path: &[u8], number: Option<u64>) -> bool {
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
         let to = self.log.as_ref().unwrap_or(&STDERR);
         line(to, |out| {
@@ -78,10 +80,10 @@ impl Linux {
             out.ascii(".");
             out.advance(6);
             out.ascii(": ");
-            out.ascii(level.name());
+            out.phrase(level.name());
             out.ascii(": ");
             for piece in pieces {
-                out.ascii(piece);
+                out.phrase(*piece);
             }
             out.text(path);
             if let Some(number) = number {

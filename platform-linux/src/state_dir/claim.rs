@@ -5,23 +5,26 @@
 use super::trust::{HELD, UNTRUSTED, in_memory, open_lock, trusted, writable};
 use crate::fd::Fd;
 use crate::path::PathBuffer;
-use crate::print::{STDERR, line, one_of};
+use crate::print::{STDERR, line};
 use crate::sys;
 use core::cell::Cell;
 use core::ffi::CStr;
 use linux_raw_sys::general::{S_IFDIR, S_IFREG};
 use qga_core::Errno;
 use qga_core::error::reason;
+use qga_core::text::Phrases;
 use qga_core::writer::Writer;
+use qga_core::{phrase, phrases};
 
 /// What is said of [`HELD`] and what follows it.
-const WHY: &[u8] = b"\
-in use by the agent with pid
-qga.lock is no plain file: remove it
-belongs to another user: chown it or use -t
-others can write to it: name another with -t
-is another user's link
-ignored a state file or mark that is not the agent's own";
+const WHY: Phrases = phrases![
+    "in use by the agent with pid",
+    "qga.lock is no plain file: remove it",
+    "belongs to another user: chown it or use -t",
+    "others can write to it: name another with -t",
+    "is another user's link",
+    "ignored a state file or mark that is not the agent's own",
+];
 
 /// Why a directory is not used, or a file in it.
 pub struct Refused {
@@ -80,11 +83,11 @@ impl Refused {
             return;
         }
         line(&STDERR, |out| {
-            out.ascii("qga: state directory ");
+            out.phrase(phrase!("qga: state directory "));
             out.raw(self.path.to_bytes());
             out.ascii(": ");
             match self.errno.get().0.checked_sub(HELD.0) {
-                Some(why) => out.raw(one_of(WHY, why as usize)),
+                Some(why) => out.phrase(WHY.nth(why as usize)),
                 None => reason(out, self.errno.get()),
             }
             if self.errno.get() == HELD {

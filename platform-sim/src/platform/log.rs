@@ -5,16 +5,18 @@ use crate::kind::Kind;
 use crate::sim::Sim;
 use crate::world::LogLine;
 use qga_core::platform::{Level, Log};
+use qga_core::text::Phrase;
 
 impl Log for Sim {
-    fn log(&mut self, level: Level, pieces: &[&str]) {
+    fn log(&mut self, level: Level, pieces: &[Phrase]) {
         self.log_of(level, pieces, b"");
     }
 
-    fn log_of(&mut self, level: Level, pieces: &[&str], path: &[u8]) {
+    fn log_of(&mut self, level: Level, pieces: &[Phrase], path: &[u8]) {
         self.sure(Kind::Log, (), |world| {
             world.forbid_while_frozen("log");
-            let text = format!("{}{}", pieces.concat(), path.escape_ascii());
+            let words: String = pieces.iter().map(Phrase::to_string).collect();
+            let text = format!("{words}{}", path.escape_ascii());
             world.log.push(LogLine { level, text });
         });
     }

@@ -99,7 +99,7 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.load_state(&mut [0; 9]), Err(Errno::NOENT));
     assert_eq!(guest.save_state(b"x"), Ok(()));
     assert_eq!(guest.now_ns(), Err(NOT));
-    guest.log(Level::Error, &["nobody hears it"]);
+    guest.log(Level::Error, &[qga_core::phrase!("nobody hears it")]);
     assert_eq!(guest.mounts().map(drop), Err(NOT));
     assert_eq!(guest.inspect(b"/"), Err(NOT));
     assert_eq!(guest.open_mount(b"/").map(drop), Err(NOT));
@@ -122,7 +122,7 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.remount_read_only(b"/"), Err(NOT));
     assert_eq!(guest.reboot(Mode::Halt), Err(NOT));
     assert_eq!(
-        [Level::Error, Level::Warning, Level::Info].map(Level::name),
+        [Level::Error, Level::Warning, Level::Info].map(|level| level.name().to_string()),
         ["error", "warning", "info"]
     );
 }

@@ -18,4 +18,5 @@ mod shutdown;
 mod stream;
 mod text;
 mod window;
+mod words;
 mod writer;

@@ -8,6 +8,7 @@ use qga_core::Errno;
 use qga_core::limits::PIECE_BYTES_MAX;
 use qga_core::response::{Cursor, Failed, Piece, Stream, fill};
 use qga_core::state::State;
+use qga_core::text;
 use qga_core::writer::Writer;
 use qga_sim::Sim;
 use std::cell::RefCell;
@@ -201,7 +202,7 @@ fn a_piece_that_fits_no_window_is_an_error() {
     let mut bytes = [0; PIECE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     let result = fill(too_large, &mut sim, &mut state, &mut Cursor::default(), &mut out);
-    assert_eq!(result, Err(Failed("failed to write the reply", Errno::OVERFLOW)));
+    assert_eq!(result, Err(Failed(text!("failed to write the reply"), Errno::OVERFLOW)));
 }
 
 #[test]
