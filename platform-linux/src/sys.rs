@@ -120,8 +120,10 @@ pub struct Address {
 }
 
 impl Address {
-    /// That of no path yet.
-    pub const NEW: Self = Address { family: AF_UNIX, path: [0; 108] };
+    /// That of no path yet. No constant, which would stand in the file with all its zeros.
+    pub fn unset() -> Self {
+        Address { family: AF_UNIX, path: [0; 108] }
+    }
 
     /// Becomes that of a path. Errors: ENAMETOOLONG above 107 bytes.
     pub fn set(&mut self, path: &CStr) -> Result<(), Errno> {

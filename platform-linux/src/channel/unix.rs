@@ -11,19 +11,16 @@ use rustix::fs::Mode;
 /// Clients that may wait to be served.
 const BACKLOG: u32 = 8;
 
-/// ECONNREFUSED.
-const NOBODY_LISTENS: Errno = Errno(111);
-
 /// Makes the socket, in place of one that an earlier agent left, for this user alone. Errors: EADDRINUSE when an
 /// agent is living there.
 pub fn listen(path: &CStr) -> Result<Fd, Errno> {
-    let mut address = Address::NEW;
+    let mut address = Address::unset();
     address.set(path)?;
     let socket = sys::unix_socket()?;
     if rustix::fs::lstat(path).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFSOCK) {
         // A socket that could not be connected is as good as new.
         match sys::connect(&socket, &address) {
-            Err(NOBODY_LISTENS) => rustix::fs::unlink(path).map_err(errno)?,
+            Err(Errno::CONNREFUSED) => rustix::fs::unlink(path).map_err(errno)?,
             // Gone in the meantime.
             Err(Errno::NOENT) => {}
             _ => return Err(Errno::ADDRINUSE),
