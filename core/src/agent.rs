@@ -15,15 +15,14 @@ mod understand;
 
 use crate::bulk::wipe_stack;
 use crate::errno::Errno;
-use crate::error::Error;
+use crate::error::{Error, TAKEN_BACK};
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
 use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
-use crate::platform::{Files, Freezing as _, Platform, Status};
-use crate::response::{Cursor, Window};
+use crate::platform::{Files, Freezing as _, Platform, Reason, Status};
+use crate::response::{Cursor, Echo, RETURN, Window};
 use crate::shutdown::Progress;
 use crate::state::State;
-use crate::text::Text;
 use doing::{Asker, Doing, Job, Secret, refuse};
 
 /// What the agent needs next.
@@ -48,16 +47,21 @@ pub enum Step {
 pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
     // In this order an idle agent has written to three pages: the beginning of the window shares one with
     // what stands before it, the beginning of the frame buffer with the framer, the state has one.
+    // Before the window stands first what is used most, within what a short address reaches: 90 bytes less.
     doing: Doing<P>,
-    /// Where the body goes on that is being written in pieces.
-    cursor: Cursor,
-    /// What takes longer.
-    job: Job<P>,
+    /// It was told to stop, and thaws before.
+    told_to_stop: bool,
     stopping: bool,
     secret: Secret,
+    /// An error stands in the window that somebody who asked for a freeze is to have, also from an agent that stops.
+    owed: bool,
+    /// What takes longer.
+    job: Job<P>,
     /// Whose reply says that everything is frozen, until that begins to leave.
     told: Option<Asker>,
     deadline_ms: Option<u64>,
+    /// Where the body goes on that is being written in pieces.
+    cursor: Cursor,
     freeze_limit: Limit,
     window: Window<WINDOW>,
     framer: Framer<FRAME>,
@@ -74,8 +78,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             doing: Doing::Listening,
             cursor: Cursor::new(),
             job: Job::NONE,
+            told_to_stop: false,
             stopping: false,
             secret: Secret::Nothing,
+            owed: false,
             told: None,
             deadline_ms: None,
             freeze_limit: Limit::new(),
@@ -96,6 +102,13 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// instead; without it that is a warning in the log.
     pub fn refuse_unreachable(&mut self, refuse: bool) {
         self.state.freezer.set_strict(refuse);
+    }
+
+    /// A filesystem may take `ms_max` milliseconds to be found, frozen or thawed, then it counts as hanging, and a freeze is
+    /// rolled back; without it [`crate::limits::FREEZE_STEP_MS_MAX`]. Only where a worker freezes: see
+    /// [`crate::platform::Freeze::work`].
+    pub fn limit_steps(&mut self, ms_max: u64) {
+        self.state.freezer.set_step_limit(ms_max);
     }
 
     /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
@@ -126,22 +139,27 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// The channel took the first `len` of [`Agent::pending`].
     pub fn sent(&mut self, len: usize) {
-        self.told = None;
+        (self.told, self.owed) = (None, false);
         self.window.sent(len);
     }
 
     /// The time of [`crate::platform::Clock::now_ms`] by which to step again, whatever the last step asked for:
     /// always there after [`Step::Wait`], otherwise when a freeze may not last for ever.
     pub fn deadline(&self) -> Option<u64> {
-        // Never both: nothing that takes time can begin while anything is frozen, nor the other way round.
-        self.deadline_ms.or(self.freeze_limit.deadline_ms())
+        if self.stopping {
+            return self.deadline_ms;
+        }
+        let own = self.deadline_ms.unwrap_or(u64::MAX);
+        let limit = self.freeze_limit.deadline_ms().unwrap_or(u64::MAX);
+        let first = own.min(limit).min(self.state.freezer.next_ms());
+        (first != u64::MAX).then_some(first)
     }
 
     /// The channel has lost its client: a half request and a half response are of no use to the next one.
     /// Open handles and frozen filesystems stay. What it was about to ask for nobody knows: it is wiped.
     pub fn disconnected(&mut self) {
         self.secret = Secret::Ended;
-        self.told = None;
+        (self.told, self.owed) = (None, false);
         self.window.clear();
         self.framer.reset();
         self.doing = Doing::Listening;
@@ -150,14 +168,29 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine. A
     /// client that has not been told yet that everything is frozen gets an error, if it takes that soon; nobody
-    /// else is served any more.
+    /// else is served any more. A thaw that takes time goes on with [`Agent::step`].
     pub fn stop(&mut self, platform: &mut P) {
         if self.state.freezer.is_frozen() {
             // What fails stays on record, and the agent with it.
-            let _ = self.state.freezer.thaw(platform);
+            self.state.freezer.thaw(platform, Reason::Stop);
         }
+        // Told once more, it waits for nobody.
+        self.owed &= !self.stopping;
+        self.told_to_stop = true;
+        // Whoever waits for a freeze, or was about to be told of one, learns that it is over.
+        self.follow(platform);
+        self.take_back();
+        self.stop_if_thawed(platform);
+    }
+
+    /// Stops when it was told to, as soon as the thaw for that is over.
+    fn stop_if_thawed(&mut self, platform: &mut P) {
+        if !self.told_to_stop || self.state.freezer.is_under_way() {
+            return;
+        }
+        self.told_to_stop = false;
         self.stopping = !self.state.freezer.is_frozen() && !self.state.shutdown.ends_all();
-        if self.take_back() && self.stopping {
+        if self.owed && self.stopping {
             self.respond(platform);
             self.deadline_ms = Some(platform.now_ms().saturating_add(STOP_REPLY_MS_MAX));
         } else if self.stopping {
@@ -166,29 +199,39 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
-    fn take_back(&mut self) -> bool {
-        let untrue = |_: &mut Asker| self.state.freezer.status() != Status::Frozen;
-        let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return false };
+    fn take_back(&mut self) {
+        let freezer = &self.state.freezer;
+        let untrue = freezer.status() != Status::Frozen || freezer.is_under_way();
+        let untrue = |_: &mut Asker| untrue;
+        let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return };
         let error = Error::Text(TAKEN_BACK);
         refuse(&mut self.doing, &mut self.window, &error, id, frame);
-        true
+        self.owed = true;
     }
 
     /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;
-    /// whether everything runs again. The thaw that a client may still send then answers 0.
+    /// whether everything runs again, as far as that does not take longer ([`Agent::is_busy`]). The thaw that a client may
+    /// still send then answers 0.
     pub fn thaw(&mut self, platform: &mut P) -> bool {
-        self.state.freezer.expire(platform)
+        self.state.freezer.thaw(platform, Reason::Over);
+        !self.state.freezer.is_frozen()
     }
 
     /// Whether something is frozen that a thaw can reach, by a list or, without one, anything; where
     /// [`Agent::is_frozen`] says so as well of a mark that cannot be read.
+    #[inline(never)]
     pub fn holds_frozen(&self) -> bool {
         self.state.freezer.holds()
     }
 
     /// Whether something is under way that takes longer, and that somebody must go on with.
     pub fn is_busy(&self) -> bool {
-        self.job.poll.is_some()
+        self.job.poll.is_some() || self.state.freezer.is_under_way()
+    }
+
+    /// Whether there is nothing to go on with but requests.
+    fn is_quiet(&self) -> bool {
+        !self.is_busy() && !self.told_to_stop && self.may_write()
     }
 
     /// Whether it was told to stop and nothing stands in the way.
@@ -199,6 +242,11 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Whether nothing may be written to filesystems now.
     pub fn is_frozen(&self) -> bool {
         self.state.freezer.is_frozen()
+    }
+
+    /// Whether files may be written to: nothing is frozen, nor can it be by something that hangs.
+    pub fn may_write(&self) -> bool {
+        self.state.freezer.may_write()
     }
 
     /// Memory that holds nothing any more and that the caller may give back to the system.
@@ -227,7 +275,17 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             let idle = self.window.pending().is_empty();
             return if over || idle { Step::Exit } else { Step::Transmit };
         }
-        self.follow(platform);
+        self.deadline_ms = None;
+        if !self.is_quiet() {
+            if self.job.poll.is_none() {
+                self.state.freezer.tidy(platform);
+            }
+            self.follow(platform);
+            self.stop_if_thawed(platform);
+            if self.stopping {
+                return Step::Continue;
+            }
+        }
         if !self.window.pending().is_empty() {
             return Step::Transmit;
         }
@@ -245,7 +303,13 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             match self.scan(platform) {
                 Scan::More if self.job.asker.is_some() => return Step::Wait,
                 Scan::More => return Step::Receive,
-                found @ (Scan::Frame | Scan::Sync) => self.execute(platform, found),
+                found @ (Scan::Frame | Scan::Sync) => {
+                    self.execute(platform, found);
+                    if self.job.finish.is_some() {
+                        // It may have taken no time.
+                        self.follow(platform);
+                    }
+                }
                 Scan::Bad(fault) => {
                     self.secret = Secret::Open;
                     let error = self.framer.error(fault);
@@ -257,17 +321,35 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if self.window.pending().is_empty() { Step::Continue } else { Step::Transmit }
     }
 
-    /// Goes on with what takes longer, if anything does. It has no reply on success, and none when nobody waits for it.
+    /// Goes on with what takes longer, if anything does. It has no reply when nobody waits for it.
     fn follow(&mut self, platform: &mut P) {
         self.deadline_ms = None;
+        self.state.freezer.follow(platform);
         let Some(poll) = self.job.poll else { return };
-        match poll(platform, &mut self.state) {
-            Progress::Wait(until) => self.deadline_ms = Some(until),
-            Progress::Done(result) => {
-                self.job.poll = None;
-                if let (Err(error), Some(Asker { id, frame })) = (result, self.job.asker.take()) {
-                    refuse(&mut self.doing, &mut self.window, &error, id, frame);
-                }
+        let progress = poll(platform, &mut self.state);
+        if let Progress::Wait(until) = progress {
+            self.deadline_ms = Some(until);
+            return;
+        }
+        self.job.poll = None;
+        let finish = self.job.finish.take();
+        let Some(asker) = self.job.asker.take() else { return };
+        match (&progress, finish) {
+            (Progress::Done(Err(error)), _) => {
+                refuse(&mut self.doing, &mut self.window, error, asker.id, asker.frame);
+                self.owed = true;
+            }
+            (_, None) => {}
+            (_, finish) => {
+                let mut out = self.window.writer();
+                out.ascii(RETURN);
+                let len = out.len();
+                self.window.keep(len);
+                self.cursor = Cursor::new();
+                let Asker { id, frame } = asker.clone();
+                self.doing = Doing::Responding(finish, Echo::new(id), frame);
+                self.told = self.state.freezer.is_frozen().then_some(asker);
+                self.respond(platform);
             }
         }
     }
@@ -306,7 +388,3 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Default for Agent<P, 
         Agent::new()
     }
 }
-
-/// In the place of a reply that is true no more.
-const TAKEN_BACK: Text =
-    text!("thawed before this reply could leave: told to stop, or the freeze took too long");

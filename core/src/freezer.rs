@@ -8,65 +8,85 @@
 //! The mark ([`crate::mark`]) says which step was under way, so that an agent that was killed at any point
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
+//!
+//! Whatever touches a filesystem may hang, so a worker does it ([`worker`]): the agent is there for its clients all the
+//! time, and gives up what takes too long. In a guest without workers the agent does it itself.
 
+mod failure;
+mod freezing;
 mod inherit;
 mod limit;
 mod listing;
 mod marks;
+mod telling;
 mod thawing;
+mod worker;
 
+use failure::HIDDEN;
 pub use limit::Limit;
 use marks::{Found, Marks};
 
 use crate::errno::Errno;
 use crate::error::Error;
-use crate::limits::{FROZEN_MAX, MOUNT_LINE_BYTES_MAX};
-use crate::mark::{self, Phase, RowState, Shown};
+use crate::limits::{FROZEN_MAX, HANGING_MAX, MOUNT_LINE_BYTES_MAX};
+use crate::mark::{self, Shown};
 pub use crate::platform::Status;
-use crate::platform::{Device, Freeze, Freezing, Level, Log};
-use crate::text::{Phrase, Text};
+use crate::platform::{
+    Clock, Failure, Freeze, Freezing, Level, Log, Place, Reason, Standing, Task, What,
+};
+use crate::text::Phrase;
 use heapless::Vec;
 
-const TABLE: Text = text!("failed to read the mount table");
-const MARK: Text =
-    text!("failed to write the frozen mark (is /run or /dev a tmpfs that can be written to?)");
 /// The mark has no list of what is frozen, or is gone. No call that finds a filesystem gives this.
 const NO_LIST: Errno = Errno::CHILD;
 
 /// A filesystem that is listed for freezing, or frozen.
+#[derive(Clone)]
 struct Entry<F> {
-    /// What the mount table calls it.
-    superblock: Device,
+    place: Place,
     /// Keeps the filesystem from going away.
     filesystem: F,
-    /// Where in the mark its row begins.
-    row: u64,
-    frozen: bool,
-    /// Somebody else had frozen it, or suspended its device, when its turn came.
-    busy: bool,
-    /// An earlier agent was about to freeze it; whether it did is not known.
-    unsure: bool,
 }
 
 /// What the agent has frozen. All zero when new.
+#[derive(Clone)]
 #[repr(C)]
 pub struct Freezer<F> {
-    frozen: bool,
-    /// A thaw has failed on something.
-    failed: bool,
-    /// What is frozen stands in the mark of an earlier agent, not in `entries`.
-    inherited: bool,
-    /// That mark was read, and has no list.
-    listless: bool,
+    standing: Standing,
     /// The last freeze has ended because its time was over: a thaw may still come for it.
     expired: bool,
+    /// Somebody has been told that all is frozen while a worker was at it.
+    seen: bool,
+    /// The thaw under way is one for which nobody has asked, because the time is over.
+    expiring: bool,
     /// Nothing is frozen when something would be left out.
     strict: bool,
+    /// What is under way.
+    task: Task,
+    /// It has not begun: the worker before it has not ended.
+    waits: bool,
+    /// When to look whether that has.
+    look_at_ms: u64,
+    /// What the worker is about to do.
+    about: What,
+    /// To which filesystem: where its row begins, or the number of its mount.
+    about_key: u64,
+    /// When it has taken too long.
+    until_ms: u64,
+    /// The agent had no descriptor for something that the worker holds.
+    short: bool,
+    /// How long it may take.
+    step_ms_max: Option<u64>,
     /// How many filesystems the present command has frozen or thawed.
     count: i64,
+    /// Why it has failed.
+    failure: Failure,
     /// Why the first filesystem that the present freeze leaves out cannot be reached.
     hidden: Option<Errno>,
+    // What is used most stands first, within what a short address reaches.
     entries: Vec<Entry<F>, FROZEN_MAX>,
+    /// The filesystems, by their keys as above, that have taken too long since the present command began.
+    hanging: Vec<u64, HANGING_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
     /// One row of the mark.
@@ -75,158 +95,79 @@ pub struct Freezer<F> {
     line: [u8; MOUNT_LINE_BYTES_MAX],
 }
 
-/// What went wrong; the mount point stands in [`Freezer::subject`].
-#[derive(Clone, Copy)]
-enum Failure {
-    /// Something that concerns no mount point.
-    Plain(Text, Errno),
-    /// Something on the mount point.
-    On(Text, Errno),
-    /// More filesystems than fit.
-    TooMany,
-}
-
 impl<F> Freezer<F> {
     /// A freezer that has frozen nothing.
     pub const fn new() -> Self {
         Freezer {
-            frozen: false,
-            failed: false,
-            inherited: false,
-            listless: false,
+            standing: Standing::NONE,
             expired: false,
+            expiring: false,
+            seen: false,
             strict: false,
+            task: Task::Nothing,
+            waits: false,
+            look_at_ms: 0,
+            about: What::Nothing,
+            about_key: 0,
+            until_ms: 0,
+            short: false,
+            step_ms_max: None,
             count: 0,
+            failure: Failure::NONE,
             hidden: None,
+            hanging: Vec::new(),
             entries: Vec::new(),
-            subject: Vec::new(),
+            subject: Shown::new(),
             row: [0; mark::ROW_BYTES_MAX],
             line: [0; MOUNT_LINE_BYTES_MAX],
         }
     }
 
-    /// Whether anything of ours is frozen, so that nothing may be written.
+    /// Whether anything of ours is frozen, or about to be, so that nothing may be written.
     pub fn is_frozen(&self) -> bool {
-        self.frozen
+        self.standing.frozen
     }
 
     /// The present state.
     pub fn status(&self) -> Status {
-        match (self.frozen, self.failed) {
+        match (self.standing.frozen, self.standing.failed) {
             (false, _) => Status::Thawed,
             (true, false) => Status::Frozen,
             (true, true) => Status::Error,
         }
     }
 
-    /// Freezes everything; returns how many filesystems. Errors: one cannot be opened or frozen (all run
-    /// again then), nothing can be reached that should be frozen, or the mark cannot be written (nothing was
-    /// frozen).
-    pub fn freeze<'s, P: Freeze<Filesystem = F> + Log>(
-        &'s mut self,
-        platform: &mut P,
-    ) -> Result<i64, Error<'s>> {
-        let result = self.freeze_all(platform);
-        self.explain(result)
-    }
-
-    /// Thaws what was frozen; returns how many filesystems run again because of it. With nothing recorded it
-    /// tries every mount, for an operator who must get a guest going that somebody else froze; but the first
-    /// thaw after a freeze that was over by itself does nothing.
-    /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
-    pub fn thaw<'s, P: Freeze<Filesystem = F> + Log>(
-        &'s mut self,
-        platform: &mut P,
-    ) -> Result<i64, Error<'s>> {
-        self.count = 0;
-        let result = match (self.frozen, core::mem::take(&mut self.expired)) {
-            (true, _) => self.thaw_recorded(platform),
-            (false, true) => Ok(()),
-            (false, false) => self.thaw_everything(platform),
-        };
-        self.explain(result)
-    }
-
-    fn explain(&self, result: Result<(), Failure>) -> Result<i64, Error<'_>> {
-        result.map(|()| self.count).map_err(|failure| match failure {
-            Failure::Plain(what, errno) => Error::Failed(what, errno),
-            Failure::On(what, errno) => Error::FailedOn(what, &self.subject, errno),
-            Failure::TooMany => Error::Text(TOO_MANY),
-        })
-    }
-
-    fn freeze_all<P: Freeze<Filesystem = F> + Log>(
-        &mut self,
-        platform: &mut P,
-    ) -> Result<(), Failure> {
-        self.expired = false;
-        let mut mark = Marks::create(platform);
-        let mut prepared = self.list(platform, &mut mark);
-        if prepared.is_ok() && !self.entries.is_empty() {
-            prepared = mark.publish(platform).map_err(|errno| Failure::Plain(MARK, errno));
-        }
-        if let Err(failure) = prepared {
-            self.forget(platform);
-            return Err(failure);
-        }
-        self.frozen = true;
-        self.count = 0;
-        for entry in self.entries.iter_mut().rev() {
-            let state = match platform.freeze(&entry.filesystem) {
-                Ok(()) => Ok(RowState::Frozen),
-                Err(errno @ (Errno::BUSY | Errno::OPNOTSUPP)) => {
-                    entry.busy = errno == Errno::BUSY;
-                    if entry.busy && self.strict { Err(errno) } else { Ok(RowState::NotOurs) }
-                }
-                Err(errno) => Err(errno),
-            };
-            entry.frozen = state == Ok(RowState::Frozen);
-            self.count += i64::from(entry.frozen);
-            if let Err(errno) = state.and_then(|state| mark.set_row(entry.row, state)) {
-                let row = entry.row;
-                return Err(self.roll_back(platform, &mut mark, Some(row), errno));
-            }
-        }
-        if self.count == 0 {
-            self.forget(platform);
-            return self.hidden.map_or(Ok(()), |errno| Err(Failure::On(HIDDEN, errno)));
-        }
-        if let Err(errno) = mark.set_phase(Phase::Frozen) {
-            return Err(self.roll_back(platform, &mut mark, None, errno));
-        }
-        Ok(())
-    }
-
-    /// Thaws what a freeze that failed on `row`, or at the end, has frozen.
-    fn roll_back<P: Freeze<Filesystem = F> + Log>(
-        &mut self,
-        platform: &mut P,
-        mark: &mut Marks<P::Mark>,
-        row: Option<u64>,
-        errno: Errno,
-    ) -> Failure {
-        // What cannot be thawed stays on record: the status says so.
-        let _ = self.thaw_entries(platform, mark, None);
-        match row {
-            Some(row) => mark.show_row(row, &mut self.subject),
-            None => mark::show(b"all filesystems", &mut self.subject),
-        }
-        Failure::On(text!("failed to freeze"), errno)
-    }
-
     /// Nothing of ours is frozen any more: now what was found busy can be said.
     fn forget<P: Freeze<Filesystem = F> + Log>(&mut self, platform: &mut P) {
-        for entry in self.entries.iter().filter(|entry| entry.busy) {
-            let mut path = Shown::new();
-            Marks::open(platform).show_row(entry.row, &mut path);
-            platform.log_of(Level::Warning, &[THEIRS], &path);
+        let may_freeze = self.standing.mark_stays || platform.lingers();
+        let mark_stays = may_freeze && Marks::found(platform) == Found::Ours;
+        if !mark_stays {
+            for entry in self.entries.iter().filter(|entry| entry.place.busy) {
+                let mut path = Shown::new();
+                Marks::show(platform, entry.place.row, &mut path);
+                platform.log_of(Level::Warning, &[THEIRS], &path);
+            }
+            // The agent does it when the worker has ended: until it knows that, the mark is what it goes by.
+            if !platform.is_worker() {
+                Marks::remove(platform);
+            }
         }
-        Marks::remove(platform);
         self.entries.clear();
-        self.frozen = false;
-        self.failed = false;
-        self.inherited = false;
-        self.listless = false;
+        self.standing = Standing { mark_stays, ..Standing::NONE };
+    }
+
+    /// Lets go what runs again, in a command that has left something frozen; what is busy is said when nothing is.
+    #[inline(never)]
+    fn let_go(&mut self) {
+        // Not by `retain`: 400 bytes less.
+        let mut number = 0;
+        while let Some(Entry { place, .. }) = self.entries.get(number) {
+            if place.frozen || place.busy {
+                number += 1;
+            } else {
+                drop(self.entries.swap_remove(number));
+            }
+        }
     }
 }
 
@@ -236,7 +177,10 @@ impl<F> Default for Freezer<F> {
     }
 }
 
-impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
+impl<F, P> Freezing<P> for Freezer<F>
+where
+    P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,
+{
     const NEW: Self = Freezer::new();
 
     fn is_frozen(&self) -> bool {
@@ -245,10 +189,16 @@ impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
 
     fn holds(&self) -> bool {
         // Without a list any filesystem may be meant.
-        self.listless || self.entries.iter().any(|entry| entry.frozen)
+        let Standing { listless, mark_stays, .. } = self.standing;
+        listless || mark_stays || self.entries.iter().any(|entry| entry.place.frozen)
     }
 
     fn status(&self) -> Status {
+        Freezer::status(self)
+    }
+
+    fn tell_status(&mut self) -> Status {
+        self.seen |= self.task != Task::Nothing;
         Freezer::status(self)
     }
 
@@ -260,23 +210,96 @@ impl<P: Freeze + Log> Freezing<P> for Freezer<P::Filesystem> {
         self.strict = strict;
     }
 
+    fn set_step_limit(&mut self, ms_max: u64) {
+        self.step_ms_max = Some(ms_max);
+    }
+
     fn restore(&mut self, platform: &mut P) {
-        Freezer::restore(self, platform);
+        match Marks::found(platform) {
+            Found::Nothing => {}
+            Found::Stale => self.forget(platform),
+            _ => {
+                self.standing.frozen = true;
+                self.begin(platform, Task::Restore, Failure::NONE);
+            }
+        }
     }
 
-    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::freeze(self, platform)
+    /// Freezes everything. Errors: one cannot be opened or frozen (all run again then), nothing can be reached that should
+    /// be frozen, or the mark cannot be written (nothing was frozen).
+    fn freeze(&mut self, platform: &mut P) {
+        self.expired = false;
+        (self.standing.inherited, self.standing.failed) = (false, false);
+        if self.standing.mark_stays {
+            // What hangs would hang again.
+            self.failure = Failure(What::Lingers, Errno::BUSY);
+            return;
+        }
+        self.standing.frozen = true;
+        self.begin(platform, Task::Freeze, Failure::NONE);
     }
 
-    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        Freezer::thaw(self, platform)
+    /// Thaws what was frozen. With nothing recorded it tries every mount, for an operator who must get a guest going that
+    /// somebody else froze; but the first thaw after a freeze that was over by itself does nothing, nor does any while a
+    /// worker lingers, which undoes what it does.
+    /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
+    fn thaw(&mut self, platform: &mut P, reason: Reason) {
+        if self.task == Task::Thaw {
+            if reason == Reason::Asked {
+                // What it was begun for is no business of who asks now.
+                self.expiring = false;
+                if self.failure.0 != What::Thaw {
+                    self.failure = Failure::NONE;
+                    self.subject = Shown::new();
+                }
+            }
+            return;
+        }
+        let failure = match (self.task, reason) {
+            // Its client still waits for it.
+            (Task::Freeze, Reason::Stop | Reason::Over) => Failure(What::Freezing, Errno(0)),
+            _ => Failure::NONE,
+        };
+        if self.task != Task::Nothing {
+            self.dismiss(platform);
+            self.standing.inherited |= self.task == Task::Restore;
+        }
+        let over = core::mem::take(&mut self.expired) || platform.lingers();
+        self.expiring = reason == Reason::Over;
+        if !self.standing.frozen && (over || reason != Reason::Asked) {
+            (self.count, self.failure) = (0, failure);
+            self.expired = core::mem::take(&mut self.expiring);
+        } else {
+            self.begin(platform, Task::Thaw, failure);
+        }
     }
 
-    fn expire(&mut self, platform: &mut P) -> bool {
-        // What fails stays on record.
-        let _ = Freezer::thaw(self, platform);
-        self.expired = !self.frozen;
-        self.expired
+    fn run(&mut self, platform: &mut P, task: Task) {
+        self.work(platform, task);
+    }
+
+    fn follow(&mut self, platform: &mut P) {
+        Freezer::follow(self, platform);
+    }
+
+    fn tidy(&mut self, platform: &mut P) {
+        Freezer::tidy(self, platform);
+    }
+
+    fn may_write(&self) -> bool {
+        !self.standing.frozen && !self.standing.mark_stays
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.task != Task::Nothing
+    }
+
+    fn next_ms(&self) -> u64 {
+        Freezer::next_ms(self)
+    }
+
+    fn outcome(&self) -> Result<i64, Error<'_>> {
+        self.failure.explain(self.count, &self.subject)
     }
 }
 
@@ -289,11 +312,6 @@ fn is_no_more_than_gone(said: Option<Errno>) -> bool {
     said.is_none_or(|errno| errno == GONE)
 }
 
-/// What is said of a filesystem that no path leads to.
-const HIDDEN: Text = text!("not frozen, hidden by another mount or the unit's sandbox:");
 /// What is said of one that FIFREEZE finds busy.
 const THEIRS: Phrase =
     phrase!("frozen or suspended by somebody else, who may end that at any time: ");
-
-const TOO_MANY: Text = text!("too many filesystems to freeze: at most 512, nothing was frozen");
-const _: () = assert!(FROZEN_MAX == 512);

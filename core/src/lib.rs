@@ -35,6 +35,7 @@ pub mod platform;
 pub mod request;
 pub mod response;
 mod serve;
+mod shown;
 pub mod shutdown;
 pub mod state;
 pub mod writer;

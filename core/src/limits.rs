@@ -18,6 +18,17 @@ pub const HANDLE_FIRST: u64 = 1000;
 /// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at all.
 pub const FROZEN_MAX: usize = 512;
 
+/// How long one filesystem may take to be found, frozen or thawed before it counts as hanging, unless somebody says
+/// otherwise: writing back the dirty memory of a large guest to a slow disk is not to be cut off.
+pub const FREEZE_STEP_MS_MAX: u64 = 120_000;
+
+/// How long a thaw waits for a freeze that it has ended to undo what it was about, before it goes on without: a client is
+/// to be answered within 100 ms.
+pub const LINGER_MS_MAX: u64 = 50;
+
+/// Most filesystems that may hang in one freeze or thaw before it is given up: each makes everybody wait.
+pub const HANGING_MAX: usize = 8;
+
 /// Descriptors that an agent keeps free of a freeze that it takes over, where they are short: a socket and its client, or
 /// a port and what waits for its opening, and one to begin the thaw with.
 pub const SPARE_DESCRIPTORS: usize = 3;

@@ -41,7 +41,7 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
                 (self.end, searched) = (kept, kept);
             }
             let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
-            match retry(|| self.reader.read(free))? {
+            match read(&mut self.reader, free)? {
                 0 if searched == 0 => return Ok(None),
                 0 => return Ok(self.give(searched, kept)),
                 len => self.end = (self.end + len).min(room),
@@ -69,6 +69,12 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
 /// is not read byte by byte then, and the longest path that there is comes whole all the same.
 pub const fn kept_bytes(room: usize) -> usize {
     room - room.div_ceil(16)
+}
+
+/// Reads once, however often a signal interrupts that.
+#[inline(never)]
+pub fn read<R: Read<Error = Errno>>(reader: &mut R, into: &mut [u8]) -> Result<usize, Errno> {
+    retry(|| reader.read(into))
 }
 
 /// Repeats a call that a signal interrupted.

@@ -14,12 +14,12 @@
 
 use crate::errno::Errno;
 use crate::limits::{PATH_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::lines::retry;
+use crate::lines::{self, retry};
 use crate::mountinfo::device;
 use crate::platform::Device;
+pub use crate::shown::{Shown, show};
 use crate::writer::Writer;
 use embedded_io::{Read, Seek, SeekFrom, Write};
-use heapless::Vec;
 
 /// What the head begins with.
 pub const MAGIC: &[u8] = b"qga-frozen 2 ";
@@ -124,11 +124,13 @@ pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
 pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<Head, Errno> {
     let mut bytes = [0; HEAD_BYTES];
     // The head was written whole into a file in memory; what is shorter is not one.
-    if retry(|| mark.read(&mut bytes))? != HEAD_BYTES {
+    if lines::read(mark, &mut bytes)? != HEAD_BYTES {
         return Ok(Head::Foreign);
     }
-    let rest = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<36>());
-    let Some((id, rest)) = rest else { return Ok(Head::Foreign) };
+    let (magic, rest) = bytes.split_at(MAGIC.len());
+    let Some((id, rest)) = rest.split_first_chunk::<36>().filter(|_| magic == MAGIC) else {
+        return Ok(Head::Foreign);
+    };
     if id != boot && *id != NO_BOOT && *boot != NO_BOOT {
         return Ok(Head::Stale);
     }
@@ -159,26 +161,15 @@ pub fn put<M: Write<Error = Errno> + Seek>(
     Ok(())
 }
 
-/// As much of a path as an error keeps.
-pub type Shown = Vec<u8, PATH_SHOWN_BYTES>;
-
 /// Puts the beginning of the path in the row `at` there into `shown`, for an error text; without a mark, that it is
 /// not known.
 pub fn show_row<M: Read<Error = Errno> + Seek>(mark: Option<&mut M>, at: u64, shown: &mut Shown) {
     let mut bytes = [0; ROW_HEAD_BYTES_MAX + PATH_SHOWN_BYTES];
     let read = mark.and_then(|mark| {
         mark.seek(SeekFrom::Start(at)).ok()?;
-        retry(|| mark.read(&mut bytes)).ok()
+        lines::read(mark, &mut bytes).ok()
     });
     let row = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let row = row.split(|&byte| byte == ROW_END).next().unwrap_or(&[]);
     show(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path), shown);
-}
-
-/// Puts the beginning of a path into `shown`.
-pub fn show(path: &[u8], shown: &mut Shown) {
-    shown.clear();
-    for &byte in path.iter().take(PATH_SHOWN_BYTES) {
-        let _ = shown.push(byte);
-    }
 }

@@ -57,6 +57,7 @@ enum Stage {
 }
 
 /// A shutdown under way.
+#[repr(C)]
 pub struct Shutdown {
     stage: Stage,
     mode: Mode,

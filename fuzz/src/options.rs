@@ -89,7 +89,7 @@ struct Wish {
     log_file: Option<Vec<u8>>,
     verbose: bool,
     retry: bool,
-    seconds: Option<u64>,
+    ms: Option<u64>,
     strict: bool,
 }
 
@@ -149,7 +149,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         log_file: text(options.log_file),
         verbose: options.verbose,
         retry: options.retry,
-        seconds: options.freeze_seconds_max,
+        ms: options.freeze_ms_max,
         strict: options.freeze_strict,
     })
 }
@@ -244,8 +244,9 @@ fn take(wish: &mut Wish, letter: u8, value: &[u8]) -> Result<(), Fault> {
             let digits = std::str::from_utf8(value)
                 .ok()
                 .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            let seconds = digits.and_then(|digits| digits.parse().ok());
-            wish.seconds = Some(seconds.filter(|&seconds| seconds > 0).ok_or(Fault::Seconds)?);
+            let seconds: Option<u64> = digits.and_then(|digits| digits.parse().ok());
+            let seconds: u64 = seconds.filter(|&seconds| seconds > 0).ok_or(Fault::Seconds)?;
+            wish.ms = Some(seconds.saturating_mul(1000));
         }
     }
     Ok(())

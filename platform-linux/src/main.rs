@@ -11,9 +11,9 @@ use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
 use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
-use qga_linux::platform::Linux;
+use qga_linux::platform::{Linux, Worker};
 use qga_linux::print::{STDERR, STDOUT, complain, line};
-use qga_linux::run::{LinuxAgent, RETRY, run};
+use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
 use qga_linux::sys;
@@ -95,6 +95,8 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         inherited,
         environment,
         helper: None,
+        worker: Worker::NONE,
+        channel: [-1; 2],
     };
     // Before everything else: a second agent must not touch what the first one holds.
     let mut found = linux.state.open(options.state_dir, linux.path, is_init);
@@ -116,13 +118,16 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
     };
     agent.refuse_unreachable(options.freeze_strict);
-    agent.limit_freezes(options.freeze_seconds_max.map(|seconds| seconds.saturating_mul(1000)));
+    if let Some(ms_max) = options.step_ms_max {
+        agent.limit_steps(ms_max);
+    }
+    agent.limit_freezes(options.freeze_ms_max);
     if let Err(errno) = agent.start(&mut linux) {
-        agent.stop(&mut linux);
+        stop(agent, &mut linux, &signals);
         fail(phrase!("cannot read or write the state file qga.state"), options.state_dir, errno);
     }
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
-    if !agent.is_frozen() {
+    if agent.may_write() {
         linux.state.refused.explain();
         if !found {
             linux.log(Level::Warning, &[phrase!("serving without")]);

@@ -44,8 +44,10 @@ pub struct Options {
     pub verbose: bool,
     /// Wait for a device that is missing or has gone.
     pub retry: bool,
-    /// How long a freeze may last, in seconds; nothing for as long as nobody thaws.
-    pub freeze_seconds_max: Option<u64>,
+    /// How long a freeze may last, in milliseconds; nothing for as long as nobody thaws.
+    pub freeze_ms_max: Option<u64>,
+    /// How long one filesystem may take, in milliseconds, if it is not the usual time.
+    pub step_ms_max: Option<u64>,
     /// Whether a freeze fails that would leave something out.
     pub freeze_strict: bool,
     /// The word that an error is about.
@@ -63,7 +65,8 @@ impl Options {
             log_file: None,
             verbose: false,
             retry: false,
-            freeze_seconds_max: None,
+            freeze_ms_max: None,
+            step_ms_max: None,
             freeze_strict: false,
             subject: b"unix-listen",
         }
@@ -122,6 +125,7 @@ usage: qga [options]
  -v, --verbose  log every command
  -r, --retry-path  wait for a device that is missing or goes away
  --freeze-timeout SECONDS  thaw if nobody has by then (default: never)
+ --freeze-deadline SECONDS  what one filesystem may take (default: 120)
  --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
    or fail
  -V, --version
@@ -133,6 +137,8 @@ usage: qga [options]
 const LONG_ONLY: u8 = 0;
 /// The same: a byte that is looked for as a letter is none above 0x7F.
 const UNREACHABLE: u8 = 0xFF;
+/// And another one.
+const DEADLINE: u8 = 0xFE;
 
 /// An option. Its name stands in it, without a pointer: the table is half as long.
 struct Known {
@@ -158,7 +164,7 @@ const fn known(short: u8, long: &str, value: bool) -> Known {
     Known { short, value, len: long.len() as u8, name }
 }
 
-static KNOWN: [Known; 10] = [
+static KNOWN: [Known; 11] = [
     known(b'm', "method", true),
     known(b'p', "path", true),
     known(b't', "statedir", true),
@@ -166,6 +172,7 @@ static KNOWN: [Known; 10] = [
     known(b'v', "verbose", false),
     known(b'r', "retry-path", false),
     known(LONG_ONLY, "freeze-timeout", true),
+    known(DEADLINE, "freeze-deadline", true),
     known(UNREACHABLE, "freeze-unreachable", true),
     known(b'V', "version", false),
     known(b'h', "help", false),
@@ -242,9 +249,13 @@ fn apply(
         b'l' => options.log_file = value,
         b'v' => options.verbose = true,
         b'r' => options.retry = true,
-        LONG_ONLY => {
+        LONG_ONLY | DEADLINE => {
             let seconds = decimal(options.subject).filter(|&seconds| seconds > 0);
-            options.freeze_seconds_max = Some(seconds.ok_or(Wrong::Seconds)?);
+            let ms = Some(seconds.ok_or(Wrong::Seconds)?.saturating_mul(1000));
+            match option.short {
+                DEADLINE => options.step_ms_max = ms,
+                _ => options.freeze_ms_max = ms,
+            }
         }
         UNREACHABLE => {
             options.freeze_strict = match options.subject {

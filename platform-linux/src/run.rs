@@ -35,32 +35,31 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
     let always = options.retry || linux.is_init;
     let mut alarm = Alarm::default();
     loop {
-        match open(agent, linux, options) {
+        let lost = match open(agent, linux, options, signals, &mut alarm) {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
-                Some(errno) => {
-                    note(agent, linux, phrase!("channel lost: "), errno);
-                    agent.disconnected();
-                    if !always && !agent.is_busy() {
-                        agent.stop(linux);
-                        return if agent.is_frozen() { 1 } else { 0 };
-                    }
-                }
+                Some(errno) => Ok(errno),
             },
-            // Whoever ends the machine goes on with that, without a channel too.
-            Err(errno) if !always && !agent.is_busy() => {
-                // Nobody could ask for it any more.
-                agent.stop(linux);
-                let path = channel::path(options).to_bytes();
-                complain(
-                    phrase!("cannot open the channel"),
-                    path,
-                    errno,
-                    channel::hint(options.method, errno),
-                );
-                return 1;
-            }
-            Err(errno) => note(agent, linux, phrase!("channel not there: "), errno),
+            Err(errno) => Err(errno),
+        };
+        // Their numbers may be others' from now on.
+        linux.channel = [-1; 2];
+        if let Ok(errno) = lost {
+            note(agent, linux, phrase!("channel lost: "), errno);
+            agent.disconnected();
+        }
+        // Whoever ends the machine goes on with that, without a channel too.
+        if !always && !agent.is_busy() {
+            // Nobody could ask for it any more.
+            stop(agent, linux, signals);
+            let Err(errno) = lost else { return i32::from(agent.is_frozen()) };
+            let path = channel::path(options).to_bytes();
+            let hint = channel::hint(options.method, errno);
+            complain(phrase!("cannot open the channel"), path, errno, hint);
+            return 1;
+        }
+        if let Err(errno) = lost {
+            note(agent, linux, phrase!("channel not there: "), errno);
         }
         if !pause(agent, linux, signals, &mut alarm) {
             return 0;
@@ -70,23 +69,52 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
 
 /// Opens the channel. No socket can be made on a frozen filesystem: the call would wait for a thaw that nobody
 /// could ask for without the socket. So what an earlier agent froze is thawed first.
-fn open(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) -> Result<Channel, Errno> {
+fn open(
+    agent: &mut LinuxAgent,
+    linux: &mut Linux,
+    options: &Options,
+    signals: &Signals,
+    alarm: &mut Alarm,
+) -> Result<Channel, Errno> {
     if options.method == Method::UnixListen
-        && agent.holds_frozen()
+        && (agent.is_frozen() || agent.holds_frozen())
         && !is_beside_memory(channel::path(options), linux.path)
     {
-        if !agent.thaw(linux) {
-            return Err(Errno::BUSY);
+        // What it is an earlier agent froze is known when that is taken over.
+        settle(agent, linux, signals, alarm);
+        if agent.holds_frozen() {
+            agent.thaw(linux);
+            settle(agent, linux, signals, alarm);
+            if agent.is_frozen() || agent.holds_frozen() {
+                return Err(Errno::BUSY);
+            }
+            let why = phrase!("thawed what an earlier agent froze: the socket is on a disk");
+            linux.log(Level::Error, &[why]);
         }
-        let why = phrase!("thawed what an earlier agent froze: the socket is on a disk");
-        linux.log(Level::Error, &[why]);
     }
     Channel::open(options)
 }
 
+/// Stops the agent, and waits until all that it had frozen runs again, if it can.
+#[inline(never)]
+pub fn stop(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) {
+    agent.stop(linux);
+    settle(agent, linux, signals, &mut Alarm::default());
+}
+
+/// Waits until nothing is under way any more, or the agent is to end.
+fn settle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals, alarm: &mut Alarm) {
+    while agent.is_busy() && agent.step(linux) != Step::Exit && agent.is_busy() {
+        alarm.set(linux, agent.deadline());
+        if let Ready::Signal = poll(signals, None, PollFlags::empty(), None) {
+            handle(agent, linux, signals);
+        }
+    }
+}
+
 /// Logs something about the channel, unless that could reach a frozen filesystem.
 fn note(agent: &LinuxAgent, linux: &mut Linux, what: Phrase, errno: Errno) {
-    if !agent.is_frozen() {
+    if agent.may_write() {
         // Only a limit that is too low is something to mend.
         let level = if errno.is_short() { Level::Warning } else { Level::Info };
         linux.log(level, &[what, errno.text().unwrap_or(phrase!("unknown error"))]);
@@ -101,6 +129,7 @@ fn serve(
     signals: &Signals,
     alarm: &mut Alarm,
 ) -> Option<Errno> {
+    linux.channel = channel.descriptors();
     loop {
         let step = agent.step(linux);
         alarm.set(linux, agent.deadline());
@@ -113,7 +142,10 @@ fn serve(
             }
             Step::Receive | Step::Wait => {
                 give_back(agent);
-                match channel.receive(signals, agent.space()) {
+                let received = channel.receive(signals, agent.space());
+                // A client may have come, or gone.
+                linux.channel = channel.descriptors();
+                match received {
                     Moved::Bytes(len) => {
                         agent.received(len);
                         continue;
@@ -135,7 +167,10 @@ fn serve(
         };
         match moved {
             Moved::Signal => drop(handle(agent, linux, signals)),
-            Moved::ClientGone => agent.disconnected(),
+            Moved::ClientGone => {
+                linux.channel = channel.descriptors();
+                agent.disconnected();
+            }
             Moved::Refused(errno) => {
                 note(agent, linux, phrase!("client turned away: "), errno);
                 // It waits still, and without a descriptor for it would be there again at once.
@@ -159,7 +194,7 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool 
                 linux.reap();
             }
             Signal::Other => {}
-            Signal::Reopen => linux.renew_log(agent.is_frozen()),
+            Signal::Reopen => linux.renew_log(!agent.may_write()),
             // Process 1 never ends: the kernel would panic.
             Signal::Stop if linux.is_init => {}
             Signal::Stop => agent.stop(linux),

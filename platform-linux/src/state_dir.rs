@@ -13,6 +13,7 @@ pub use claim::Refused;
 
 use crate::fd::Fd;
 use crate::path::PathBuffer;
+use crate::sys;
 use claim::{Key, claim};
 use core::ffi::CStr;
 use core::mem::ManuallyDrop;
@@ -45,6 +46,8 @@ pub struct StateDir {
     places: [Option<ManuallyDrop<Fd>>; MARK_PLACES_MAX],
     /// What the mark is called in the usual places.
     key: Key,
+    /// The file whose bytes are locked, in one of the directories; open for as long as the process lives.
+    lock: Option<ManuallyDrop<Fd>>,
     /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a
     /// file on a disk.
     pub refused: Refused,
@@ -69,6 +72,7 @@ impl StateDir {
         StateDir {
             places: [const { None }; MARK_PLACES_MAX],
             key: Key::NONE,
+            lock: None,
             refused: Refused::nothing(),
             named: None,
             usable: false,
@@ -92,12 +96,12 @@ impl StateDir {
     }
 
     fn take(&mut self, path: Option<&'static CStr>, room: &mut PathBuffer, waits: bool) -> bool {
-        let Self { places, key, refused, .. } = self;
+        let Self { places, key, refused, lock, .. } = self;
         if let Some(path) = path
             && places[NAMED].is_none()
         {
             let dir = trust::named_directory(path, room);
-            let dir = claim(refused, path, dir, key, waits);
+            let dir = claim(refused, path, dir, key, lock, waits);
             // Without a name nobody could tell whose mark lies in a usual place.
             let is_named = dir.as_ref().is_some_and(|dir| key.take(dir, room));
             places[NAMED] = dir.map(ManuallyDrop::new);
@@ -121,7 +125,7 @@ impl StateDir {
                 if filesystem(&dir) == named { Err(Errno::EXIST) } else { Ok(dir) }
             });
             let subject = if within.is_ok() { usual } else { parent };
-            *place = claim(refused, subject, dir, key, waits).map(ManuallyDrop::new);
+            *place = claim(refused, subject, dir, key, lock, waits).map(ManuallyDrop::new);
             if refused.is_held() {
                 refused.path = path.unwrap_or(usual);
                 return false;
@@ -137,6 +141,20 @@ impl StateDir {
             self.refused.only_untrusted(path);
         }
         found
+    }
+
+    /// In a worker: lets every agent see that it is there.
+    pub fn show_worker(&self) {
+        if let Some(lock) = &self.lock {
+            // One before it may linger.
+            sys::share_byte(lock, self.key.of_workers());
+        }
+    }
+
+    /// Whether a worker is there, of this agent or of one that is gone.
+    pub fn has_worker(&self) -> bool {
+        let holder = |lock: &ManuallyDrop<Fd>| sys::lock_holder(lock, self.key.of_workers());
+        self.lock.as_ref().is_some_and(|lock| holder(lock).is_ok_and(|holder| holder.is_some()))
     }
 
     /// Looks for a directory once more if there is none yet: a guest without one has no state, and may get

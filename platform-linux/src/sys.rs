@@ -83,6 +83,22 @@ pub fn look(file: &Fd) -> Result<Node, Errno> {
     Ok(Node { mode: stat.st_mode, user: stat.st_uid, links: stat.st_nlink as u32 })
 }
 
+/// Looks up a path, or the file `at` (statx(2)); nothing where that fails, or cannot be called. Not by rustix, which keeps
+/// in mind whether it can be: 150 bytes less.
+pub fn statx(at: i32, path: &CStr, flags: u32, mask: u32) -> Option<raw::statx> {
+    let mut stat = MaybeUninit::<raw::statx>::uninit();
+    let result: isize;
+    // SAFETY: the kernel's calling convention, as in `call`; the path ends with a NUL, and the kernel writes its `struct
+    // statx` into a variable that lives until the call returns.
+    unsafe {
+        asm!("syscall", inlateout("rax") raw::__NR_statx as isize => result, in("rdi") at as usize,
+            in("rsi") path.as_ptr(), in("rdx") flags as usize, in("r10") mask as usize,
+            in("r8") stat.as_mut_ptr(), lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    // SAFETY: then the call has written it.
+    (result == 0).then(|| unsafe { stat.assume_init() })
+}
+
 /// Whether a user is root or this process's own.
 pub fn is_own(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
@@ -184,34 +200,173 @@ pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_accept4, listener.raw() as usize, 0, 0, flags) }
 }
 
+/// Two ends of a socket that keeps messages apart, not inherited (socketpair(2)).
+pub fn socket_pair() -> Result<(Fd, Fd), Errno> {
+    const SOCK_SEQPACKET: u32 = 5;
+    let kind = SOCK_SEQPACKET | raw::O_CLOEXEC;
+    let mut ends = [0i32; 2];
+    let pointer = &raw mut ends as usize;
+    // SAFETY: the kernel writes two numbers into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_socketpair, AF_UNIX as usize, kind as usize, 0, pointer) }?;
+    let [one, other] = ends;
+    // SAFETY: the call made both, for nobody else. Descriptors are not negative, and the compiler is to see that.
+    Ok(unsafe { (Fd::from_raw(one & 0x7FFF_FFFF), Fd::from_raw(other & 0x7FFF_FFFF)) })
+}
+
+/// A call of fcntl(2).
+///
+/// # Safety
+/// As [`call`].
+#[inline(never)]
+unsafe fn control(file: &Fd, command: u32, argument: usize) -> Result<usize, Errno> {
+    // SAFETY: passed on.
+    unsafe { call(raw::__NR_fcntl, file.raw() as usize, command as usize, argument, 0) }
+}
+
+/// Has this process get SIGIO when something can be read, and no read of it wait (fcntl(2), F_SETOWN and O_ASYNC).
+pub fn signal_when_readable(file: &Fd) -> Result<(), Errno> {
+    let flags = raw::FASYNC | raw::O_NONBLOCK;
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: no memory is involved.
+    unsafe { control(file, raw::F_SETOWN, own as usize) }?;
+    // SAFETY: as above.
+    unsafe { control(file, raw::F_SETFL, flags as usize) }.map(drop)
+}
+
+/// Lets the other end send nothing more; what it has sent can still be received (shutdown(2), SHUT_RD).
+pub fn stop_receiving(socket: &Fd) {
+    // SAFETY: no memory is involved.
+    let _ = unsafe { call(raw::__NR_shutdown, socket.raw() as usize, 0, 0, 0) };
+}
+
+/// `struct msghdr` of recvmsg(2) with one `struct iovec`, and the control message of unix(7) that hands one descriptor
+/// over.
+#[repr(C)]
+struct Message {
+    name: usize,
+    name_bytes: usize,
+    parts: usize,
+    parts_count: usize,
+    control: usize,
+    control_bytes: usize,
+    flags: usize,
+    part: [usize; 2],
+    right_bytes: usize,
+    right_kind: [u32; 2],
+    right: [i32; 2],
+}
+
+/// Passes a value of `part`, an address and its bytes, between two processes of this program. With `control_bytes` a
+/// descriptor goes with it: the number in `right`, and what came stands there afterwards.
+///
+/// # Safety
+/// The value is there, and may be read or written as the call does.
+#[inline(never)]
+unsafe fn pass(
+    number: u32,
+    socket: &Fd,
+    flags: u32,
+    part: [usize; 2],
+    control_bytes: usize,
+    right: &mut i32,
+) -> Result<usize, Errno> {
+    const SOL_SOCKET: u32 = 1;
+    const SCM_RIGHTS: u32 = 1;
+    let mut message = Message {
+        name: 0,
+        name_bytes: 0,
+        parts: 0,
+        parts_count: 1,
+        control: 0,
+        control_bytes,
+        flags: 0,
+        part,
+        right_bytes: 20,
+        right_kind: [SOL_SOCKET, SCM_RIGHTS],
+        right: [*right, 0],
+    };
+    message.parts = &raw mut message.part as usize;
+    message.control = &raw mut message.right_bytes as usize;
+    // SAFETY: the message and what it points to lives until the call returns.
+    let len = unsafe {
+        call(number, socket.raw() as usize, &raw mut message as usize, flags as usize, 0)
+    };
+    [*right, _] = message.right;
+    len
+}
+
+/// The room that a descriptor takes in a [`Message`].
+const RIGHT_BYTES: usize = 24;
+
+/// Sends a value of plain numbers to another process of this program, and a descriptor (sendmsg(2)).
+pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(), Errno> {
+    let part = [&raw const *value as usize, size_of::<T>()];
+    let (control_bytes, mut right) = fd.map_or((0, -1), |fd| (RIGHT_BYTES, fd.raw()));
+    // SAFETY: the kernel only reads the value.
+    unsafe { pass(raw::__NR_sendmsg, socket, 0, part, control_bytes, &mut right) }.map(drop)
+}
+
+/// Receives what [`send_with`] has sent at the other end, of the same type, not inherited (recvmsg(2)). Errors: EAGAIN
+/// for nothing yet; ECHILD when the other end is closed.
+pub fn receive_with<T: Copy>(socket: &Fd, value: &mut T) -> Result<Option<Fd>, Errno> {
+    const MSG_DONTWAIT: u32 = 0x40;
+    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+    let part = [&raw mut *value as usize, size_of::<T>()];
+    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+    let mut right = -1;
+    // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value of that type, because
+    // the socket keeps messages apart.
+    let len = unsafe { pass(raw::__NR_recvmsg, socket, flags, part, RIGHT_BYTES, &mut right) }?;
+    if len == 0 {
+        return Err(Errno::CHILD);
+    }
+    // SAFETY: where the kernel has put a descriptor it is this process's own, and nobody else knows it.
+    Ok((right >= 0).then(|| unsafe { Fd::from_raw(right & 0x7FFF_FFFF) }))
+}
+
+/// Closes a descriptor by its number (close(2)).
+pub fn close(number: i32) {
+    // SAFETY: no memory is involved; whose it is the caller knows.
+    let _ = unsafe { call(raw::__NR_close, number as usize, 0, 0, 0) };
+}
+
 /// An epoll instance, not inherited (epoll_create1(2)).
 pub fn epoll() -> Result<Fd, Errno> {
     // SAFETY: no memory is involved.
     unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
 }
 
-/// Locks one byte of a file for this process (fcntl(2), F_SETLK, or F_SETLKW, which waits); the process that has it, if
-/// one does, 0 where that cannot be seen.
+/// Locks one byte of a file (fcntl(2), F_SETLK and F_SETLKW with F_WRLCK or F_RDLCK), or looks who has (F_GETLK).
+#[inline(never)]
+fn lock(file: &Fd, number: u64, kind: u32, command: u32) -> Result<Option<i32>, Errno> {
+    let mut lock =
+        raw::flock { l_type: kind as i16, l_whence: 0, l_start: number as i64, l_len: 1, l_pid: 0 };
+    // SAFETY: the kernel reads the structure, or writes into it, which lives until the call returns.
+    unsafe { control(file, command, &raw mut lock as usize) }?;
+    Ok((lock.l_type != raw::F_UNLCK as i16).then_some(lock.l_pid))
+}
+
+/// Locks one byte of a file for this process, and waits for that if it `waits`; the process that has it, if one does, 0
+/// where that cannot be seen.
 pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Errno> {
-    let mut lock = raw::flock {
-        l_type: raw::F_WRLCK as i16,
-        l_whence: 0,
-        l_start: number as i64,
-        l_len: 1,
-        l_pid: 0,
-    };
-    let fd = file.raw() as usize;
-    let command = if waits { raw::F_SETLKW } else { raw::F_SETLK };
-    // SAFETY: the kernel reads the structure, which lives until the call returns.
-    match unsafe { call(raw::__NR_fcntl, fd, command as usize, &raw const lock as usize, 0) } {
+    match lock(file, number, raw::F_WRLCK, if waits { raw::F_SETLKW } else { raw::F_SETLK }) {
         Ok(_) => Ok(None),
+        // Who has it has given it up since, if nobody does.
         Err(Errno::AGAIN | Errno::ACCES) => {
-            // SAFETY: the kernel writes into the same.
-            unsafe { call(raw::__NR_fcntl, fd, raw::F_GETLK as usize, &raw mut lock as usize, 0) }?;
-            Ok(Some(lock.l_pid))
+            lock_holder(file, number).map(|holder| Some(holder.unwrap_or(0)))
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// Locks one byte of a file for this process and for any other that shares it.
+pub fn share_byte(file: &Fd, number: u64) {
+    let _ = lock(file, number, raw::F_RDLCK, raw::F_SETLK);
+}
+
+/// Which other process has locked one byte of a file, if one has.
+pub fn lock_holder(file: &Fd, number: u64) -> Result<Option<i32>, Errno> {
+    lock(file, number, raw::F_WRLCK, raw::F_GETLK)
 }
 
 /// The settings of a serial line (TCGETS of ioctl_tty(2)). Errors: ENOTTY.
@@ -224,13 +379,25 @@ pub fn line_settings(line: &Fd, settings: &mut raw::termios) -> Result<(), Errno
 /// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it
 /// open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not root, and then nobody loses it.
 pub fn take_line(line: &Fd) -> Result<(), Errno> {
-    line_control(line, ioctl::TIOCEXCL)?;
-    line_control(line, ioctl::TIOCVHANGUP)
+    set(line, ioctl::TIOCEXCL)?;
+    set(line, ioctl::TIOCVHANGUP)
 }
 
-fn line_control(line: &Fd, request: u32) -> Result<(), Errno> {
-    // SAFETY: neither request has an argument.
-    unsafe { call(raw::__NR_ioctl, line.raw() as usize, request as usize, 0, 0) }.map(drop)
+/// Has a file do one thing (ioctl(2)).
+#[inline(never)]
+fn set(file: &Fd, request: u32) -> Result<(), Errno> {
+    // SAFETY: no request with which this is called has an argument.
+    unsafe { call(raw::__NR_ioctl, file.raw() as usize, request as usize, 0, 0) }.map(drop)
+}
+
+/// Freezes the filesystem that a file is on (FIFREEZE).
+pub fn freeze(file: &Fd) -> Result<(), Errno> {
+    set(file, ioctl::FIFREEZE)
+}
+
+/// Thaws it (FITHAW).
+pub fn thaw(file: &Fd) -> Result<(), Errno> {
+    set(file, ioctl::FITHAW)
 }
 
 /// Sets them, and drops input that has come before (TCSETS, TCFLSH).

@@ -183,6 +183,8 @@ impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
 
     /// Kills the agent and starts another one in the same guest. Errors: those of [`Agent::start`].
     pub fn restart(&mut self) -> Result<(), Errno> {
+        // Its worker finds that nobody listens any more.
+        qga_core::platform::Freeze::dismiss(&mut self.sim);
         // The old one is dropped here, as the kernel closes what a killed process had open.
         *self.agent.0 = const { Agent::new() };
         self.agent.0.limit_freezes(self.freeze_ms_max);

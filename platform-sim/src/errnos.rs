@@ -108,6 +108,8 @@ impl Kind {
             // stat(2)
             Kind::Inspect => &[E::ACCES, E::IO, E::LOOP, E::NAMETOOLONG, E::NOMEM, E::OVERFLOW, E::STALE],
             // fstat(2)
+            // fork(2), socketpair(2)
+            Kind::Work => &[E::AGAIN, E::NOMEM, E::MFILE, E::NFILE, E::NOSYS],
             Kind::InspectOpen => &[E::BADF, E::IO, E::NOMEM, E::OVERFLOW, E::STALE],
             Kind::OpenMount => OPEN_MOUNT,
             Kind::Freeze => FREEZE,

@@ -61,6 +61,7 @@ kinds! {
     Sync, false, "`Power::sync`.";
     Reboot, true, "`Power::reboot`.";
     InspectOpen, true, "`Freeze::inspect_open`.";
+    Work, true, "`Freeze::work`.";
 }
 
 impl Kind {

@@ -30,6 +30,7 @@ mod random;
 mod sight;
 mod sim;
 pub mod store;
+mod workers;
 mod world;
 
 pub use canary::Canary;
@@ -38,4 +39,5 @@ pub use faults::{Call, Fault, Faults};
 pub use kind::Kind;
 pub use random::Random;
 pub use sim::Sim;
+pub use workers::{Fate, Workers};
 pub use world::{LogLine, Open, World};

@@ -20,6 +20,17 @@ pub enum By {
     Other,
 }
 
+/// A call that does not come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hang {
+    /// Looking at it: stat(2), open(2).
+    Look,
+    /// FIFREEZE.
+    Freeze,
+    /// FITHAW.
+    Thaw,
+}
+
 /// A filesystem, wherever it is mounted.
 #[derive(Clone, Debug)]
 pub struct Superblock {
@@ -33,6 +44,8 @@ pub struct Superblock {
     pub freeze_error: Option<Errno>,
     /// Why it cannot be thawed.
     pub thaw_error: Option<Errno>,
+    /// What of it does not come back.
+    pub hangs: Option<Hang>,
     /// Whether nobody can write to it, wherever it is mounted.
     pub read_only: bool,
     /// How many times the agent holds it open.
@@ -145,6 +158,7 @@ impl Mounts {
                 frozen: None,
                 freeze_error,
                 thaw_error: None,
+                hangs: None,
                 read_only: false,
                 opened: 0,
             });

@@ -33,6 +33,7 @@ impl Sim {
     ) -> Result<R, Errno> {
         let mut world = self.world.borrow_mut();
         let open = world.open.of_freezes();
+        world.workers.pass()?;
         world.faults.pass(kind, open)?;
         act(&mut world)
     }
@@ -40,7 +41,7 @@ impl Sim {
     /// One platform call that cannot fail; `dead` is what it gives when the power is cut.
     pub(crate) fn sure<R>(&self, kind: Kind, dead: R, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.borrow_mut();
-        match world.faults.pass(kind, 0) {
+        match world.workers.pass().and_then(|()| world.faults.pass(kind, 0)) {
             Ok(()) => act(&mut world),
             Err(_) => dead,
         }

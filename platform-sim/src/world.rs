@@ -5,10 +5,11 @@ use crate::canary::Canary;
 use crate::clock::Time;
 use crate::faults::Faults;
 use crate::files::{Content, Tree};
-use crate::mounts::Mounts;
+use crate::mounts::{Hang, Mounts};
 use crate::power::Machine;
 use crate::random::Random;
 use crate::store::Store;
+use crate::workers::Workers;
 use qga_core::Errno;
 use qga_core::platform::{Device, Inode, Level};
 
@@ -52,6 +53,8 @@ pub struct World {
     pub store: Store,
     /// Programs, init, processes, and how the guest ended.
     pub machine: Machine,
+    /// Who freezes and thaws.
+    pub workers: Workers,
     /// The clocks.
     pub time: Time,
     /// The fault plan and the record of all calls.
@@ -75,6 +78,7 @@ impl World {
             mounts: Mounts::new(),
             store: Store::new(&mut random),
             machine: Machine::new(),
+            workers: Workers::default(),
             time: Time::new(),
             faults: Faults::new(random),
             log: Vec::new(),
@@ -126,5 +130,21 @@ impl World {
         }
         let plain = matches!(inode.borrow().content, Content::Directory | Content::Regular(_));
         Ok(Inode { on: mount.device, mount: mount.number(), plain })
+    }
+
+    /// Whether a call of this kind on a filesystem comes back.
+    pub(crate) fn hang_of(&mut self, superblock: usize, hang: Hang) -> Result<(), Errno> {
+        if self.mounts.superblocks[superblock].hangs == Some(hang) {
+            return Err(self.workers.hang());
+        }
+        Ok(())
+    }
+
+    /// Whether looking at a path comes back.
+    pub(crate) fn hang_at(&mut self, path: &[u8]) -> Result<(), Errno> {
+        match self.mounts.covering(path).map(|mount| mount.superblock) {
+            Some(superblock) => self.hang_of(superblock, Hang::Look),
+            None => Ok(()),
+        }
     }
 }

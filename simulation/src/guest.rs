@@ -63,6 +63,8 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
             world.mount_from("nfs4", Device::new(0, 41), "server:/export", "/mnt/network");
         }
         power(shape, seed, world);
+        // Who freezes is the agent itself, or a worker.
+        world.workers.offered = seed >> 14 & 1 == 0;
     });
     sim
 }

@@ -63,6 +63,17 @@ impl Connection {
         String::from_utf8(text.to_vec()).expect("replies are ASCII").trim_end().to_owned()
     }
 
+    /// The next line as text, if it comes within `time`.
+    pub fn text_within(&mut self, time: Duration) -> Option<String> {
+        let deadline = Instant::now() + time;
+        while !self.received.contains(&b'\n') {
+            if !self.receive_until(deadline) {
+                return None;
+            }
+        }
+        Some(self.text())
+    }
+
     /// Sends one request and returns its reply's line.
     pub fn ask(&mut self, request: impl AsRef<[u8]>) -> String {
         self.send(request);

@@ -13,14 +13,30 @@ pub struct Disk {
     pub device: PathBuf,
     /// `ext4`, `xfs` or `btrfs`.
     pub kind: &'static str,
-    folder: TempDir,
+    /// What no other disk's image has in its path.
+    name: String,
+    _folder: Option<TempDir>,
 }
+
+/// No table is left for a kernel thread to fill in later: it would write while frozen.
+const EXT4: [&str; 4] = ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
 
 impl Disk {
     /// An ext4 filesystem of 16 MiB.
     pub fn ext4() -> Self {
-        // No table is left for a kernel thread to fill in later: it would write while frozen.
-        Disk::make(16, "ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
+        Disk::make(16, "ext4", &EXT4)
+    }
+
+    /// An ext4 filesystem of 48 MiB, with room for the image of another.
+    pub fn ext4_below() -> Self {
+        Disk::make(48, "ext4", &EXT4)
+    }
+
+    /// An ext4 filesystem of 16 MiB on the image `at`, whose name is like no other's.
+    pub fn ext4_at(at: &Path) -> Self {
+        let device = Disk::fill(at, 16, "ext4", &EXT4);
+        let name = at.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
+        Disk { device, kind: "ext4", name: name.to_owned(), _folder: None }
     }
 
     /// An xfs filesystem of 320 MiB (its least is 300), as a sparse file.
@@ -49,12 +65,16 @@ impl Disk {
         let folder = folder.prefix("qga-disk-");
         // In memory a freeze, which syncs, takes a fraction of the time.
         let folder = folder.tempdir_in("/dev/shm").or_else(|_| folder.tempdir()).expect("a folder");
-        let image = folder.path().join("image");
-        File::create(&image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
+        let device = Disk::fill(&folder.path().join("image"), mebibytes, kind, options);
+        Disk { device, kind, name: name_of(&folder), _folder: Some(folder) }
+    }
+
+    /// A device that shows a new image with a filesystem.
+    fn fill(image: &Path, mebibytes: u64, kind: &str, options: &[&str]) -> PathBuf {
+        File::create(image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
         let mkfs = crate::program(&format!("mkfs.{kind}")).expect("mkfs");
-        run(Command::new(mkfs).args(options).arg(&image));
-        let device = attach(&image).unwrap_or_else(|error| panic!("no loop device: {error}"));
-        Disk { device, kind, folder }
+        run(Command::new(mkfs).args(options).arg(image));
+        attach(image).unwrap_or_else(|error| panic!("no loop device: {error}"))
     }
 
     /// Whether the test `name` must be skipped because no disks can be made here; counts the skip.
@@ -93,9 +113,15 @@ impl Disk {
                 return Some(format!("needs loop devices, and none can be set up ({reason})"));
             }
         };
-        drop(Disk { device, kind: "none", folder });
+        drop(Disk { device, kind: "none", name: name_of(&folder), _folder: Some(folder) });
         None
     }
+}
+
+/// The last part of a folder's path, which is like no other's.
+fn name_of(folder: &TempDir) -> String {
+    let name = folder.path().file_name().and_then(|name| name.to_str());
+    name.expect("a path in UTF-8").to_owned()
 }
 
 /// Whether the kernel knows a kind of filesystem; it may be a module that nothing has asked for yet.
@@ -111,7 +137,7 @@ impl Disk {
         let name = self.device.file_name().unwrap_or_default();
         let backing = Path::new("/sys/block").join(name).join("loop/backing_file");
         let shown = std::fs::read_to_string(backing).unwrap_or_default();
-        shown.starts_with(self.folder.path().to_str().expect("a path in UTF-8"))
+        shown.contains(&self.name)
     }
 }
 

@@ -3,7 +3,8 @@
 //! out.
 //!
 //! strace attaches to the agent when it waits for the request, or before its first instruction, so that
-//! only the calls that matter are counted.
+//! only the calls that matter are counted. Who freezes is a worker: it is struck for itself, while the agent is stopped as
+//! soon as it has one, and then the agent dies as well, or goes on.
 
 use crate::agent::Held;
 use crate::connection::ANSWER_DEADLINE;
@@ -30,6 +31,10 @@ struct Tracer {
 impl Tracer {
     /// Follows every call of a process, and kills it at `point`.
     fn attach(pid: u32, point: Option<&Point>) -> Result<Self, String> {
+        Tracer::attach_with(pid, &[], point)
+    }
+
+    fn attach_with(pid: u32, arguments: &[&str], point: Option<&Point>) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
         let log = folder.path().join("log");
         let mut command = Command::new(program("strace").expect("strace"));
@@ -37,6 +42,7 @@ impl Tracer {
         if let Some(point) = point {
             command.args(["-e", &format!("inject={}", point.injection())]);
         }
+        command.args(arguments);
         let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let strace = Held(strace.expect("strace starts"));
         // Only when strace has seen something is the process in its hands. Killed at the call that it waits in,
@@ -47,11 +53,43 @@ impl Tracer {
         Ok(Tracer { strace, log, _folder: folder })
     }
 
+    /// Lets the process go on without it.
+    fn detach(mut self) {
+        let _ = sys::kill(self.strace.0.id(), libc::SIGTERM);
+        let _ = crate::agent::wait(&mut self.strace.0);
+    }
+
     /// What was written down; the process has ended.
     fn log(mut self) -> String {
         let _ = crate::agent::wait(&mut self.strace.0);
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+/// Who dies at a point of the worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Victim {
+    /// The worker, and the agent before it can do anything about that.
+    Both,
+    /// The worker alone.
+    Worker,
+}
+
+/// An agent that has nobody beside itself for so long has taken over what was left (it waits for 50 ms for a worker of
+/// the one before it).
+const SETTLED: Duration = Duration::from_millis(70);
+
+/// What strace does for it: it follows the worker, and stops the agent as soon as that listens to one.
+const WORKER: [&str; 3] = ["-f", "-e", "inject=recvmsg:signal=SIGSTOP:when=1"];
+
+/// The calls of a worker in a log of strace, which puts each process' number before its calls.
+fn of_worker(log: &str, agent: u32) -> String {
+    let agent = agent.to_string();
+    let line = |line: &str| {
+        let (process, call) = line.split_once(' ')?;
+        (process != agent).then(|| format!("{}\n", call.trim_start()))
+    };
+    log.lines().filter_map(line).collect()
 }
 
 /// A line of /proc/PID/status.
@@ -146,6 +184,51 @@ impl Scene {
         end(agent, tracer, point)
     }
 
+    /// A freeze, or a thaw of what was frozen before, whose worker is killed at `point`; without one, what the worker calls.
+    pub fn work(&self, thaws: bool, point: Option<&Point>, victim: Victim) -> Result<Life, String> {
+        let start = Start { arguments: self.arguments, ..Start::default() };
+        let agent = self.guest.jail.agent(start);
+        let gone = || "the agent has gone".to_owned();
+        let mut client = Client::connect(&agent)?.ok_or_else(gone)?;
+        let mut command = "fsfreeze-freeze";
+        if thaws {
+            client.ask(command)?;
+            command = "fsfreeze-thaw";
+        }
+        let tracer = Tracer::attach_with(agent.pid, &WORKER, point)?;
+        client.0.send(format!("{{\"execute\":\"guest-{command}\"}}\n").as_bytes());
+        await_that("the agent does not stop", || {
+            let log = fs::read_to_string(&tracer.log).unwrap_or_default();
+            is_gone(agent.pid) || log.contains("stopped by SIGSTOP")
+        })?;
+        // Alone in the guest with a worker that has ended, if the agent was not struck before it could have one.
+        await_that("the worker does not end", || {
+            let others = self.guest.processes().into_iter().filter(|pid| *pid != agent.pid);
+            others.into_iter().all(is_gone)
+        })?;
+        if point.is_none() || victim == Victim::Both || is_gone(agent.pid) {
+            let pid = agent.pid;
+            let life = end(agent, tracer, None)?;
+            let struck = life.log.contains("killed by SIGKILL");
+            return Ok(Life { log: of_worker(&life.log, pid), struck });
+        }
+        tracer.detach();
+        agent.signal(libc::SIGCONT);
+        // Whatever it says: it goes on, and knows.
+        let reply = match client.0.take()? {
+            Next::Line(line) => String::from_utf8_lossy(&line).into_owned(),
+            Next::End(_) => return Err("the agent has gone with its worker".to_owned()),
+        };
+        if !thaws && reply.contains("return") && self.guest.frozen().contains(&false) {
+            return Err(format!("{command}: {reply}"));
+        }
+        let _ = sys::kill(agent.pid, libc::SIGKILL);
+        match agent.wait() {
+            end if end == "killed 9" => Ok(Life { log: String::new(), struck: true }),
+            end => Err(format!("the agent {end}")),
+        }
+    }
+
     /// The start, status and thaw of the next agent, killed at `point`.
     pub fn recover(&self, point: Option<&Point>) -> Result<Life, String> {
         let before = ["/bin/sh", "-c", "kill -STOP $$; exec \"$@\"", "sh"];
@@ -175,19 +258,31 @@ impl Scene {
         let agent = self.guest.jail.agent(start);
         let gone = || "the agent has gone".to_owned();
         let mut client = Client::connect(&agent)?.ok_or_else(gone)?;
-        let status = client.ask("fsfreeze-status")?.ok_or_else(gone)?;
         let is_other = |disk: &usize| self.others.contains(disk);
-        let frozen = self.guest.frozen();
-        let ours: Vec<usize> = (0..frozen.len()).filter(|disk| !is_other(disk)).collect();
-        let count = ours.iter().filter(|&&disk| frozen[disk]).count();
-        let expected = if count > 0 { FROZEN } else { THAWED };
-        if status != expected {
-            return Err(format!("status {status}, but frozen are {frozen:?}"));
-        }
-        if count > 0 {
-            if count != ours.len() {
-                return Err(format!("half frozen: {frozen:?}"));
+        let ours: Vec<usize> = (0..self.places.len()).filter(|disk| !is_other(disk)).collect();
+        // What was left is taken over beside everything else, and a worker of an agent that has gone may be there still:
+        // all or nothing is frozen in the end, and the status says which.
+        let mut count = 0;
+        let mut last = String::new();
+        let mut alone_since = None;
+        let settled = await_that("", || {
+            // To look whether something is frozen is to freeze it: not while anybody else may be at it.
+            if self.guest.processes() != [agent.pid] {
+                alone_since = None;
+                return false;
             }
+            if alone_since.get_or_insert_with(Instant::now).elapsed() < SETTLED {
+                return false;
+            }
+            let status = client.ask("fsfreeze-status").ok().flatten().unwrap_or_default();
+            let frozen = self.guest.frozen();
+            count = ours.iter().filter(|&&disk| frozen[disk]).count();
+            last = format!("status {status}, and frozen are {frozen:?}");
+            let expected = if count > 0 { FROZEN } else { THAWED };
+            status == expected && (count == 0 || count == ours.len())
+        });
+        settled.map_err(|_| last)?;
+        if count > 0 {
             let thawed = client.ask("fsfreeze-thaw")?.ok_or_else(gone)?;
             let all = [count, count + usize::from(unsure.is_some())];
             if !all.iter().any(|count| thawed == format!("{{\"return\": {count}}}")) {
@@ -230,8 +325,9 @@ impl Scene {
 
 /// Waits for the kill that `point` promises, or kills by hand.
 fn end(agent: JailedAgent, tracer: Tracer, point: Option<&Point>) -> Result<Life, String> {
-    // The last point lies after the last reply, a moment away.
-    let patience = Instant::now() + Duration::from_secs(5);
+    // The last point lies after the last reply, a moment away; how often the agent looks for what its worker tells is
+    // another number each time.
+    let patience = Instant::now() + Duration::from_millis(300);
     while point.is_some() && !is_gone(agent.pid) && Instant::now() < patience {
         std::thread::sleep(Duration::from_micros(200));
     }

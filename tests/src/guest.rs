@@ -1,11 +1,13 @@
 //! A jail with disks: mount points in, a guest that can be frozen and asked what happened to it out.
 
+use crate::agent::Held;
 use crate::connection::{ANSWER_DEADLINE, Connection};
 use crate::disk::Disk;
 use crate::jail::{Jail, JailedAgent, Mount, Spec, Start};
 use crate::{program, sys};
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Replies to guest-fsfreeze-status.
@@ -61,6 +63,15 @@ impl Guest {
         self.jail.keepers.iter().map(sys::is_frozen).collect()
     }
 
+    /// The processes in the guest beside its first.
+    pub fn processes(&self) -> Vec<u32> {
+        let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = space(self.jail.init).expect("the guest's namespace");
+        let entries = fs::read_dir("/proc").expect("/proc");
+        let all = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        all.filter(|pid| *pid != self.jail.init && space(*pid).as_ref() == Some(&own)).collect()
+    }
+
     /// Runs a command of busybox in the guest. Panics when it fails.
     pub fn run(&self, words: &[&str]) {
         let words = [&["/bin/busybox"], words].concat();
@@ -90,7 +101,8 @@ impl Guest {
     }
 
     /// An agent under strace, which follows the calls named by `trace` (`ioctl`, `all`) and fails or kills
-    /// as `inject` says (`ioctl:error=EIO:when=2`), and what it has written down.
+    /// as `inject` says (`ioctl:error=EIO:when=2`, several with blanks between), and what it has written down. The agent and
+    /// each of its workers count their calls for themselves.
     pub fn traced(&self, trace: &str, inject: &str) -> (JailedAgent, Trace) {
         let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
         let log = folder.path().join("log");
@@ -99,27 +111,65 @@ impl Guest {
         let mut wrapper = vec![text(&strace), "-o".to_owned(), text(&log)];
         wrapper.extend(["-f", "-y", "-qq", "-e"].map(String::from));
         wrapper.push(format!("trace={trace}"));
-        if !inject.is_empty() {
+        for inject in inject.split_whitespace() {
             wrapper.extend(["-e".to_owned(), format!("inject={inject}")]);
         }
         let agent = self.jail.agent(Start { wrapper, ..Start::default() });
-        (agent, Trace { log, _folder: folder })
+        (agent, Trace { log, strace: None, _folder: folder })
+    }
+
+    /// The same for an agent that runs, from now on and until the trace is dropped.
+    pub fn attach(&self, agent: &JailedAgent, trace: &str, inject: &str) -> Trace {
+        let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let mut command = Command::new(program("strace").expect("strace"));
+        command.args(["-f", "-y", "-qq", "-p", &agent.pid.to_string(), "-o"]).arg(&log);
+        // What it waits in is written down at once: then it is in strace's hands.
+        command.args(["-e", &format!("trace=ppoll,{trace}")]);
+        for inject in inject.split_whitespace() {
+            command.args(["-e", &format!("inject={inject}")]);
+        }
+        let strace = Held(command.stdin(Stdio::null()).spawn().expect("strace starts"));
+        let trace = Trace { log, strace: Some(strace), _folder: folder };
+        trace.await_text("ppoll");
+        trace
     }
 }
 
 /// What strace writes.
 pub struct Trace {
     log: PathBuf,
+    /// strace, where it was attached.
+    strace: Option<Held>,
     _folder: tempfile::TempDir,
 }
 
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if let Some(Held(strace)) = &mut self.strace {
+            // Told to end, it lets the agent go.
+            let _ = sys::kill(strace.id(), libc::SIGTERM);
+            let _ = crate::agent::wait(strace);
+        }
+    }
+}
+
 impl Trace {
-    /// How many calls of a process were written down so far.
-    pub fn count(&self, pid: u32) -> usize {
+    /// How many calls of the agent and its workers were written down so far.
+    pub fn count(&self) -> usize {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let own = |line: &&str| line.split_whitespace().next() == Some(&pid.to_string());
         // A call that another process interrupts stands on two lines.
-        text.lines().filter(own).filter(|line| !line.contains(" resumed>")).count()
+        let call = |line: &&str| line.contains('(') && !line.contains(" resumed>");
+        text.lines().filter(call).count()
+    }
+
+    /// Waits until what strace has written contains a text.
+    pub fn await_text(&self, wanted: &str) {
+        let deadline = Instant::now() + ANSWER_DEADLINE;
+        while !fs::read_to_string(&self.log).is_ok_and(|text| text.contains(wanted)) {
+            assert!(Instant::now() < deadline, "no {wanted} in the trace");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The folders that were frozen or thawed so far: `FIFREEZE /mnt/a`.
@@ -139,6 +189,15 @@ impl Trace {
 /// Asks for the status.
 pub fn status(client: &mut Connection) -> String {
     client.ask(r#"{"execute":"guest-fsfreeze-status"}"#)
+}
+
+/// Waits for a status: what an earlier agent left is taken over beside everything else.
+pub fn await_status(client: &mut Connection, wanted: &str) {
+    let deadline = Instant::now() + ANSWER_DEADLINE;
+    while status(client) != wanted {
+        assert!(Instant::now() < deadline, "the status does not become {wanted}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Freezes.

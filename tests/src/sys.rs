@@ -19,7 +19,7 @@ fn check(result: libc::c_int) -> io::Result<()> {
 
 /// unshare(2).
 pub fn unshare(flags: libc::c_int) -> io::Result<()> {
-    // SAFETY: takes flags only; the callers are processes of one thread.
+    // SAFETY: takes flags only, and what it separates is the calling thread.
     check(unsafe { libc::unshare(flags) })
 }
 
@@ -30,9 +30,9 @@ pub fn limit_descriptors(pid: u32, most: usize) -> io::Result<()> {
     check(unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) })
 }
 
-/// setns(2) into the namespace behind an open file of /proc/PID/ns.
+/// setns(2) into the namespace behind an open file of /proc/PID/ns; the calling thread alone goes there.
 pub fn enter_namespace(namespace: &impl AsRawFd) -> io::Result<()> {
-    // SAFETY: takes a descriptor that is open; the callers are processes of one thread.
+    // SAFETY: takes a descriptor that is open.
     check(unsafe { libc::setns(namespace.as_raw_fd(), 0) })
 }
 
@@ -43,6 +43,14 @@ pub fn mount(from: &Path, at: &Path, kind: &str, flags: libc::c_ulong) -> io::Re
     check(unsafe {
         libc::mount(from.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, std::ptr::null())
     })
+}
+
+/// mount(2) of what no device holds, with the options that its kind takes.
+pub fn mount_with(options: &str, at: &Path, kind: &str) -> io::Result<()> {
+    let (at, kind, options) = (c(at)?, CString::new(kind)?, CString::new(options)?);
+    let none = c"none".as_ptr();
+    // SAFETY: four C strings that live for the call.
+    check(unsafe { libc::mount(none, at.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()) })
 }
 
 /// umount2(2).
@@ -101,6 +109,14 @@ pub fn freeze(folder: &impl AsRawFd) -> io::Result<()> {
 pub fn thaw(folder: &impl AsRawFd) -> io::Result<()> {
     // SAFETY: FITHAW ignores its argument.
     check(unsafe { libc::ioctl(folder.as_raw_fd(), FITHAW, 0) })
+}
+
+/// splice(2): moves at most `most` bytes from a pipe to a file; how many.
+pub fn splice(pipe: &impl AsRawFd, file: &impl AsRawFd, most: usize) -> io::Result<usize> {
+    let (from, to, none) = (pipe.as_raw_fd(), file.as_raw_fd(), std::ptr::null_mut());
+    // SAFETY: two open descriptors, and no offsets.
+    let moved = unsafe { libc::splice(from, none, to, none, most, 0) };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
 /// Whether the filesystem that an open folder lies on is frozen.

@@ -268,6 +268,14 @@ fn frozen_survives_a_reconnect() {
     };
     hang_up_early(&agent);
     assert_eq!(status(&mut agent.connect()), FROZEN);
+    // The freeze goes on without whoever asked for it, until the mark says that all is frozen.
+    let mark = guest.jail.path(&format!("{AGENT_FOLDER}/qga.state.isfrozen"));
+    let ended = || fs::read(&mark).is_ok_and(|mark| mark.get(50) == Some(&b'F'));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !ended() {
+        assert!(Instant::now() < deadline, "the freeze did not go on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(guest.frozen(), [true]);
     assert_eq!(thaw(&mut agent.connect()), returns(1));
     assert_eq!(guest.frozen(), [false]);

@@ -28,9 +28,11 @@ fn a_failed_freeze_is_rolled_back() {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
     for (failing, place) in [(1, "/mnt/c"), (2, "/mnt/b"), (3, "/mnt/a")] {
-        let (agent, trace) = guest.traced("ioctl", &format!("ioctl:error=EIO:when={failing}"));
-        let mut client = agent.connect();
+        let inject = format!("ioctl:error=EIO:when={failing}");
+        let trace = guest.attach(&agent, "ioctl", &inject);
         let reply = freeze(&mut client);
         let text = format!("failed to freeze {place}: Input/output error");
         let expected = format!(r#"{{"error": {{"class": "GenericError", "desc": "{text}"}}}}"#);
@@ -39,10 +41,9 @@ fn a_failed_freeze_is_rolled_back() {
         assert_eq!(guest.frozen(), [false; 3]);
         let open = r#"{"execute":"guest-file-open","arguments":{"path":"/dev/null"}}"#;
         assert!(client.ask(open).contains("return"), "the gate is open again");
+        drop(trace);
         assert_eq!(freeze(&mut client), returns(3), "the next freeze works");
         assert_eq!(thaw(&mut client), returns(3));
-        drop(client);
-        agent.kill();
     }
 }
 
@@ -52,10 +53,12 @@ fn filesystems_that_cannot_freeze_are_skipped() {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
-    let (agent, _trace) = guest.traced("ioctl", "ioctl:error=EOPNOTSUPP:when=1");
+    let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
+    let trace = guest.attach(&agent, "ioctl", "ioctl:error=EOPNOTSUPP:when=1");
     assert_eq!(freeze(&mut client), returns(1));
     assert_eq!(guest.frozen(), [true, false]);
+    drop(trace);
     assert_eq!(thaw(&mut client), returns(1));
     assert_eq!(guest.frozen(), [false, false]);
 }
@@ -73,7 +76,8 @@ fn recovers(guest: &Guest, what: &str) {
     agent.kill();
 }
 
-const BOTH: &str = r#"{"execute":"guest-fsfreeze-freeze"}{"execute":"guest-fsfreeze-thaw"}"#;
+/// The agent stops when it has a worker, which does its work for itself.
+const STOPPED: &str = "recvmsg:signal=SIGSTOP:when=1";
 
 #[test]
 fn killed_beside_a_filesystem_that_others_froze() {
@@ -81,22 +85,66 @@ fn killed_beside_a_filesystem_that_others_froze() {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c"]);
-    // Three freezes (the second finds /mnt/b busy), then two thaws.
-    for number in 1..=5 {
+    // Three freezes (the second finds /mnt/b busy), or two thaws.
+    for (command, number) in [("freeze", 1), ("freeze", 2), ("freeze", 3), ("thaw", 1), ("thaw", 2)]
+    {
         if guest.frozen() != [false, true, false] {
             guest.freeze_from_outside(1);
         }
-        let inject = format!("ioctl:signal=SIGKILL:when={number}");
-        let (agent, _trace) = guest.traced("ioctl", &inject);
+        let agent = guest.jail.agent(Start::default());
         let mut client = agent.connect();
-        client.send(BOTH);
-        assert_eq!(agent.wait(), "killed 9", "at ioctl {number}");
-        recovers(&guest, &format!("killed at ioctl {number}"));
+        if command == "thaw" {
+            assert_eq!(freeze(&mut client), returns(2));
+        }
+        let inject = format!("{STOPPED} ioctl:signal=SIGKILL:when={number}");
+        let trace = guest.attach(&agent, "ioctl,recvmsg", &inject);
+        client.send(format!("{{\"execute\":\"guest-fsfreeze-{command}\"}}"));
+        trace.await_text("killed by SIGKILL");
+        agent.signal(libc::SIGKILL);
+        drop(trace);
+        let what = format!("killed at ioctl {number} of a {command}");
+        assert_eq!(agent.wait(), "killed 9", "{what}");
+        recovers(&guest, &what);
         // Killed within its own freeze of /mnt/b nobody can tell whose freeze that is. The agent thaws it
         // then: a guest that runs is worth more than a freeze that somebody else may have wanted.
-        let expected = [false, number != 2, false];
-        assert_eq!(guest.frozen(), expected, "killed at ioctl {number}");
+        let expected = [false, (command, number) != ("freeze", 2), false];
+        assert_eq!(guest.frozen(), expected, "{what}");
     }
+}
+
+/// The worker alone is killed: the agent rolls the freeze back, or goes on with the thaw.
+#[test]
+fn a_worker_that_is_killed_is_an_error_and_nothing_stays_frozen() {
+    if untraceable("freeze_faults::a_worker_that_is_killed_is_an_error_and_nothing_stays_frozen") {
+        return;
+    }
+    let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b", "/mnt/c"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
+    for (number, place) in [(1, "/mnt/c"), (2, "/mnt/b"), (3, "/mnt/a")] {
+        let inject = format!("{STOPPED} ioctl:signal=SIGKILL:when={number}");
+        let trace = guest.attach(&agent, "ioctl,recvmsg", &inject);
+        client.send(r#"{"execute":"guest-fsfreeze-freeze"}"#);
+        trace.await_text("killed by SIGKILL");
+        drop(trace);
+        agent.signal(libc::SIGCONT);
+        let reply = client.text();
+        let text = format!("failed to freeze {place}: Interrupted system call");
+        assert!(reply.contains(&text), "{reply}");
+        // What the worker that thaws cannot tell it thaws: it may be frozen.
+        assert_eq!(status(&mut client), THAWED);
+        assert_eq!(guest.frozen(), [false; 3]);
+    }
+    assert_eq!(freeze(&mut client), returns(3));
+    let inject = format!("{STOPPED} ioctl:signal=SIGKILL:when=1");
+    let trace = guest.attach(&agent, "ioctl,recvmsg", &inject);
+    client.send(r#"{"execute":"guest-fsfreeze-thaw"}"#);
+    trace.await_text("killed by SIGKILL");
+    drop(trace);
+    agent.signal(libc::SIGCONT);
+    assert_eq!(client.text(), returns(3), "another one goes on");
+    assert_eq!(guest.frozen(), [false; 3]);
+    assert_eq!(status(&mut client), THAWED);
 }
 
 #[test]
@@ -105,11 +153,12 @@ fn a_filesystem_that_does_not_thaw_is_an_error_state() {
         return;
     }
     let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
-    // Two freezes, then the thaw of /mnt/a fails.
-    let (agent, trace) = guest.traced("ioctl", "ioctl:error=EIO:when=3");
+    let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
     assert_eq!(freeze(&mut client), returns(2));
     assert_eq!(status(&mut client), FROZEN);
+    // The thaw of /mnt/a fails.
+    let trace = guest.attach(&agent, "ioctl", "ioctl:error=EIO:when=1");
     let reply = thaw(&mut client);
     assert!(
         reply.contains("failed to thaw /mnt/a: Input/output error"),
@@ -120,6 +169,7 @@ fn a_filesystem_that_does_not_thaw_is_an_error_state() {
     assert_eq!(status(&mut client), FAILED);
     let open = r#"{"execute":"guest-file-open","arguments":{"path":"/dev/null"}}"#;
     assert!(client.ask(open).contains("the agent is in frozen state"));
+    drop(trace);
     assert_eq!(thaw(&mut client), returns(1));
     assert_eq!(status(&mut client), THAWED);
     assert_eq!(guest.frozen(), [false, false]);

@@ -2,7 +2,9 @@
 //! nowhere to keep the mark, few descriptors, a kernel of long ago.
 
 use qga_tests::disk::Disk;
-use qga_tests::guest::{FAILED, FROZEN, Guest, THAWED, freeze, returns, status, thaw, untraceable};
+use qga_tests::guest::{
+    FAILED, FROZEN, Guest, THAWED, await_status, freeze, returns, status, thaw, untraceable,
+};
 use qga_tests::jail::{JailedAgent, Mount, Spec, Start};
 use qga_tests::program;
 use std::fs;
@@ -107,7 +109,7 @@ fn what_is_covered_is_left_alone() {
     guest.run(&["mount", "-t", "tmpfs", "none", "/mnt/a"]);
     let agent = guest.jail.agent(Start::default());
     let mut client = agent.connect();
-    assert_eq!(status(&mut client), FAILED);
+    await_status(&mut client, FAILED);
     let reply = thaw(&mut client);
     assert!(reply.contains("failed to thaw /mnt/a: Device or resource busy"), "{reply}");
     assert_eq!(guest.frozen(), [true, true, false]);
@@ -234,5 +236,5 @@ fn a_kernel_without_statx() {
     assert_eq!(guest.frozen(), [true, true]);
     assert_eq!(thaw(&mut client), returns(2));
     assert_eq!(guest.frozen(), [false, false]);
-    assert!(trace.count(agent.pid) > 0, "statx was not asked for");
+    assert!(trace.count() > 0, "statx was not asked for");
 }

@@ -9,6 +9,7 @@ use crate::response::{Echo, Piece, Window, describe};
 use core::ops::Range;
 
 /// Whom a response is for.
+#[derive(Clone)]
 pub struct Asker {
     /// The `id` of the request, as a place in it.
     pub id: Range<usize>,
@@ -43,6 +44,8 @@ pub enum Doing<P: Platform> {
 pub struct Job<P: Platform> {
     /// How it is followed, while there is one.
     pub poll: Option<Poll<P>>,
+    /// What writes its result, if success has a reply.
+    pub finish: Option<Piece<P>>,
     /// Who waits for its result.
     pub asker: Option<Asker>,
     /// What was found after the request of who waits, if anything was.
@@ -51,10 +54,15 @@ pub struct Job<P: Platform> {
 
 impl<P: Platform> Job<P> {
     /// None.
-    pub const NONE: Self = Job { poll: None, asker: None, held: Scan::More };
+    pub const NONE: Self = Job { poll: None, finish: None, asker: None, held: Scan::More };
 
-    /// Whoever has asked for it has gone.
+    /// Whoever has asked for it has gone. What has a result to tell goes on by itself; what has none is still to be
+    /// followed.
+    #[inline(never)]
     pub fn nobody_asks(&mut self) {
+        if self.finish.is_some() {
+            self.poll = None;
+        }
         self.asker = None;
         self.held = Scan::More;
     }

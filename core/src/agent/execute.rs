@@ -44,17 +44,24 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             }
             return;
         };
-        if job.poll.is_some() && row.command.is_exclusive() {
-            let error = Error::Text(BUSY);
-            return refuse(doing, window, &error, id, frame);
+        // A thaw takes over from another one, and from a freeze.
+        let thaws = job.poll.is_none() && row.command.while_frozen;
+        if row.command.takes_time && !thaws {
+            let under_way = match job.poll {
+                Some(_) => Some(BUSY),
+                None => state.freezer.is_under_way().then_some(text!("a thaw is under way")),
+            };
+            if let Some(what) = under_way {
+                let error = Error::Text(what);
+                return refuse(doing, window, &error, id, frame);
+            }
         }
         if row.command.secret || *secret == Secret::Open {
             *secret = Secret::Ended;
         }
-        if !state.freezer.is_frozen() {
+        if state.freezer.may_write() {
             platform.log(Level::Info, &[Phrase::plain(row.command.name), phrase!(" called")]);
         }
-        let was_frozen = state.freezer.is_frozen();
         let arguments = text.get_mut(arguments).unwrap_or(&mut []);
         let slot = Slot::new();
         let mut out = window.writer();
@@ -66,9 +73,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let body = match reply {
             Ok(Reply::Value) => None,
             Ok(Reply::Pieces(piece)) => Some(piece),
-            Ok(Reply::Later(poll)) => {
+            Ok(Reply::Later(poll, finish)) => {
                 window.clear();
-                (job.poll, job.asker) = (Some(poll), Some(Asker { id, frame }));
+                (job.poll, job.finish) = (Some(poll), finish);
+                job.asker = Some(Asker { id, frame });
                 return;
             }
             Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
@@ -77,8 +85,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             let error = Error::Text(TOO_LARGE);
             return refuse(doing, window, &error, id, frame);
         }
-        let freezes = state.freezer.is_frozen() && !was_frozen;
-        self.told = freezes.then(|| Asker { id: id.clone(), frame: frame.clone() });
         *doing = Doing::Responding(body, Echo::new(id), frame);
     }
 

@@ -5,12 +5,12 @@ use crate::error::Error;
 use crate::handle::Handles;
 use crate::json::read::Base64;
 use crate::limits::{READ_COUNT_DEFAULT, READ_COUNT_MAX};
-use crate::lines::retry;
+use crate::lines::{self, retry};
 use crate::platform::{Access, Files, How, Log, Platform, WallClock};
 use crate::response::{Cursor, Failed, Stream};
 use crate::state::State;
 use crate::writer::Writer;
-use embedded_io::{Read as _, SeekFrom};
+use embedded_io::SeekFrom;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -120,7 +120,7 @@ pub fn read_piece<P: Platform>(
     if stream.goes_on() {
         let file = state.files.file(*handle);
         let read = |into: &mut [u8]| match file {
-            Some(file) => retry(|| file.read(into)),
+            Some(file) => lines::read(file, into),
             None => Err(Errno::BADF),
         };
         let done = stream.chunk(out, read);

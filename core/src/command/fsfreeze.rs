@@ -1,8 +1,11 @@
 //! guest-fsfreeze-*: stopping and starting the guest's filesystems. The work is in [`crate::freezer`].
 
 use super::Nothing;
-use crate::error::Error;
-use crate::platform::{Freeze, Freezing, Status};
+use crate::platform::{Freeze, Freezing, Platform, Reason, Status};
+use crate::response::{Cursor, Failed};
+use crate::shutdown::Progress;
+use crate::state::State;
+use crate::writer::Writer;
 use serde::Serialize;
 
 /// Schema: GuestFsfreezeStatus; `error` is of its first version (0.15) and tells clients that a thaw failed.
@@ -18,28 +21,40 @@ pub enum FsfreezeStatus {
 }
 
 /// Says whether filesystems are frozen by this agent. Schema: guest-fsfreeze-status (0.15.0).
-pub fn status<P>(freezer: &impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
-    match freezer.status() {
+pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
+    match freezer.tell_status() {
         Status::Thawed => FsfreezeStatus::Thawed,
         Status::Frozen => FsfreezeStatus::Frozen,
         Status::Error => FsfreezeStatus::Error,
     }
 }
 
-/// Freezes all local filesystems and returns how many. Schema: guest-fsfreeze-freeze (0.15.0).
-pub fn freeze<'s, P: Freeze>(
-    platform: &mut P,
-    freezer: &'s mut P::Freezer,
-    _: Nothing,
-) -> Result<i64, Error<'s>> {
-    freezer.freeze(platform)
+/// Begins to freeze all local filesystems; the reply is how many. Schema: guest-fsfreeze-freeze (0.15.0).
+pub fn freeze<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer) {
+    freezer.freeze(platform);
 }
 
-/// Thaws what was frozen and returns how many. Schema: guest-fsfreeze-thaw (0.15.0).
-pub fn thaw<'s, P: Freeze>(
-    platform: &mut P,
-    freezer: &'s mut P::Freezer,
-    _: Nothing,
-) -> Result<i64, Error<'s>> {
-    freezer.thaw(platform)
+/// Begins to thaw what was frozen; the reply is how many. Schema: guest-fsfreeze-thaw (0.15.0).
+pub fn thaw<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer) {
+    freezer.thaw(platform, Reason::Asked);
+}
+
+/// Follows either.
+pub fn poll<'s, P: Platform>(_: &mut P, state: &'s mut State<P>) -> Progress<'s> {
+    if state.freezer.is_under_way() {
+        // When, the freezer says itself.
+        return Progress::Wait(u64::MAX);
+    }
+    Progress::Done(state.freezer.outcome().map(drop))
+}
+
+/// Writes how many filesystems it was.
+pub fn count<P: Platform>(
+    _: &mut P,
+    state: &mut State<P>,
+    _: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    out.integer(state.freezer.outcome().unwrap_or(0));
+    Ok(false)
 }

@@ -33,14 +33,14 @@ pub struct Nothing {}
 /// Asks how work that takes longer is getting on.
 pub type Poll<P> = for<'s> fn(&mut P, &'s mut State<P>) -> Progress<'s>;
 
-/// How a command's response goes on. It fits two registers, as does the result around it.
+/// How a command's response goes on.
 pub enum Reply<P: Platform> {
     /// It is written.
     Value,
     /// The rest comes in pieces of this kind, from [`Call::cursor`] on.
     Pieces(Piece<P>),
-    /// The work has begun; ask again.
-    Later(Poll<P>),
+    /// The work has begun; ask again. What comes of it is written by the pieces, if success has a reply.
+    Later(Poll<P>, Option<Piece<P>>),
 }
 
 /// One command being called.
@@ -99,14 +99,15 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         }
     }
 
-    /// A command that takes its time: `run` begins it, `poll` follows it.
+    /// A command that takes its time: `run` begins it, `poll` follows it, `finish` writes what came of it, if anything.
     fn later<A: Deserialize<'c>>(
         self,
         run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<(), Error<'c>>,
         poll: Poll<P>,
+        finish: Option<Piece<P>>,
     ) -> Done<P> {
         match run(self.platform, self.state, read::from_text(self.arguments, self.slot)?) {
-            Ok(()) => Ok(Reply::Later(poll)),
+            Ok(()) => Ok(Reply::Later(poll, finish)),
             Err(error) => Err(self.slot.raise(&error)),
         }
     }

@@ -11,6 +11,8 @@ pub struct Command {
     pub replies: bool,
     /// Whether what it is given or gives may be a secret: frame and window are wiped after it.
     pub secret: bool,
+    /// Whether it ends the guest, or stops or starts its filesystems: only one such thing is under way at a time.
+    pub takes_time: bool,
     /// What of the guest it needs.
     pub needs: Needs,
 }
@@ -33,7 +35,14 @@ pub enum Needs {
 impl Command {
     /// A command that answers, and waits for the thaw while anything is frozen.
     pub const fn new(name: &'static str, needs: Needs) -> Self {
-        Command { name, while_frozen: false, replies: true, secret: false, needs }
+        Command {
+            name,
+            while_frozen: false,
+            replies: true,
+            secret: false,
+            takes_time: false,
+            needs,
+        }
     }
 
     /// It may run while filesystems are frozen.
@@ -51,9 +60,9 @@ impl Command {
         Command { secret: true, ..self }
     }
 
-    /// Whether it may not begin while something else takes its time: it ends the guest, or stops its filesystems.
-    pub fn is_exclusive(&self) -> bool {
-        matches!(self.needs, Needs::Power | Needs::Freeze) && !self.while_frozen
+    /// It takes its time, and nothing else that does may begin meanwhile.
+    pub const fn takes_time(self) -> Self {
+        Command { takes_time: true, ..self }
     }
 
     /// Whether it is guest-sync or guest-sync-delimited, with which a client begins.

@@ -44,8 +44,8 @@ impl<P: Platform> Table<P> {
         row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
         row!(WallClock, "guest-get-time", |call| call.value(|p, _, arguments| time::get(p, arguments))),
         row!(Nothing, "guest-info".while_frozen(), |call| call.pieces(|_, Nothing {}, _| Ok(()), Self::list_piece)),
-        row!(Power, "guest-shutdown".silent(),
-            |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll)),
+        row!(Power, "guest-shutdown".silent().takes_time(),
+            |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll, None)),
         row!(Files, "guest-file-open", |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments))),
         row!(Files, "guest-file-close", |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments))),
         row!(Files, "guest-file-read".secret(),
@@ -54,10 +54,11 @@ impl<P: Platform> Table<P> {
         row!(Files, "guest-file-seek", |call| call.value(|_, state, arguments| file::seek(&mut state.files, arguments))),
         row!(Files, "guest-file-flush", |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments))),
         row!(Freeze, "guest-fsfreeze-status".while_frozen(),
-            |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&state.freezer, arguments)))),
-        row!(Freeze, "guest-fsfreeze-freeze", |call| call.value(|p, state, arguments| fsfreeze::freeze(p, &mut state.freezer, arguments))),
-        row!(Freeze, "guest-fsfreeze-thaw".while_frozen(),
-            |call| call.value(|p, state, arguments| fsfreeze::thaw(p, &mut state.freezer, arguments))),
+            |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&mut state.freezer, arguments)))),
+        row!(Freeze, "guest-fsfreeze-freeze".takes_time(),
+            |call| freeze_or_thaw(call, false)),
+        row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
+            |call| freeze_or_thaw(call, true)),
     ];
 
     /// A piece of guest-info, which lists this table.
@@ -78,6 +79,20 @@ impl<P: Platform> Table<P> {
             .iter()
             .find(|Row { command, .. }| offers(platform, command) && is_named(name, command.name))
     }
+}
+
+/// guest-fsfreeze-freeze, or -thaw.
+#[inline(never)]
+fn freeze_or_thaw<P: Platform>(call: Call<'_, '_, '_, P>, thaws: bool) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
+        if thaws {
+            fsfreeze::thaw(platform, &mut state.freezer);
+        } else {
+            fsfreeze::freeze(platform, &mut state.freezer);
+        }
+        Ok(())
+    };
+    call.later(begin, fsfreeze::poll, Some(fsfreeze::count))
 }
 
 /// In the place of a command that this guest cannot have: [`Table::find`] does not find it.

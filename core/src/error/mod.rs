@@ -289,6 +289,10 @@ fn advice(out: &mut Writer<'_>, errno: Errno) {
 /// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent needs itself.
 const _: () = assert!(FROZEN_MAX + HANDLES_MAX + 64 <= 1024);
 
+/// In the place of a reply that says that everything is frozen, when that is true no more.
+pub const TAKEN_BACK: Text =
+    text!("thawed before this reply could leave: told to stop, or the freeze took too long");
+
 impl Display for Error<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut bytes = [0; 4096];

@@ -2,57 +2,64 @@
 //! held open again. What cannot be read or found counts as frozen still, and as an error.
 
 use super::listing::find;
-use super::{Entry, Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
+use super::worker::hold;
+use super::{Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
-use crate::limits::SPARE_DESCRIPTORS;
 use crate::lines::Lines;
 use crate::mark::{self, Phase, Row, RowState};
-use crate::platform::{Freeze, Log};
+use crate::platform::{Clock, Failure, Freeze, Log, Place, Standing, What};
+
+/// A worker that lingers may freeze it, or undo that. No call that finds a filesystem gives this.
+const NOT_YET: Errno = Errno::AGAIN;
 
 impl<F> Freezer<F> {
-    /// Takes over from an agent before this one, if its mark is there: see the head of this file.
-    pub fn restore<P: Freeze<Filesystem = F> + Log>(&mut self, platform: &mut P) {
+    /// Takes over from an agent before this one, whose mark is there: see the head of [`crate::freezer`]. Errors: why
+    /// something could not be found.
+    pub(super) fn take_over<P: Freeze<Filesystem = F> + Clock + Log>(
+        &mut self,
+        platform: &mut P,
+    ) -> Result<(), Failure> {
         let (found, phase) = {
             let marks = Marks::open(platform);
             (marks.found, marks.phase)
         };
-        match found {
-            Found::Nothing => return,
-            Found::Stale => return self.forget(platform),
-            _ => {}
-        }
-        self.frozen = true;
-        self.inherited = true;
-        self.listless = found == Found::Foreign;
+        self.standing.frozen = true;
+        self.standing.inherited = true;
+        self.standing.listless = found == Found::Foreign;
         if found == Found::Ours && phase != Phase::Frozen {
             // A failure stays on record: the status says so.
-            let _ = self.thaw_recorded(platform);
-        } else {
-            // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
-            let missing = self.inherit(platform);
-            self.failed = missing.is_some_and(|errno| errno != NO_LIST);
-            if missing.is_some_and(Errno::is_short) {
-                // The channel, its client and a thaw need some: else nobody could ask for that.
-                for _ in 0..SPARE_DESCRIPTORS {
-                    drop(self.entries.pop());
-                }
-            }
+            return self.thaw_recorded(platform);
         }
+        // Descriptors are held from now on, as by the agent that froze; what is gone is an error.
+        let missing = self.inherit(platform);
+        self.standing.failed = missing.is_some_and(|errno| errno != NO_LIST);
+        if missing.is_some_and(Errno::is_short) {
+            self.spare();
+        }
+        missing.map_or(Ok(()), |errno| Err(Failure(What::Open, errno)))
     }
 
     /// Takes over what the mark of an earlier agent lists and this one does not hold yet, as far as it can be
     /// found. Returns why something could not, if so: it is looked for again then.
-    pub(super) fn inherit<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
+    pub(super) fn inherit<P: Freeze<Filesystem = F> + Clock>(
+        &mut self,
+        platform: &mut P,
+    ) -> Option<Errno> {
         let missing = match self.inherit_rows(platform) {
             // What else it listed nobody knows any more; what is held is ours all the same.
-            Some(NO_LIST) if self.entries.iter().any(|entry| entry.frozen) => Some(GONE),
+            Some(NO_LIST) if self.entries.iter().any(|entry| entry.place.frozen) => Some(GONE),
             missing => missing,
         };
-        self.inherited = missing.is_some();
+        self.standing.inherited = missing.is_some();
         missing
     }
 
-    fn inherit_rows<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) -> Option<Errno> {
+    /// Freezing went from the last row to the first: of those without a result only the last one can have been frozen
+    /// before the agent was killed.
+    fn inherit_rows<P: Freeze<Filesystem = F> + Clock>(
+        &mut self,
+        platform: &mut P,
+    ) -> Option<Errno> {
         mark::show(b"what the frozen mark lists", &mut self.subject);
         let marks = Marks::open(platform);
         if marks.found == Found::Unread {
@@ -67,14 +74,7 @@ impl<F> Freezer<F> {
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
-                Ok(None) => {
-                    let Some((errno, _)) = unsure_missing else { return missing };
-                    if is_no_more_than_gone(missing) {
-                        mark::show(b"what the frozen mark lists", &mut self.subject);
-                        return Some(errno);
-                    }
-                    return missing;
-                }
+                Ok(None) => break,
                 Err(errno) => {
                     // Which of those without a result is the last one is not known: next time anew.
                     self.entries.clear();
@@ -83,40 +83,67 @@ impl<F> Freezer<F> {
             };
             let row_at = at;
             at += line.len() as u64 + 1;
-            let Some(row) = Row::parse(line).filter(|row| row.state != RowState::NotOurs) else {
+            let Some(row) = Row::parse(line) else { continue };
+            if row.state == RowState::NotOurs {
                 continue;
-            };
+            }
             let unsure = row.state == RowState::Listed;
             if unsure {
-                // Freezing went from the last row to the first: of those without a result only the last
-                // one can have been frozen before the agent was killed. Those before it get their result: as the
-                // last such row, after another kill, one would be taken for frozen. Those that are held get it
-                // from the thaw.
+                // Only the last of these can be frozen (see below). Those before it get their result: as the last
+                // such row, after another kill, one would be taken for frozen. Those held get it from the thaw.
                 if let Some((_, at)) = unsure_missing.take() {
                     let _ = Marks::open(platform).set_row(at, RowState::NotOurs);
                 }
-                for entry in self.entries.iter_mut().filter(|entry| entry.unsure) {
-                    entry.frozen &= entry.row >= row_at;
+                for entry in self.entries.iter_mut().filter(|entry| entry.place.unsure) {
+                    entry.place.frozen &= entry.place.row >= row_at;
                 }
             }
-            if self.entries.iter().any(|entry| entry.row == row_at) {
+            if self.entries.iter().any(|entry| entry.place.row == row_at) {
                 continue;
             }
-            match find(platform, &mut self.line, row.superblock) {
+            let hangs = self.hanging.contains(&row_at);
+            match look_for(platform, &mut self.line, &row, row_at, hangs, &mut self.standing) {
                 Ok(filesystem) => {
-                    let superblock = row.superblock;
-                    let (frozen, busy) = (true, false);
-                    let entry = Entry { superblock, filesystem, row: row_at, frozen, busy, unsure };
+                    let Row { superblock, .. } = row;
+                    let (row, frozen, busy) = (row_at, true, false);
+                    let place = Place { superblock, row, frozen, busy, unsure };
                     // As many fit as were frozen.
-                    let _ = self.entries.push(entry);
+                    let _ = hold(platform, &mut self.entries, place, filesystem);
                 }
-                Err(errno) if unsure => unsure_missing = Some((errno, row_at)),
-                Err(errno) if is_no_more_than_gone(missing) => {
+                Err(errno) if unsure && errno != NOT_YET => unsure_missing = Some((errno, row_at)),
+                Err(errno) if !unsure && is_no_more_than_gone(missing) => {
                     mark::show(row.path, &mut self.subject);
                     missing = Some(errno);
                 }
                 Err(_) => {}
             }
         }
+        match unsure_missing {
+            Some((errno, _)) if is_no_more_than_gone(missing) => {
+                mark::show(b"what the frozen mark lists", &mut self.subject);
+                Some(errno)
+            }
+            _ => missing,
+        }
     }
+}
+
+/// What a row lists, if it can be found.
+fn look_for<P: Freeze + Clock>(
+    platform: &mut P,
+    line: &mut [u8],
+    row: &Row<'_>,
+    row_at: u64,
+    hangs: bool,
+    standing: &mut Standing,
+) -> Result<P::Filesystem, Errno> {
+    // Who was about to freeze it is not gone yet: that is waited for.
+    if row.state == RowState::Listed && platform.lingers() {
+        standing.mark_stays = true;
+        return Err(NOT_YET);
+    }
+    if hangs {
+        return Err(Errno::TIMEDOUT);
+    }
+    find(platform, line, row.superblock, row_at)
 }

@@ -2,49 +2,51 @@
 //! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
 
 use super::marks::boot;
-use super::{Entry, Failure, Freezer, GONE, HIDDEN, MARK, Marks, TABLE};
+use super::telling::tell_about;
+use super::worker::hold;
+use super::{Freezer, GONE, HIDDEN, Marks};
 use crate::errno::Errno;
 use crate::lines::Lines;
 use crate::mark::{self, Row, RowState};
 use crate::mountinfo::{Local, each_local, local};
-use crate::platform::{Device, Freeze, Level, Log};
+use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, What};
 
 impl<F> Freezer<F> {
     /// Puts every freezable local filesystem into `entries` and into the mark, in mount order. What is hidden is
     /// in the log then, and the first of it in `subject`, with the reason in `hidden`.
-    pub(super) fn list<P: Freeze<Filesystem = F> + Log>(
+    pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
         mark: &mut Marks<P::Mark>,
     ) -> Result<(), Failure> {
-        let marked = |errno| Failure::Plain(MARK, errno);
+        let marked = |errno| Failure(What::Mark, errno);
         let boot = boot(platform);
         mark.append(&mark::new_head(&boot)).map_err(marked)?;
         let mut row = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, row: second_line, strict, hidden, .. } = self;
         *hidden = None;
-        let unread = |errno| Failure::Plain(TABLE, errno);
+        let unread = |errno| Failure(What::Table, errno);
         // Not by `each_local`, which `find` goes through in the middle of this.
         let mut lines = Lines::new(platform.mounts().map_err(unread)?, b'\n', line);
         while let Some(line) = lines.line().map_err(unread)? {
             let Some(mount) = local(line) else { continue };
             let Local { superblock, path, .. } = mount;
-            if entries.iter().any(|entry| entry.superblock == superblock) {
+            if entries.iter().any(|entry| entry.place.superblock == superblock) {
                 continue;
             }
-            let opened = reach(platform, &mount).or_else(|errno| {
+            let opened = reach(platform, &mount, row).or_else(|errno| {
                 // Its place in the order is this one all the same.
-                find(platform, second_line, superblock)
+                find(platform, second_line, superblock, row)
                     .map_err(|other| if other.is_short() { other } else { errno })
             });
             let is_hidden = opened.as_ref().err().is_some_and(|&errno| is_hidden(errno));
             match opened {
                 Ok(filesystem) => {
                     let text = Row { state: RowState::Listed, superblock, path };
-                    let (frozen, busy, unsure) = (false, false, false);
-                    let entry = Entry { superblock, filesystem, row, frozen, busy, unsure };
+                    let place =
+                        Place { superblock, row, frozen: false, busy: false, unsure: false };
                     row += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
-                    entries.push(entry).map_err(|_| Failure::TooMany)?;
+                    hold(platform, entries, place, filesystem)?;
                 }
                 // Nobody writes to it.
                 Err(_) if is_hidden && mount.read_only => {}
@@ -53,8 +55,8 @@ impl<F> Freezer<F> {
                         mark::show(path, subject);
                     }
                     if !is_hidden || *strict {
-                        let what = if is_hidden { HIDDEN } else { text!("failed to open") };
-                        return Err(Failure::On(what, errno));
+                        let what = if is_hidden { What::Hidden } else { What::Open };
+                        return Err(Failure(what, errno));
                     }
                     hidden.get_or_insert(errno);
                     platform.log_of(Level::Warning, &[HIDDEN.phrase(), phrase!(" ")], path);
@@ -66,16 +68,18 @@ impl<F> Freezer<F> {
 }
 
 /// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
-/// mounted nowhere; EBUSY when each of its places is hidden; why the table or its last place cannot be read.
-pub(super) fn find<P: Freeze>(
+/// mounted nowhere; EBUSY when each of its places is hidden; why the table or its last place cannot be read. A worker
+/// tells about it by `key`.
+pub(super) fn find<P: Freeze + Clock>(
     platform: &mut P,
     line: &mut [u8],
     superblock: Device,
+    key: u64,
 ) -> Result<P::Filesystem, Errno> {
     let mut found = Err(GONE);
     each_local(platform, line, &mut |platform, mount| {
         if mount.superblock == superblock {
-            found = reach(platform, &mount).map_err(not_gone);
+            found = reach(platform, &mount, key).map_err(not_gone);
         }
         found.is_err()
     })
@@ -90,13 +94,15 @@ fn not_gone(errno: Errno) -> Errno {
 
 /// Opens a filesystem where it is mounted. Errors: EBUSY when the path leads elsewhere; ENAMETOOLONG when it is not
 /// known whole; why it cannot be looked at or opened.
-pub(super) fn reach<P: Freeze>(
+pub(super) fn reach<P: Freeze + Clock>(
     platform: &mut P,
     mount: &Local<'_>,
+    key: u64,
 ) -> Result<P::Filesystem, Errno> {
     if mount.cut {
         return Err(Errno::NAMETOOLONG);
     }
+    tell_about(platform, What::Open, key, mount.path);
     let inode = platform.inspect(mount.path)?;
     if inode.plain && mount.is_on(inode) {
         let filesystem = platform.open_mount(mount.path)?;

@@ -32,8 +32,6 @@ pub(super) struct Marks<M> {
     pub found: Found,
     /// What the agent was doing, as the one says that is ahead.
     pub phase: Phase,
-    /// Which that is.
-    read: usize,
     /// Why a place that might have taken a mark, or one that might have one, did not do.
     pub failed: Errno,
 }
@@ -46,7 +44,6 @@ where
         open: [const { None }; MARK_PLACES_MAX],
         found: Found::Nothing,
         phase: Phase::Freezing,
-        read: 0,
         failed: Errno::OPNOTSUPP,
     };
 
@@ -129,7 +126,7 @@ where
                 Ok((Head::Ours(phase), mark)) => {
                     // Of two the first is ahead, if any: it is written first.
                     if marks.found != Found::Ours {
-                        (marks.read, marks.phase) = (place, phase);
+                        marks.phase = phase;
                     }
                     *open = Some(mark);
                     Found::Ours
@@ -147,6 +144,18 @@ where
         marks
     }
 
+    /// What there is. Its descriptors are closed before anything else wants one.
+    #[inline(never)]
+    pub fn found<P: Freeze<Mark = M>>(platform: &mut P) -> Found {
+        Self::open(platform).found
+    }
+
+    /// Puts the beginning of the path in the row `at` of what there is into `shown`.
+    #[inline(never)]
+    pub fn show<P: Freeze<Mark = M>>(platform: &mut P, at: u64, shown: &mut Shown) {
+        Self::open(platform).show_row(at, shown);
+    }
+
     /// Removes all marks, the last first: the one that is ahead is the last that is left.
     pub fn remove<P: Freeze<Mark = M>>(platform: &mut P) {
         for place in (0..MARK_PLACES_MAX).rev() {
@@ -156,7 +165,7 @@ where
 
     /// The one that is ahead; after [`Marks::open`] it stands at its first row.
     pub fn into_ahead(mut self) -> Option<M> {
-        self.open.get_mut(self.read)?.take()
+        self.open.iter_mut().find_map(Option::take)
     }
 
     /// Records the phase in each. Errors: one of them cannot be written, so that it stays behind
@@ -179,5 +188,9 @@ where
 
 /// The boot that the guest is in, if that is known.
 pub fn boot<P: Freeze>(platform: &mut P) -> [u8; 36] {
-    platform.boot_id().unwrap_or(mark::NO_BOOT)
+    let mut id = mark::NO_BOOT;
+    if platform.boot_id(&mut id).is_err() {
+        id = mark::NO_BOOT;
+    }
+    id
 }

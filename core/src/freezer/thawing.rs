@@ -2,28 +2,27 @@
 //! what can run again does.
 
 use super::listing::reach;
-use super::{Entry, Failure, Freezer, GONE, Marks, NO_LIST, TABLE, is_no_more_than_gone};
+use super::telling::tell_about;
+use super::worker::tell_done;
+use super::{Entry, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
 use crate::mark::{self, Phase, RowState};
 use crate::mountinfo::each_local;
-use crate::platform::{Freeze, Log};
-use crate::text::Text;
-
-const THAW: Text = text!("failed to thaw");
+use crate::platform::{Clock, Failure, Freeze, Log, What};
 
 impl<F> Freezer<F> {
     /// Thaws what the entries say.
-    pub(super) fn thaw_recorded<P: Freeze<Filesystem = F> + Log>(
+    pub(super) fn thaw_recorded<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
     ) -> Result<(), Failure> {
         loop {
-            let missing = if self.inherited { self.inherit(platform) } else { None };
+            let missing = if self.standing.inherited { self.inherit(platform) } else { None };
             if missing == Some(NO_LIST) {
                 let thawed = self.thaw_everything(platform);
                 match thawed {
                     Ok(_) => self.forget(platform),
-                    Err(_) => self.failed = true,
+                    Err(_) => self.standing.failed = true,
                 }
                 return thawed;
             }
@@ -31,7 +30,7 @@ impl<F> Freezer<F> {
             let before = self.count;
             let thawed = self.thaw_entries(platform, &mut mark, missing);
             // What runs again has let its descriptor go, and a descriptor may be all that the rest wanted.
-            if !self.frozen || !self.inherited || self.count == before {
+            if !self.standing.frozen || !self.standing.inherited || self.count == before {
                 return thawed;
             }
         }
@@ -39,7 +38,7 @@ impl<F> Freezer<F> {
 
     /// Thaws what this agent froze, or took over; `missing` is why something else could not be found. What is
     /// gone is reported once and then off the record: nothing that the agent can do would bring it back.
-    pub(super) fn thaw_entries<P: Freeze<Filesystem = F> + Log>(
+    pub(super) fn thaw_entries<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
         mark: &mut Marks<P::Mark>,
@@ -51,11 +50,22 @@ impl<F> Freezer<F> {
         // In the order of the rows, in which they do not stand when one was found later than the others.
         let mut from = 0;
         while let Some(entry) = next(&mut self.entries, from) {
-            from = entry.row + 1;
+            from = entry.place.row + 1;
             // A row without a result that is not frozen gets its result before any after it does: else an agent
             // that is killed here leaves it as the last such row, which the next one would thaw.
-            let thawed = match entry.frozen {
-                true => platform.thaw(&entry.filesystem),
+            let hangs = self.hanging.contains(&entry.place.row);
+            // What a worker was about to freeze.
+            let in_flight = hangs && !entry.place.frozen;
+            if in_flight && platform.lingers() {
+                self.standing.mark_stays = true;
+                continue;
+            }
+            let thawed = match entry.place.frozen || in_flight {
+                true if hangs && !in_flight => Err(Errno::TIMEDOUT),
+                true => {
+                    tell_about(platform, What::Thaw, entry.place.row, &[]);
+                    platform.thaw(&entry.filesystem)
+                }
                 false => Err(Errno::INVAL),
             };
             match thawed {
@@ -64,41 +74,48 @@ impl<F> Freezer<F> {
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
                     if is_no_more_than_gone(stuck) {
-                        mark.show_row(entry.row, &mut self.subject);
+                        mark.show_row(entry.place.row, &mut self.subject);
                         stuck = Some(errno);
                     }
                     left = true;
                     continue;
                 }
             }
-            entry.frozen = false;
-            let _ = mark.set_row(entry.row, RowState::NotOurs);
+            entry.place.frozen = false;
+            tell_done(platform, entry, self.count);
+            let _ = mark.set_row(entry.place.row, RowState::NotOurs);
         }
         if left {
-            self.failed = true;
+            self.standing.failed = true;
+            self.standing.inherited |= self.standing.mark_stays;
             // Not before all that can run does: letting the last descriptor go may unmount, which writes.
-            self.entries.retain(|entry| entry.frozen || entry.busy);
+            self.let_go();
         } else {
             self.forget(platform);
         }
-        stuck.map_or(Ok(()), |errno| Err(Failure::On(THAW, errno)))
+        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, errno)))
     }
 
     /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
-    pub(super) fn thaw_everything<P: Freeze<Filesystem = F> + Log>(
+    pub(super) fn thaw_everything<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
     ) -> Result<(), Failure> {
-        let Self { subject, line, frozen, count, .. } = self;
+        let Self { subject, line, standing, count, hanging, .. } = self;
         let mut stuck = None;
         each_local(platform, line, &mut |platform, mount| {
             let mut thawed = false;
-            let failed = match reach(platform, &mount) {
+            let found = match hanging.contains(&mount.id) {
+                true => Err(Errno::TIMEDOUT),
+                false => reach(platform, &mount, mount.id),
+            };
+            let failed = match found {
                 // What lies over it has a line of its own.
                 Err(Errno::BUSY | Errno::NOENT | Errno::NOTDIR) => return true,
                 Err(_) if mount.cut => return true,
                 Err(errno) => errno,
                 Ok(filesystem) => loop {
+                    tell_about(platform, What::Thaw, mount.id, mount.path);
                     match platform.thaw(&filesystem) {
                         Ok(()) => thawed = true,
                         Err(errno) => break errno,
@@ -107,20 +124,20 @@ impl<F> Freezer<F> {
             };
             // Not frozen, or never can be, is how each of them ends.
             let ended = matches!(failed, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY);
-            if !ended && (*frozen || failed.is_short()) && stuck.is_none() {
+            if !ended && (standing.frozen || failed.is_short()) && stuck.is_none() {
                 mark::show(mount.path, subject);
                 stuck = Some(failed);
             }
             *count += i64::from(thawed);
             true
         })
-        .map_err(|errno| Failure::Plain(TABLE, errno))?;
-        stuck.map_or(Ok(()), |errno| Err(Failure::On(THAW, errno)))
+        .map_err(|errno| Failure(What::Table, errno))?;
+        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, errno)))
     }
 }
 
 /// The entry whose row is the first that begins at `from` or after it.
 #[inline(never)]
 fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
-    entries.iter_mut().filter(|entry| entry.row >= from).min_by_key(|entry| entry.row)
+    entries.iter_mut().filter(|entry| entry.place.row >= from).min_by_key(|entry| entry.place.row)
 }

@@ -76,7 +76,6 @@ struct Value<'de, 'e> {
 }
 
 impl<'de, 'e> Value<'de, 'e> {
-    #[inline(never)]
     fn whole(text: &'de mut [u8], slot: &'e Slot<'de>) -> Self {
         Value { text: Some(text), at: Parameter::default(), slot }
     }

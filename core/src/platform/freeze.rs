@@ -1,29 +1,9 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
-use super::Freezing;
+use super::device::Device;
+use super::{Freezing, Report, Task};
 use crate::errno::Errno;
 use embedded_io::{Read, Seek, Write};
-
-/// The number of a device or of the superblock on it: major in the upper half, minor in the lower.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Device(pub u64);
-
-impl Device {
-    /// The device `major:minor`.
-    pub const fn new(major: u32, minor: u32) -> Self {
-        Device((major as u64) << 32 | minor as u64)
-    }
-
-    /// The major number; 0 stands for filesystems without a device.
-    pub const fn major(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// The minor number.
-    pub const fn minor(self) -> u32 {
-        self.0 as u32
-    }
-}
 
 /// What stat(2) says of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,9 +101,51 @@ pub trait Freeze {
         Err(Errno::NOENT)
     }
 
-    /// The identity of this boot (`/proc/sys/kernel/random/boot_id`), 36 characters; a mark of another boot
-    /// says nothing about this one.
-    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
+    /// Puts the identity of this boot (`/proc/sys/kernel/random/boot_id`) into `id`; a mark of another boot says nothing
+    /// about this one.
+    fn boot_id(&mut self, id: &mut [u8; 36]) -> Result<(), Errno> {
+        let _ = id;
         Err(Errno::OPNOTSUPP)
+    }
+
+    /// Has a worker, which may hang where the agent may not, do a task: a copy of `freezer` in a process of its own does
+    /// [`Freezing::run`], with this guest as it is now. Errors: EOPNOTSUPP in a guest without processes, where the agent
+    /// does it itself; EAGAIN, ENOMEM, EMFILE.
+    fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {
+        let _ = (freezer, task);
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// In a worker: tells the agent something, with a filesystem that the agent is to hold as well. When the agent listens
+    /// no more nobody needs the worker: then `undo` is thawed, which nobody but this worker knows to be frozen, and the
+    /// worker ends. In the agent itself it does nothing.
+    fn tell(
+        &mut self,
+        report: &Report,
+        held: Option<&Self::Filesystem>,
+        undo: Option<&Self::Filesystem>,
+    ) {
+        let _ = (report, held, undo);
+    }
+
+    /// What the worker has told next goes into `report`; its filesystem, if there is a descriptor for it, comes out.
+    /// Errors: EAGAIN when it has told nothing more yet; ECHILD when it has ended.
+    fn hear(&mut self, report: &mut Report) -> Result<Option<Self::Filesystem>, Errno> {
+        let _ = report;
+        Err(Errno::CHILD)
+    }
+
+    /// Listens to the worker no more: what it tells from now on, it cannot tell. What it has told can still be heard.
+    fn dismiss(&mut self) {}
+
+    /// Whether this is a worker.
+    fn is_worker(&self) -> bool {
+        false
+    }
+
+    /// Whether a worker that was dismissed has not ended yet, or one of an agent that is gone: it may still freeze what it
+    /// was about to.
+    fn lingers(&mut self) -> bool {
+        false
     }
 }

@@ -1,6 +1,7 @@
 //! What the agent asks of whatever keeps track of a freeze: the one trait, its answers, and `()`, which has nothing to
 //! do and takes no memory.
 
+use super::Task;
 use crate::error::Error;
 
 /// The answer to guest-fsfreeze-status.
@@ -12,6 +13,18 @@ pub enum Status {
     Frozen,
     /// Something of ours is, and could not be thawed, or is gone.
     Error,
+}
+
+/// Why something is thawed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A client asks for it.
+    Asked,
+    /// The agent was told to stop.
+    Stop,
+    /// The time is over. The thaw that its client may still send then finds nothing to do, not even what somebody else has
+    /// frozen since.
+    Over,
 }
 
 /// What the agent asks of whatever keeps track of a freeze: a [`crate::freezer::Freezer`], or `()` in a guest that freezes
@@ -36,6 +49,11 @@ pub trait Freezing<P: ?Sized> {
         Status::Thawed
     }
 
+    /// The same for a client, which may act on it.
+    fn tell_status(&mut self) -> Status {
+        self.status()
+    }
+
     /// Room for a line of the mount table.
     fn scratch(&mut self) -> &mut [u8] {
         &mut []
@@ -47,28 +65,60 @@ pub trait Freezing<P: ?Sized> {
         let _ = strict;
     }
 
-    /// Takes over from an agent before this one.
+    /// How long one filesystem may take before it counts as hanging: see [`crate::Agent::limit_steps`].
+    fn set_step_limit(&mut self, ms_max: u64) {
+        let _ = ms_max;
+    }
+
+    /// Begins to take over from an agent before this one.
     fn restore(&mut self, platform: &mut P) {
         let _ = platform;
     }
 
-    /// Freezes everything; returns how many filesystems.
-    fn freeze<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
+    /// Begins to freeze everything.
+    fn freeze(&mut self, platform: &mut P) {
         let _ = platform;
-        Ok(0)
     }
 
-    /// Thaws what was frozen; returns how many filesystems run again.
-    fn thaw<'s>(&'s mut self, platform: &mut P) -> Result<i64, Error<'s>> {
-        let _ = platform;
-        Ok(0)
+    /// Begins to thaw what was frozen. A freeze that is under way is given up.
+    fn thaw(&mut self, platform: &mut P, reason: Reason) {
+        let _ = (platform, reason);
     }
 
-    /// Thaws because the time is over; whether everything runs again. The thaw that its client may still send
-    /// then finds nothing to do, not even what somebody else has frozen since.
-    fn expire(&mut self, platform: &mut P) -> bool {
+    /// Does a task, in the agent or in a worker, and tells what came of it.
+    fn run(&mut self, platform: &mut P, task: Task) {
+        let _ = (platform, task);
+    }
+
+    /// Goes on with what is under way. To be called with every step.
+    fn follow(&mut self, platform: &mut P) {
         let _ = platform;
+    }
+
+    /// Looks for what may have been left behind. To be called with every step in which nobody waits for an
+    /// [`Freezing::outcome`].
+    fn tidy(&mut self, platform: &mut P) {
+        let _ = platform;
+    }
+
+    /// Whether files can be written to: nothing is frozen, nor can it be by something that hangs.
+    fn may_write(&self) -> bool {
         true
+    }
+
+    /// Whether any of that is under way.
+    fn is_under_way(&self) -> bool {
+        false
+    }
+
+    /// The time of [`super::Clock::now_ms`] by which to go on with it; `u64::MAX` for never.
+    fn next_ms(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// What came of the freeze or thaw begun last: how many filesystems.
+    fn outcome(&self) -> Result<i64, Error<'_>> {
+        Ok(0)
     }
 }
 

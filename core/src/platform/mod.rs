@@ -6,20 +6,24 @@
 //! names the rest in [`absent!`](crate::absent).
 
 mod clock;
+mod device;
 mod files;
 mod freeze;
 mod freezing;
 mod log;
 mod offers;
 mod power;
+mod worker;
 
 pub use clock::{Clock, WallClock};
+pub use device::Device;
 pub use files::{Access, Files, How};
-pub use freeze::{Device, Freeze, Inode};
-pub use freezing::{Freezing, Status};
+pub use freeze::{Freeze, Inode};
+pub use freezing::{Freezing, Reason, Status};
 pub use log::{Level, Log};
 pub use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
+pub use worker::{Failure, Place, Report, Standing, Task, What};
 
 use crate::errno::Errno;
 

@@ -35,14 +35,15 @@ pub enum Moved {
 }
 
 /// What the channel is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A virtio port. While the hypervisor's side is closed poll(2) reports a hang-up at once and for ever,
-    /// so an edge-triggered epoll waits for its opening.
-    Port { closed: bool, edge: Option<Fd> },
+    /// so an edge-triggered epoll waits for its opening, the other descriptor.
+    Port,
     /// A serial line.
     Serial,
-    /// A socket that clients connect to, one after the other.
-    Listener(Fd),
+    /// A socket that clients connect to, one after the other. It is the other descriptor.
+    Listener,
 }
 
 /// The channel.
@@ -50,6 +51,9 @@ pub struct Channel {
     kind: Kind,
     /// The device, or the connection while there is one.
     fd: Option<Fd>,
+    other: Option<Fd>,
+    /// The other side of the port is closed.
+    closed: bool,
     /// The last read brought so much that there is likely more: read before waiting.
     eager: bool,
 }
@@ -113,21 +117,19 @@ impl Channel {
     #[inline(never)]
     pub fn open(options: &Options) -> Result<Self, Errno> {
         let path = path(options);
-        let (kind, fd) = match options.method {
-            Method::VirtioSerial => {
-                (Kind::Port { closed: false, edge: None }, Some(virtio::open(path)?))
-            }
-            Method::IsaSerial => (Kind::Serial, Some(serial::open(path)?)),
-            Method::UnixListen => (Kind::Listener(unix::listen(path)?), None),
+        let (kind, fd, other) = match options.method {
+            Method::VirtioSerial => (Kind::Port, Some(virtio::open(path)?), None),
+            Method::IsaSerial => (Kind::Serial, Some(serial::open(path)?), None),
+            Method::UnixListen => (Kind::Listener, None, Some(unix::listen(path)?)),
         };
-        Ok(Channel { kind, fd, eager: false })
+        Ok(Channel { kind, fd, other, closed: false, eager: false })
     }
 
     /// Waits for bytes and reads them into `into`.
     pub fn receive(&mut self, signals: &Signals, into: &mut [u8]) -> Moved {
         // A port whose other side was closed is read before waiting: bytes of a new client can come
         // before the kernel has heard that it is there.
-        let mut ready = core::mem::take(&mut self.eager) || self.is_closed_port();
+        let mut ready = core::mem::take(&mut self.eager) || self.closed;
         loop {
             if !core::mem::take(&mut ready)
                 && let Err(moved) = self.await_bytes(signals)
@@ -135,21 +137,19 @@ impl Channel {
                 return moved;
             }
             let Some(fd) = &self.fd else { continue };
-            match (fd.get(into), &mut self.kind) {
-                (Ok(0), Kind::Port { closed: true, edge }) => {
-                    match await_change(signals, fd, edge, None) {
-                        Ok(_) => ready = true,
-                        Err(moved) => return moved,
-                    }
-                }
-                (Ok(0), _) => return self.client_gone(),
-                (Ok(len), _) => {
+            match fd.get(into) {
+                Ok(0) if self.closed => match await_change(signals, fd, &mut self.other, None) {
+                    Ok(_) => ready = true,
+                    Err(moved) => return moved,
+                },
+                Ok(0) => return self.client_gone(),
+                Ok(len) => {
                     self.eager = len >= EAGER_BYTES;
                     return Moved::Bytes(len);
                 }
-                (Err(Errno::AGAIN), Kind::Port { closed, .. }) => *closed = false,
-                (Err(Errno::AGAIN | Errno::INTR), _) => {}
-                (Err(errno), _) => return self.failed(errno),
+                Err(Errno::AGAIN) => self.closed = false,
+                Err(Errno::INTR) => {}
+                Err(errno) => return self.failed(errno),
             }
         }
     }
@@ -165,61 +165,57 @@ impl Channel {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return self.failed(errno),
             }
-            match (poll(signals, Some(fd), PollFlags::OUT, None), &mut self.kind) {
-                (Ready::Signal, _) => return Moved::Signal,
-                (Ready::Timeout, _) => {}
-                (Ready::Channel(events), _) if events.contains(PollFlags::OUT) => {}
+            match poll(signals, Some(fd), PollFlags::OUT, None) {
+                Ready::Signal => return Moved::Signal,
+                Ready::Timeout => {}
+                Ready::Channel(events) if events.contains(PollFlags::OUT) => {}
                 // The other side is closed, or opened so lately that the kernel has not heard of it: the
                 // request came first, and its reply must not be lost.
-                (Ready::Channel(_), Kind::Port { edge, .. }) if patience > 0 => {
+                Ready::Channel(_) if self.kind == Kind::Port && patience > 0 => {
                     patience -= 1;
                     let wait = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS };
-                    match await_change(signals, fd, edge, Some(&wait)) {
+                    match await_change(signals, fd, &mut self.other, Some(&wait)) {
                         Ok(true) => {}
                         Ok(false) => patience = 0,
                         Err(moved) => return moved,
                     }
                 }
-                (Ready::Channel(_), _) => return self.client_gone(),
+                Ready::Channel(_) => return self.client_gone(),
             }
         }
     }
 
-    fn is_closed_port(&self) -> bool {
-        matches!(self.kind, Kind::Port { closed: true, .. })
+    /// Its descriptors, -1 where there is none.
+    pub fn descriptors(&self) -> [i32; 2] {
+        [&self.fd, &self.other].map(|fd| fd.as_ref().map_or(-1, Fd::raw))
     }
 
     /// Waits until there is something to read, or a client to accept.
     fn await_bytes(&mut self, signals: &Signals) -> Result<(), Moved> {
-        let waited = match (&self.kind, &self.fd) {
-            (Kind::Listener(listener), None) => {
-                let ready = poll(signals, Some(listener), PollFlags::IN, None);
-                if let Ready::Channel(_) = ready {
-                    self.fd = unix::accept(listener).map_err(Moved::Refused)?;
-                }
-                ready
+        let fd = self.fd.as_ref().or(self.other.as_ref());
+        match (poll(signals, fd, PollFlags::IN, None), &self.other) {
+            (Ready::Signal, _) => return Err(Moved::Signal),
+            (Ready::Channel(_), Some(listener)) if self.fd.is_none() => {
+                self.fd = unix::accept(listener).map_err(Moved::Refused)?;
             }
-            (_, fd) => poll(signals, fd.as_ref(), PollFlags::IN, None),
-        };
-        match waited {
-            Ready::Signal => Err(Moved::Signal),
-            Ready::Channel(_) | Ready::Timeout => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// The client closed its side.
     fn client_gone(&mut self) -> Moved {
-        match &mut self.kind {
-            Kind::Port { closed, .. } => *closed = true,
+        match self.kind {
+            Kind::Port => self.closed = true,
             Kind::Serial => return Moved::Lost(Errno::IO),
-            Kind::Listener(_) => self.fd = None,
+            Kind::Listener => self.fd = None,
         }
         Moved::ClientGone
     }
 
     fn failed(&mut self, errno: Errno) -> Moved {
         match self.kind {
-            Kind::Listener(_) => self.client_gone(),
+            Kind::Listener => self.client_gone(),
             _ => Moved::Lost(errno),
         }
     }

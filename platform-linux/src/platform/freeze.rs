@@ -1,16 +1,14 @@
 //! Mounts and freezing: /proc/self/mountinfo, stat(2), FIFREEZE, FITHAW, and the mark on tmpfs.
 
-use super::Linux;
+use super::{Linux, Worker};
 use crate::errno::errno;
 use crate::fd::Fd;
-use crate::sys;
+use crate::sys::{self, Fork};
 use core::ffi::CStr;
-use linux_raw_sys::ioctl::{FIFREEZE, FITHAW};
 use qga_core::Errno;
-use qga_core::platform::{Device, Freeze, Inode};
-use rustix::fd::{AsFd, BorrowedFd};
+use qga_core::platform::{Device, Freeze, Freezing as _, Inode, Report, Task};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
-use rustix::ioctl::NoArg;
 
 fn read_only(path: &CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
@@ -20,20 +18,17 @@ fn read_only(path: &CStr) -> Result<Fd, Errno> {
 fn look(at: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Inode, Errno> {
     // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
     let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-    match rustix::fs::statx(at, path, flags, mask) {
-        Ok(stat) => Ok(Inode {
+    if let Some(stat) = sys::statx(at.as_raw_fd(), path, flags.bits(), mask.bits()) {
+        return Ok(Inode {
             on: Device::new(stat.stx_dev_major, stat.stx_dev_minor),
             mount: stat.stx_mnt_id,
             plain: is_plain(stat.stx_mode.into()),
-        }),
-        // A kernel before 4.11.
-        Err(rustix::io::Errno::NOSYS) => {
-            let stat = rustix::fs::statat(at, path, flags).map_err(errno)?;
-            let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
-            Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
-        }
-        Err(error) => Err(errno(error)),
+        });
     }
+    // A kernel before 4.11, a filter of system calls that does not know it; or the path is wrong, and then this says why.
+    let stat = rustix::fs::statat(at, path, flags).map_err(errno)?;
+    let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
+    Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
 }
 
 fn is_plain(mode: u32) -> bool {
@@ -68,13 +63,11 @@ impl Freeze for Linux {
     }
 
     fn freeze(&mut self, filesystem: &Fd) -> Result<(), Errno> {
-        // SAFETY: FIFREEZE takes no argument.
-        unsafe { rustix::ioctl::ioctl(filesystem, NoArg::<FIFREEZE>::new()) }.map_err(errno)
+        sys::freeze(filesystem)
     }
 
     fn thaw(&mut self, filesystem: &Fd) -> Result<(), Errno> {
-        // SAFETY: FITHAW takes no argument.
-        unsafe { rustix::ioctl::ioctl(filesystem, NoArg::<FITHAW>::new()) }.map_err(errno)
+        sys::thaw(filesystem)
     }
 
     fn create_mark(&mut self, place: usize) -> Result<Fd, Errno> {
@@ -94,12 +87,57 @@ impl Freeze for Linux {
         self.state.remove_mark(place)
     }
 
-    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
-        let mut id = [0; 36];
+    fn boot_id(&mut self, id: &mut [u8; 36]) -> Result<(), Errno> {
         let file = read_only(c"/proc/sys/kernel/random/boot_id")?;
-        match file.get(&mut id)? {
-            36 => Ok(id),
-            _ => Err(Errno::IO),
+        if file.get(id)? == id.len() { Ok(()) } else { Err(Errno::IO) }
+    }
+
+    fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {
+        if task == Task::Freeze {
+            // The agent is to know it as well. Why there is none the worker finds out.
+            let _ = self.state.ensure(self.path, false);
         }
+        let (ours, workers) = sys::socket_pair()?;
+        sys::signal_when_readable(&ours)?;
+        // SAFETY: the child ends by exit.
+        if let Fork::Parent(_) = unsafe { sys::fork() }? {
+            self.worker = Worker::of_agent(ours);
+            return Ok(());
+        }
+        drop(ours);
+        // Whoever comes after an agent that is gone wants the channel, however long the worker hangs.
+        // Where there is none, the kernel says so.
+        for &number in &self.channel {
+            sys::close(number);
+        }
+        self.worker = Worker::of_worker(workers);
+        self.state.show_worker();
+        freezer.run(self, task);
+        sys::exit(0)
+    }
+
+    fn tell(&mut self, report: &Report, held: Option<&Fd>, undo: Option<&Fd>) {
+        if !self.worker.tell(report, held) {
+            if let Some(filesystem) = undo {
+                let _ = self.thaw(filesystem);
+            }
+            sys::exit(0)
+        }
+    }
+
+    fn hear(&mut self, report: &mut Report) -> Result<Option<Fd>, Errno> {
+        self.worker.hear(report)
+    }
+
+    fn dismiss(&mut self) {
+        self.worker.dismiss();
+    }
+
+    fn is_worker(&self) -> bool {
+        self.worker.is_worker
+    }
+
+    fn lingers(&mut self) -> bool {
+        self.state.has_worker()
     }
 }

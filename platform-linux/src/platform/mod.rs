@@ -6,8 +6,10 @@ mod freeze;
 mod helper;
 mod log;
 mod power;
+mod worker;
 
 pub use helper::Helper;
+pub use worker::Worker;
 
 use crate::fd::Fd;
 use crate::path::PathBuffer;
@@ -15,11 +17,10 @@ use crate::process::Inherited;
 use crate::state_dir::StateDir;
 
 /// The guest that the agent runs in.
+#[repr(C)]
 pub struct Linux {
     /// Room for a path on its way to the kernel.
     pub path: &'static mut PathBuffer,
-    /// Where the state and the frozen mark live.
-    pub state: StateDir,
     /// The log file, if it is not standard error.
     pub log: Option<Fd>,
     /// How many lines of the log nobody has taken since the last one that was.
@@ -38,4 +39,11 @@ pub struct Linux {
     pub environment: *const *const u8,
     /// The program started last.
     pub helper: Option<Helper>,
+    /// What freezes and thaws.
+    pub worker: Worker,
+    /// The descriptors of the channel, -1 for none: nobody else may have them.
+    pub channel: [i32; 2],
+    // Last: what is used most stands within what a short address reaches.
+    /// Where the state and the frozen mark live.
+    pub state: StateDir,
 }

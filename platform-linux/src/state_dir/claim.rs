@@ -9,6 +9,7 @@ use crate::print::{STDERR, line};
 use crate::sys;
 use core::cell::Cell;
 use core::ffi::CStr;
+use core::mem::ManuallyDrop;
 use linux_raw_sys::general::{S_IFDIR, S_IFREG};
 use qga_core::Errno;
 use qga_core::error::reason;
@@ -107,6 +108,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// Which byte a worker locks, for as long as it lives, also when it is killed and the kernel does not let it go.
+    pub fn of_workers(&self) -> u64 {
+        self.number ^ 1
+    }
+
     /// That of an agent without `-t`.
     pub const NONE: Self = Key {
         number: 0,
@@ -158,6 +164,7 @@ pub fn claim(
     path: &'static CStr,
     dir: Result<Fd, Errno>,
     key: &Key,
+    lock_file: &mut Option<ManuallyDrop<Fd>>,
     waits: bool,
 ) -> Option<Fd> {
     let take = || {
@@ -181,7 +188,7 @@ pub fn claim(
             refused.errno.set(Errno(0));
         }
         // Closed, it would give the directory up.
-        lock.keep_open();
+        *lock_file = Some(ManuallyDrop::new(lock));
         Ok(dir)
     };
     let taken = take();

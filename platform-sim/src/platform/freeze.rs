@@ -5,12 +5,12 @@ use super::mark::Mark;
 use super::table::Table;
 use crate::canary::Canary;
 use crate::kind::Kind;
-use crate::mounts::By;
+use crate::mounts::{By, Hang};
 use crate::sim::Sim;
 use crate::store::PLACES;
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
-use qga_core::platform::{Freeze, Inode};
+use qga_core::platform::{Freeze, Freezing as _, Inode, Report, Task};
 
 /// An open mount point.
 #[derive(Debug)]
@@ -18,6 +18,17 @@ pub struct Filesystem {
     sim: Sim,
     superblock: usize,
     inode: Inode,
+}
+
+impl Clone for Filesystem {
+    /// As fork(2) and SCM_RIGHTS do.
+    fn clone(&self) -> Self {
+        self.sim.with(|world| {
+            world.open.filesystems += 1;
+            world.mounts.superblocks[self.superblock].opened += 1;
+        });
+        Filesystem { sim: self.sim.clone(), ..*self }
+    }
 }
 
 impl Drop for Filesystem {
@@ -47,6 +58,7 @@ impl Freeze for Sim {
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {
         self.call(Kind::Inspect, |world| {
+            world.hang_at(path)?;
             let inode = world.inspect(path)?;
             let vanishes = |point: &mut String| point.as_bytes() == path;
             if let Some(point) = world.mounts.vanishing.take_if(vanishes) {
@@ -73,6 +85,7 @@ impl Freeze for Sim {
 
     fn freeze(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
         self.call(Kind::Freeze, |world| {
+            world.hang_of(filesystem.superblock, Hang::Freeze)?;
             let superblock = &mut world.mounts.superblocks[filesystem.superblock];
             if let Some(errno) = superblock.freeze_error {
                 return Err(errno);
@@ -90,6 +103,7 @@ impl Freeze for Sim {
         let failed_before =
             self.with(|world| std::mem::replace(&mut world.mounts.thaw_failed, true));
         self.call(Kind::Thaw, |world| {
+            world.hang_of(filesystem.superblock, Hang::Thaw)?;
             let superblock = &mut world.mounts.superblocks[filesystem.superblock];
             if let (Some(errno), Some(_)) = (superblock.thaw_error, superblock.frozen) {
                 return Err(errno);
@@ -142,7 +156,58 @@ impl Freeze for Sim {
         })
     }
 
-    fn boot_id(&mut self) -> Result<[u8; 36], Errno> {
-        self.call(Kind::BootId, |world| Ok(world.store.boot_id))
+    fn boot_id(&mut self, id: &mut [u8; 36]) -> Result<(), Errno> {
+        self.call(Kind::BootId, |world| {
+            *id = world.store.boot_id;
+            Ok(())
+        })
+    }
+
+    fn work(&mut self, freezer: &mut Freezer<Filesystem>, task: Task) -> Result<(), Errno> {
+        if !self.with(|world| world.workers.offered) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        self.call(Kind::Work, |_| Ok(()))?;
+        let mut copy = Box::new(freezer.clone());
+        self.with(|world| world.workers.begin());
+        copy.run(self, task);
+        self.with(|world| world.workers.end());
+        Ok(())
+    }
+
+    fn tell(&mut self, report: &Report, held: Option<&Filesystem>, undo: Option<&Filesystem>) {
+        let told = (*report, held.map(|filesystem| (filesystem.superblock, filesystem.inode)));
+        let undo = undo.map(|filesystem| filesystem.superblock);
+        self.with(|world| world.workers.tell(told, undo));
+    }
+
+    fn hear(&mut self, report: &mut Report) -> Result<Option<Filesystem>, Errno> {
+        let (told, held) = self.with(|world| world.workers.hear())?;
+        let filesystem = held.map(|(superblock, inode)| {
+            self.with(|world| {
+                world.open.filesystems += 1;
+                world.mounts.superblocks[superblock].opened += 1;
+            });
+            Filesystem { sim: self.clone(), superblock, inode }
+        });
+        *report = told;
+        Ok(filesystem)
+    }
+
+    fn dismiss(&mut self) {
+        self.with(|world| {
+            if let Some(number) = world.workers.dismiss() {
+                world.mounts.superblocks[number].frozen = None;
+                world.mounts.changes.push((false, number));
+            }
+        });
+    }
+
+    fn is_worker(&self) -> bool {
+        self.with(|world| world.workers.is_inside())
+    }
+
+    fn lingers(&mut self) -> bool {
+        self.with(|world| world.workers.lingers())
     }
 }

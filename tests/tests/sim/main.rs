@@ -20,3 +20,4 @@ mod shutdown;
 mod store;
 mod table;
 mod told;
+mod worker;

@@ -5,7 +5,7 @@ use qga_core::command::Table;
 use qga_core::platform::{
     About, Access, Clock, Exit, Files, Freeze, How, Level, Log, Mode, Power, Signal, WallClock,
 };
-use qga_core::platform::{Freezing, Status};
+use qga_core::platform::{Freezing, Reason, Status, Task};
 use qga_core::{Agent, Errno, Step};
 
 /// A guest without anything.
@@ -107,7 +107,7 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.publish_mark(0), Err(NOT));
     assert_eq!(guest.open_mark(0).map(drop), Err(Errno::NOENT));
     assert_eq!(guest.remove_mark(0), Err(Errno::NOENT));
-    assert_eq!(guest.boot_id(), Err(NOT));
+    assert_eq!(guest.boot_id(&mut [0; 36]), Err(NOT));
     assert_eq!(guest.start_program(&[c"/bin/x"]), Err(Errno::NOENT));
     assert_eq!(guest.program_exit().map(|exit| exit == Exit::Status(0)), None);
     assert_eq!(guest.program_output(&mut [0; 9]), 0);
@@ -134,9 +134,13 @@ fn without_a_freezer_nothing_is_frozen() {
     assert_eq!(Freezing::<Bare>::status(nothing), Status::Thawed);
     assert!(Freezing::<Bare>::scratch(nothing).is_empty());
     Freezing::<Bare>::restore(nothing, &mut Bare);
-    assert_eq!(Freezing::<Bare>::freeze(nothing, &mut Bare).ok(), Some(0));
-    assert_eq!(Freezing::<Bare>::thaw(nothing, &mut Bare).ok(), Some(0));
-    assert!(Freezing::<Bare>::expire(nothing, &mut Bare));
+    Freezing::<Bare>::freeze(nothing, &mut Bare);
+    Freezing::<Bare>::thaw(nothing, &mut Bare, Reason::Over);
+    Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw);
+    Freezing::<Bare>::follow(nothing, &mut Bare);
+    assert!(!Freezing::<Bare>::is_under_way(nothing));
+    assert_eq!(Freezing::<Bare>::next_ms(nothing), u64::MAX);
+    assert_eq!(Freezing::<Bare>::outcome(nothing).ok(), Some(0));
     assert!(!Freezing::<Bare>::holds(nothing));
 }
 
