@@ -55,7 +55,7 @@ pub struct Freezer<F> {
     standing: Standing,
     /// The last freeze has ended because its time was over: a thaw may still come for it.
     expired: bool,
-    /// Somebody has been told that all is frozen while a worker was at it.
+    /// Somebody has been told that all is frozen while a worker was at it, and has not thawed since.
     seen: bool,
     /// The thaw under way is one for which nobody has asked, because the time is over.
     expiring: bool,
@@ -156,13 +156,14 @@ impl<F> Freezer<F> {
         self.standing = Standing { mark_stays, ..Standing::NONE };
     }
 
-    /// Lets go what runs again, in a command that has left something frozen; what is busy is said when nothing is.
+    /// Lets go what has its row there; without one what runs again, in a command that has left something frozen. What is
+    /// busy is said when nothing is.
     #[inline(never)]
-    fn let_go(&mut self) {
+    fn let_go(&mut self, row: Option<u64>) {
         // Not by `retain`: 400 bytes less.
         let mut number = 0;
         while let Some(Entry { place, .. }) = self.entries.get(number) {
-            if place.frozen || place.busy {
+            if row.map_or(place.frozen || place.busy, |row| place.row != row) {
                 number += 1;
             } else {
                 drop(self.entries.swap_remove(number));
@@ -244,6 +245,8 @@ where
     /// worker lingers, which undoes what it does.
     /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
     fn thaw(&mut self, platform: &mut P, reason: Reason) {
+        // Here it comes.
+        self.seen &= reason != Reason::Asked;
         if self.task == Task::Thaw {
             if reason == Reason::Asked {
                 // What it was begun for is no business of who asks now.

@@ -13,7 +13,7 @@ use parser::{Command, Method, Options, Words, Wrong};
 use std::ffi::{CStr, CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
-const PARTS: [&[u8]; 35] = [
+const PARTS: [&[u8]; 36] = [
     b"-",
     b"--",
     b"=",
@@ -49,13 +49,15 @@ const PARTS: [&[u8]; 35] = [
     b"fail",
     b"log",
     b"",
+    b"freeze-deadline",
 ];
 
 /// What a long option is called, and the letter of the short one; 0 for none.
-const LONG: [(&str, u8, bool); 10] = [
+const LONG: [(&str, u8, bool); 11] = [
     ("help", b'h', false),
     ("version", b'V', false),
     ("freeze-timeout", 0, true),
+    ("freeze-deadline", 0, true),
     ("freeze-unreachable", 0, true),
     ("retry-path", b'r', false),
     ("verbose", b'v', false),
@@ -90,6 +92,7 @@ struct Wish {
     verbose: bool,
     retry: bool,
     ms: Option<u64>,
+    step_ms: Option<u64>,
     strict: bool,
 }
 
@@ -107,7 +110,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
     for &byte in data {
         match byte {
             b'\n' | 0xFF => line.push(0),
-            0x80..0xA3 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
+            0x80..0xA4 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
             other => line.push(other),
         }
     }
@@ -150,6 +153,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         verbose: options.verbose,
         retry: options.retry,
         ms: options.freeze_ms_max,
+        step_ms: options.step_ms_max,
         strict: options.freeze_strict,
     })
 }
@@ -246,7 +250,9 @@ fn take(wish: &mut Wish, letter: u8, value: &[u8]) -> Result<(), Fault> {
                 .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
             let seconds: Option<u64> = digits.and_then(|digits| digits.parse().ok());
             let seconds: u64 = seconds.filter(|&seconds| seconds > 0).ok_or(Fault::Seconds)?;
-            wish.ms = Some(seconds.saturating_mul(1000));
+            let ms = Some(seconds.saturating_mul(1000));
+            // freeze-deadline, or freeze-timeout
+            if letter == b'D' { wish.step_ms = ms } else { wish.ms = ms }
         }
     }
     Ok(())

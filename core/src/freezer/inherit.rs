@@ -10,7 +10,7 @@ use crate::mark::{self, Phase, Row, RowState};
 use crate::platform::{Clock, Failure, Freeze, Log, Place, Standing, What};
 
 /// A worker that lingers may freeze it, or undo that. No call that finds a filesystem gives this.
-const NOT_YET: Errno = Errno::AGAIN;
+const NOT_YET: Errno = Errno(u32::MAX);
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, whose mark is there: see the head of [`crate::freezer`]. Errors: why

@@ -53,15 +53,8 @@ impl<F> Freezer<F> {
             from = entry.place.row + 1;
             // A row without a result that is not frozen gets its result before any after it does: else an agent
             // that is killed here leaves it as the last such row, which the next one would thaw.
-            let hangs = self.hanging.contains(&entry.place.row);
-            // What a worker was about to freeze.
-            let in_flight = hangs && !entry.place.frozen;
-            if in_flight && platform.lingers() {
-                self.standing.mark_stays = true;
-                continue;
-            }
-            let thawed = match entry.place.frozen || in_flight {
-                true if hangs && !in_flight => Err(Errno::TIMEDOUT),
+            let thawed = match entry.place.frozen {
+                true if self.hanging.contains(&entry.place.row) => Err(Errno::TIMEDOUT),
                 true => {
                     tell_about(platform, What::Thaw, entry.place.row, &[]);
                     platform.thaw(&entry.filesystem)
@@ -89,7 +82,7 @@ impl<F> Freezer<F> {
             self.standing.failed = true;
             self.standing.inherited |= self.standing.mark_stays;
             // Not before all that can run does: letting the last descriptor go may unmount, which writes.
-            self.let_go();
+            self.let_go(None);
         } else {
             self.forget(platform);
         }

@@ -50,10 +50,7 @@ impl<F> Freezer<F> {
         self.count = 0;
         self.failure = failure;
         self.hanging.clear();
-        if self.about == What::Freeze {
-            // The worker that was dismissed may be at it still.
-            let _ = self.hanging.push(self.about_key);
-        }
+        self.leave_to_mark();
         // What it would freeze may be what that one hangs on; what it would thaw that one thaws itself, if it can.
         self.waits = true;
         let now_ms = platform.now_ms();
@@ -224,7 +221,7 @@ impl<F> Freezer<F> {
                     self.subject = *subject;
                 }
                 if standing.frozen && self.task != Task::Freeze {
-                    self.let_go();
+                    self.let_go(None);
                 }
                 if self.standing.inherited && (self.short || failure.1.is_short()) {
                     self.spare();
@@ -239,6 +236,19 @@ impl<F> Freezer<F> {
             }
         }
         Ok(())
+    }
+
+    /// What the worker was about to freeze when it was last heard of only the mark tells, and whether it lingers: as an
+    /// agent that comes after another one, this one takes it over from there. Whether there is such a thing.
+    fn leave_to_mark(&mut self) -> bool {
+        if self.about != What::Freeze {
+            return false;
+        }
+        let key = self.about_key;
+        self.let_go(Some(key));
+        self.standing.inherited = true;
+        self.about = What::Worker;
+        true
     }
 
     /// What is held by this key.
@@ -282,7 +292,8 @@ impl<F> Freezer<F> {
             Marks::show(platform, key, &mut self.subject);
         }
         // Where one that thaws was killed the next one goes on.
-        let too_many = self.hanging.push(if is_gone { 0 } else { key }).is_err();
+        let in_flight = self.leave_to_mark();
+        let too_many = self.hanging.push(if is_gone || in_flight { 0 } else { key }).is_err();
         if !is_gone || too_many || self.task == Task::Freeze {
             self.fail(about, errno);
         }
@@ -292,15 +303,8 @@ impl<F> Freezer<F> {
             self.standing.inherited |= self.task == Task::Restore;
             return self.end();
         }
-        if about == What::Freeze
-            && is_gone
-            && let Some(entry) = self.entry(key)
-        {
-            // Whether it froze before it was gone nobody knows.
-            (entry.place.frozen, entry.place.unsure) = (true, true);
-        }
         match self.task {
-            Task::Freeze if self.entries.iter().any(|entry| entry.place.frozen) => {
+            Task::Freeze if in_flight || self.entries.iter().any(|entry| entry.place.frozen) => {
                 (self.task, self.count) = (Task::Thaw, 0);
                 self.start(platform);
             }
