@@ -154,6 +154,30 @@ fn odd_mount_points() {
 }
 
 #[test]
+fn a_freeze_and_its_thaw_leave_no_descriptor_and_no_process_behind() {
+    let name = "freeze::a_freeze_and_its_thaw_leave_no_descriptor_and_no_process_behind";
+    if Disk::impossible(name) {
+        return;
+    }
+    let guest = Guest::with_ext4(&["/mnt/a", "/mnt/b"]);
+    let agent = guest.jail.agent(Start::default());
+    let mut client = agent.connect();
+    assert_eq!(status(&mut client), THAWED);
+    let open = || fs::read_dir(format!("/proc/{}/fd", agent.pid)).expect("its files").count();
+    let before = open();
+    for _ in 0..3 {
+        assert_eq!(freeze(&mut client), returns(2));
+        assert_eq!(open(), before + 2, "one for each filesystem");
+        assert_eq!(thaw(&mut client), returns(2));
+        assert_eq!(open(), before);
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while guest.processes() != [agent.pid] {
+        assert!(Instant::now() < deadline, "left behind: {:?}", guest.processes());
+    }
+}
+
+#[test]
 fn what_others_froze_stays_frozen() {
     if Disk::impossible("freeze::what_others_froze_stays_frozen") {
         return;

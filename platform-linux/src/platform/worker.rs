@@ -36,7 +36,8 @@ impl Worker {
     pub fn hear(&mut self, report: &mut Report) -> Result<Option<Fd>, Errno> {
         let line = self.line.as_ref().ok_or(Errno::CHILD)?;
         let heard = sys::receive_with(line, report);
-        if !matches!(heard, Ok(_) | Err(Errno::AGAIN)) {
+        let goes_on = matches!(heard, Ok(_) | Err(Errno::AGAIN));
+        if !goes_on || matches!(report, Report::End(..)) {
             self.line = None;
         }
         heard
