@@ -97,7 +97,7 @@ impl Freeze for Linux {
             // The agent is to know it as well. Why there is none the worker finds out.
             let _ = self.state.ensure(self.path, false);
         }
-        let (ours, workers) = sys::socket_pair()?;
+        let (ours, workers) = sys::socket::socket_pair()?;
         sys::signal_when_readable(&ours)?;
         // SAFETY: the child ends by exit.
         if let Fork::Parent(_) = unsafe { sys::fork() }? {

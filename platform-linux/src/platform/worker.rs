@@ -29,13 +29,13 @@ impl Worker {
     /// Tells the agent; `false` when it listens no more. Nothing in the agent itself.
     pub fn tell(&self, report: &Report, held: Option<&Fd>) -> bool {
         let line = self.line.as_ref().filter(|_| self.is_worker);
-        line.is_none_or(|line| sys::send_with(line, report, held).is_ok())
+        line.is_none_or(|line| sys::socket::send_with(line, report, held).is_ok())
     }
 
     /// What the worker has told, into `report`. Errors: EAGAIN, ECHILD.
     pub fn hear(&mut self, report: &mut Report) -> Result<Option<Fd>, Errno> {
         let line = self.line.as_ref().ok_or(Errno::CHILD)?;
-        let heard = sys::receive_with(line, report);
+        let heard = sys::socket::receive_with(line, report);
         let goes_on = matches!(heard, Ok(_) | Err(Errno::AGAIN));
         if !goes_on || matches!(report, Report::End(..)) {
             self.line = None;
@@ -46,7 +46,7 @@ impl Worker {
     /// Lets it tell nothing more.
     pub fn dismiss(&self) {
         if let Some(line) = &self.line {
-            sys::stop_receiving(line);
+            sys::socket::stop_receiving(line);
         }
     }
 }
