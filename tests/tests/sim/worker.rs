@@ -34,6 +34,22 @@ fn release(sim: &Sim) {
     });
 }
 
+/// What hangs is let go, and freezes after its worker was killed, which so cannot undo it.
+fn freezes_too_late(sim: &Sim, point: &str) {
+    hang(sim, point, None);
+    sim.with(|world| {
+        world.mounts.at(point).frozen = Some(By::Agent);
+        world.workers.release();
+    });
+}
+
+/// The client gives up what it has asked for.
+fn sync(session: &mut Large) {
+    let text = "{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
+    assert_eq!(session.put(text.as_bytes()), text.len());
+    assert_eq!(go_on(session), Some(json!({"return": 5})));
+}
+
 fn how_many_frozen(sim: &Sim) -> usize {
     POINTS.iter().filter(|point| frozen(sim, point) == Some(By::Agent)).count()
 }
@@ -196,9 +212,7 @@ fn a_thaw_in_the_middle_of_a_freeze_ends_it() {
         stops_at(&sim, call, Fate::Slow);
         sim.with(|world| world.workers.strikes = 1);
         assert_eq!(send(&mut session, "fsfreeze-freeze"), None, "call {call}");
-        let sync = "{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
-        assert_eq!(session.put(sync.as_bytes()), sync.len());
-        assert_eq!(go_on(&mut session), Some(json!({"return": 5})));
+        sync(&mut session);
         assert_eq!(send(&mut session, "fsfreeze-status"), Some(json!({"return": "frozen"})));
         let thawed = send(&mut session, "fsfreeze-thaw").expect("an answer");
         assert!(thawed["return"].is_number(), "call {call}: {thawed}");
@@ -247,11 +261,7 @@ fn a_late_freeze_of_a_killed_worker_is_thawed() {
             assert_eq!(go_on(&mut session), None);
             assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
         }
-        hang(&sim, "/mnt/b", None);
-        sim.with(|world| {
-            world.mounts.at("/mnt/b").frozen = Some(By::Agent);
-            world.workers.release();
-        });
+        freezes_too_late(&sim, "/mnt/b");
         all_well(&sim, &mut session);
     }
 }
@@ -270,17 +280,11 @@ fn a_late_freeze_is_thawed_after_a_thaw_or_the_end_of_the_agent() {
             assert_eq!(session.step(), Step::Exit);
             session.restart().expect("a start");
         } else {
-            let sync = "{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
-            assert_eq!(session.put(sync.as_bytes()), sync.len());
-            assert_eq!(go_on(&mut session), Some(json!({"return": 5})));
+            sync(&mut session);
             assert_eq!(send(&mut session, "fsfreeze-thaw"), None);
             assert_eq!(wait(&sim, &mut session), json!({"return": 2}));
         }
-        hang(&sim, "/mnt/b", None);
-        sim.with(|world| {
-            world.mounts.at("/mnt/b").frozen = Some(By::Agent);
-            world.workers.release();
-        });
+        freezes_too_late(&sim, "/mnt/b");
         all_well(&sim, &mut session);
     }
 }
@@ -316,9 +320,7 @@ fn a_thaw_that_joins_a_roll_back_is_a_thaw() {
     assert_eq!(send(&mut session, "fsfreeze-freeze"), None);
     sim.with(|world| world.time.advance(FREEZE_STEP_MS_MAX));
     assert_eq!(go_on(&mut session), None, "/mnt/d is not given up yet");
-    let sync = "{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
-    assert_eq!(session.put(sync.as_bytes()), sync.len());
-    assert_eq!(go_on(&mut session), Some(json!({"return": 5})));
+    sync(&mut session);
     assert_eq!(send(&mut session, "fsfreeze-thaw"), None);
     let text = "failed to thaw /mnt/d: Connection timed out";
     assert_eq!(wait(&sim, &mut session), failed(text));
