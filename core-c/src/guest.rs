@@ -12,7 +12,7 @@ use qga_core::platform::{Access, Clock, Files, How, Level, Log, Mode, Power, Wal
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
-qga_core::absent!(Guest: Freeze);
+qga_core::absent!(Guest: Freeze, Texts, Network);
 
 /// The guest as its table says.
 pub struct Guest {

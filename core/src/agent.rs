@@ -162,6 +162,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         (self.told, self.owed) = (None, false);
         self.window.clear();
         self.framer.reset();
+        self.state.list.close();
         self.doing = Doing::Listening;
         self.job.nobody_asks();
     }

@@ -35,3 +35,8 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     rest.iter()
         .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }
+
+/// A number below 16 as a digit.
+pub fn hex(digit: u8) -> u8 {
+    digit + if digit < 10 { b'0' } else { b'a' - 10 }
+}

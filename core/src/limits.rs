@@ -70,6 +70,34 @@ const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 /// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
+/// Longest name that a system gives itself (`__NEW_UTS_LEN` of linux/utsname.h).
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Longest line of os-release that is read, and so its longest value: no distribution's has more than some 100 bytes.
+pub const OS_RELEASE_LINE_BYTES_MAX: usize = 1024;
+
+/// Longest list of CPUs that is read: a machine whose CPUs have gaps between them everywhere could have some 400.
+pub const CPU_LIST_BYTES_MAX: usize = 1024;
+
+/// Longest path that is made below /sys/devices/system: the longest beginning, a number of 20 digits, a name.
+pub const SYSFS_PATH_BYTES_MAX: usize = 64;
+
+/// Longest text of an address: that of IPv6 with one of IPv4 at its end (INET6_ADDRSTRLEN less the NUL).
+pub const IP_TEXT_BYTES_MAX: usize = 45;
+
+/// Longest name of a user: more than useradd(8) allows (32), and as much as utmp(5) has.
+pub const USER_BYTES_MAX: usize = 32;
+
+/// Longest name of a session of logind: numbers, with a letter before them for some.
+pub const SESSION_NAME_BYTES_MAX: usize = 16;
+
+/// As much as is read of what logind says of a session: some 400 bytes.
+pub const SESSION_BYTES_MAX: usize = 1024;
+
+/// Room that a list keeps from one piece of its reply to the next: for the longest line of the kernel's tables but one,
+/// which nobody needs, and for the largest file of a time zone (3,900 bytes).
+pub const LIST_BYTES: usize = 4096;
+
 /// How much of the stack is wiped after a secret: base64 takes two blocks there, 1,792 bytes, below the few frames of
 /// a command.
 pub const STACK_WIPE_BYTES: usize = 3 * 1024;

@@ -9,6 +9,23 @@ use embedded_io::Read;
 pub struct Lines<'b, R> {
     reader: R,
     buffer: &'b mut [u8],
+    scan: Scan,
+}
+
+impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
+    /// The lines that `reader` gives, each ended by `end_byte`, through `buffer`.
+    pub fn new(reader: R, end_byte: u8, buffer: &'b mut [u8]) -> Self {
+        Lines { reader, buffer, scan: Scan::new(end_byte) }
+    }
+
+    /// The next line, without its end. Errors: those of the reader.
+    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+        self.scan.line(&mut self.reader, self.buffer)
+    }
+}
+
+/// Where [`Lines`] stand in their buffer; for who keeps reader and buffer elsewhere.
+pub struct Scan {
     /// The byte that ends a line.
     end_byte: u8,
     /// The unread part of the buffer.
@@ -16,52 +33,47 @@ pub struct Lines<'b, R> {
     end: usize,
 }
 
-impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
-    /// The lines that `reader` gives, each ended by `end_byte`, through `buffer`.
-    pub fn new(reader: R, end_byte: u8, buffer: &'b mut [u8]) -> Self {
-        Lines { reader, buffer, end_byte, start: 0, end: 0 }
+impl Scan {
+    /// At the beginning.
+    pub const fn new(end_byte: u8) -> Self {
+        Scan { end_byte, start: 0, end: 0 }
     }
 
     /// The next line, without its end. Errors: those of the reader.
-    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+    #[inline(never)]
+    pub fn line<'b, R: Read<Error = Errno>>(
+        &mut self,
+        reader: &mut R,
+        buffer: &'b mut [u8],
+    ) -> Result<Option<&'b mut [u8]>, Errno> {
         let (mut searched, mut kept) = (0, usize::MAX);
-        loop {
-            let unread = self.buffer.get(self.start..self.end).unwrap_or(&[]);
+        let length = loop {
+            let unread = buffer.get(self.start..self.end).unwrap_or(&[]);
             let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
             if let Some(length) = found.map(|at| at + searched) {
-                return Ok(self.give(length, kept));
+                break length;
             }
             searched = unread.len();
             if self.start > 0 {
-                self.shift();
+                shift_down(buffer, self.start, self.end);
+                (self.start, self.end) = (0, searched);
             }
-            let room = self.buffer.len();
+            let room = buffer.len();
             if self.end == room {
                 kept = kept_bytes(room);
                 (self.end, searched) = (kept, kept);
             }
-            let free = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
-            match read(&mut self.reader, free)? {
+            let free = buffer.get_mut(self.end..).unwrap_or(&mut []);
+            match read(reader, free)? {
                 0 if searched == 0 => return Ok(None),
-                0 => return Ok(self.give(searched, kept)),
+                0 => break searched,
                 len => self.end = (self.end + len).min(room),
             }
-        }
-    }
-
-    /// Gives a line of `length` bytes out, but for what is not kept of it.
-    fn give(&mut self, length: usize, kept: usize) -> Option<&mut [u8]> {
+        };
+        // But for what is not kept of it.
         let start = self.start;
         self.start = (start + length + 1).min(self.end);
-        self.buffer.get_mut(start..start + length.min(kept))
-    }
-
-    /// Moves the unread part to the front.
-    fn shift(&mut self) {
-        let len = self.end.saturating_sub(self.start);
-        shift_down(self.buffer, self.start, self.end);
-        self.start = 0;
-        self.end = len;
+        Ok(buffer.get_mut(start..start + length.min(kept)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What outlives a request: the parts of the agent that commands may change, one field each.
 
 use crate::handle::Handles;
+use crate::list::List;
 use crate::platform::{Freezing as _, Platform};
 use crate::shutdown::Shutdown;
 
@@ -15,12 +16,19 @@ pub struct State<P: Platform> {
     pub files: Handles<P::File>,
     /// The frozen filesystems.
     pub freezer: P::Freezer,
+    /// The list on its way into a reply.
+    pub list: List<P>,
 }
 
 impl<P: Platform> State<P> {
     /// The state of an agent that has done nothing.
     pub const fn new() -> Self {
-        State { files: Handles::new(), freezer: P::Freezer::NEW, shutdown: Shutdown::new() }
+        State {
+            files: Handles::new(),
+            freezer: P::Freezer::NEW,
+            shutdown: Shutdown::new(),
+            list: List::NEW,
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use crate::files::{self, File};
 use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::phrase;
-use qga_core::platform::{Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::platform::{
+    Clock, Files, Fixed, How, Level, Log, Mode, Name, Power, Texts, WallClock,
+};
 use qga_core::text::Phrase;
 
 /// The guest: its machine, and where its log goes.
@@ -43,7 +45,50 @@ impl Files for Guest {
     }
 }
 
-qga_core::absent!(Guest: Freeze);
+qga_core::absent!(Guest: Freeze, Network);
+
+impl Texts for Guest {
+    const INFO: bool = true;
+    const CPUS: bool = true;
+    type Text = Fixed;
+    // Enough for a list of one.
+    type Room = [u8; 0];
+
+    fn offers(&self, command: &'static str) -> bool {
+        // Nothing measures a load or what CPUs have done.
+        !matches!(command, "guest-get-load" | "guest-get-cpustats")
+    }
+
+    fn text(&mut self, path: &[u8]) -> Result<Fixed, Errno> {
+        match path {
+            b"/etc/os-release" => Ok(Fixed(OS_RELEASE.as_bytes())),
+            // The others are never started.
+            b"/sys/devices/system/cpu/present" => Ok(Fixed(b"0")),
+            _ => Err(Errno::NOENT),
+        }
+    }
+
+    fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {
+        let name = match name {
+            Name::Host => "qga-baremetal",
+            Name::Release | Name::Version => env!("CARGO_PKG_VERSION"),
+            Name::Machine => MACHINE,
+        };
+        let len = name.len().min(into.len());
+        into.iter_mut().zip(name.as_bytes()).for_each(|(place, &byte)| *place = byte);
+        Ok(len)
+    }
+}
+
+/// What os-release(5) would say.
+const OS_RELEASE: &str = concat!(
+    "ID=qga-baremetal\nNAME=\"qga on bare metal\"\nVERSION_ID=",
+    env!("CARGO_PKG_VERSION"),
+    "\n"
+);
+
+/// What uname(2) would call the machine.
+const MACHINE: &str = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x86_64" };
 
 impl Log for Guest {
     fn log(&mut self, level: Level, pieces: &[Phrase]) {

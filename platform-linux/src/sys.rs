@@ -3,6 +3,7 @@
 //! cannot prove, so that a panic could be reached (docs/decisions.md, "Descriptors"). One architecture
 //! each; this is the one that the project builds for.
 
+pub mod directory;
 pub mod socket;
 
 use crate::fd::Fd;
@@ -104,13 +105,6 @@ pub fn statx(at: i32, path: &CStr, flags: u32, mask: u32) -> Option<raw::statx> 
 /// Whether a user is root or this process's own.
 pub fn is_own(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
-}
-
-/// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one after the other.
-pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
-    let (fd, len) = (directory.raw() as usize, into.len());
-    // SAFETY: the kernel writes at most `len` bytes there.
-    unsafe { call(raw::__NR_getdents64, fd, into.as_mut_ptr() as usize, len, 0) }
 }
 
 /// A file in memory (memfd_create(2)), not inherited.

@@ -135,6 +135,17 @@ impl Kind {
             // umount(2)
             Kind::Unmount => &[E::AGAIN, E::BUSY, E::FAULT, E::INVAL, E::NOENT, E::NOMEM, E::PERM],
             Kind::RemountReadOnly => REMOUNT_READ_ONLY,
+            // open(2) of files below /proc, /sys, /etc
+            Kind::Text => &[E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
+            Kind::ReadText => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::ISDIR, E::NOMEM],
+            // open(2), getdents64(2)
+            Kind::Entries => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::NOTDIR],
+            // uname(2)
+            Kind::Name => &[E::FAULT, E::OPNOTSUPP],
+            // socket(2), send(2)
+            Kind::Links | Kind::Addresses => &[E::AFNOSUPPORT, E::MFILE, E::NFILE, E::NOBUFS, E::NOMEM, E::PERM],
+            // recv(2), NLM_F_DUMP_INTR
+            Kind::NextLink | Kind::NextAddress => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
         }

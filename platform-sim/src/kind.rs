@@ -62,13 +62,21 @@ kinds! {
     Reboot, true, "`Power::reboot`.";
     InspectOpen, true, "`Freeze::inspect_open`.";
     Work, true, "`Freeze::work`.";
+    Text, true, "`Texts::text`.";
+    ReadText, true, "A read of a text.";
+    Entries, true, "`Texts::entries`.";
+    Name, true, "`Texts::name`.";
+    Links, true, "`Network::links`.";
+    NextLink, true, "`Network::next_link`.";
+    Addresses, true, "`Network::addresses`.";
+    NextAddress, true, "`Network::next_address`.";
 }
 
 impl Kind {
     /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
     pub fn is_transfer(self) -> bool {
-        use Kind::{Read, ReadMark, ReadTable, Write, WriteMark};
-        matches!(self, Read | Write | ReadTable | ReadMark | WriteMark)
+        use Kind::{Read, ReadMark, ReadTable, ReadText, Write, WriteMark};
+        matches!(self, Read | Write | ReadTable | ReadText | ReadMark | WriteMark)
     }
 
     /// Whether a call of this kind takes a descriptor that is counted here.

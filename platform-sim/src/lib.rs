@@ -30,6 +30,7 @@ mod random;
 mod sight;
 mod sim;
 pub mod store;
+pub mod system;
 mod workers;
 mod world;
 

@@ -9,6 +9,7 @@ use crate::mounts::{Hang, Mounts};
 use crate::power::Machine;
 use crate::random::Random;
 use crate::store::Store;
+use crate::system::System;
 use crate::workers::Workers;
 use qga_core::Errno;
 use qga_core::platform::{Device, Inode, Level};
@@ -33,6 +34,8 @@ pub struct Open {
     pub marks: usize,
     /// The mount table.
     pub tables: usize,
+    /// Texts.
+    pub texts: usize,
 }
 
 impl Open {
@@ -55,6 +58,8 @@ pub struct World {
     pub machine: Machine,
     /// Who freezes and thaws.
     pub workers: Workers,
+    /// What the guest says of itself.
+    pub system: System,
     /// The clocks.
     pub time: Time,
     /// The fault plan and the record of all calls.
@@ -78,6 +83,7 @@ impl World {
             mounts: Mounts::new(),
             store: Store::new(&mut random),
             machine: Machine::new(),
+            system: System::new(),
             workers: Workers::default(),
             time: Time::new(),
             faults: Faults::new(random),

@@ -5,14 +5,21 @@
 //! platform traits and the part of the agent's state that it may touch. [`Call`] does the rest: it reads
 //! the arguments, runs the function, writes the value.
 
+pub mod cpus;
+pub mod disks;
 pub mod file;
 pub mod fsfreeze;
 pub mod info;
+mod listing;
+pub mod memory;
+pub mod network;
 pub mod power;
 mod schema;
 pub mod sync;
+pub mod system;
 mod table;
 pub mod time;
+pub mod users;
 
 pub use schema::{Command, Needs};
 pub use table::{Row, Table};
@@ -97,6 +104,11 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
             Ok(()) => Ok(Reply::Pieces(piece)),
             Err(error) => Err(self.slot.raise(&error)),
         }
+    }
+
+    /// The same of a command without arguments, whose pieces begin by themselves.
+    fn list(self, piece: Piece<P>) -> Done<P> {
+        self.pieces(|_, Nothing {}, _| Ok(()), piece)
     }
 
     /// A command that takes its time: `run` begins it, `poll` follows it, `finish` writes what came of it, if anything.

@@ -30,6 +30,18 @@ pub enum Needs {
     Power,
     /// [`crate::platform::WallClock`].
     WallClock,
+    /// [`crate::platform::Texts::INFO`].
+    Info,
+    /// [`crate::platform::Texts::USERS`].
+    Users,
+    /// [`crate::platform::Texts::DISKS`].
+    Disks,
+    /// [`crate::platform::Texts::CPUS`].
+    Cpus,
+    /// [`crate::platform::Texts::MEMORY`].
+    Memory,
+    /// [`crate::platform::Network`].
+    Network,
 }
 
 impl Command {

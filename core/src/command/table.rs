@@ -1,9 +1,12 @@
 //! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
 
-use super::{Call, Command, Done, Needs, Nothing, file, fsfreeze, info, power, sync, time};
+use super::{
+    Call, Command, Done, Needs, Nothing, cpus, disks, file, fsfreeze, info, memory, network, power,
+    sync, system, time, users,
+};
 use crate::error::Raised;
 use crate::json::text::is_named;
-use crate::platform::{Files, Freeze, Platform, Power, WallClock, offers};
+use crate::platform::{Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -26,6 +29,12 @@ pub struct Table<P>(core::marker::PhantomData<P>);
 macro_rules! row {
     (Nothing, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row { command: Command::new($name, Needs::Nothing)$(.$flag())*, run: $run }
+    };
+    (Texts::$needs:ident, $family:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
+        Row {
+            command: Command::new($name, Needs::$family)$(.$flag())*,
+            run: if <P as Texts>::$needs { $run } else { absent },
+        }
     };
     ($needs:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row {
@@ -59,6 +68,20 @@ impl<P: Platform> Table<P> {
             |call| freeze_or_thaw(call, false)),
         row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
             |call| freeze_or_thaw(call, true)),
+        row!(Texts::INFO, Info, "guest-get-host-name", |call| call.value(|p, _, arguments| system::host_name(p, arguments))),
+        row!(Texts::INFO, Info, "guest-get-osinfo", |call| call.list(system::osinfo_piece)),
+        row!(Texts::INFO, Info, "guest-get-timezone",
+            |call| call.value(|p, state, arguments| system::timezone(p, &mut state.list, arguments))),
+        row!(Texts::INFO, Info, "guest-get-load", |call| call.list(system::load_piece)),
+        row!(Texts::USERS, Users, "guest-get-users", |call| call.list(users::piece)),
+        row!(Texts::CPUS, Cpus, "guest-get-vcpus", |call| call.list(cpus::vcpus_piece)),
+        row!(Texts::CPUS, Cpus, "guest-get-cpustats", |call| call.list(cpus::cpustats_piece)),
+        row!(Texts::MEMORY, Memory, "guest-get-memory-blocks", |call| call.list(memory::blocks_piece)),
+        row!(Texts::MEMORY, Memory, "guest-get-memory-block-info",
+            |call| call.value(|p, _, arguments| memory::block_info(p, arguments))),
+        row!(Texts::DISKS, Disks, "guest-get-diskstats", |call| call.list(disks::diskstats_piece)),
+        row!(Network, "guest-network-get-interfaces", |call| call.list(network::interfaces_piece)),
+        row!(Network, "guest-network-get-route", |call| call.list(network::route_piece)),
     ];
 
     /// A piece of guest-info, which lists this table.

@@ -10,6 +10,15 @@ use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serialize
 
 type Done = Result<(), Raised>;
 
+/// Text that may be no UTF-8.
+pub struct Bytes<'t>(pub &'t [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
 macro_rules! refuse {
     ($($method:ident($($type:ty),*);)*) => {
         $(#[inline] fn $method(self, $(_: $type),*) -> Done { unused() })*

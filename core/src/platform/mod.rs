@@ -11,8 +11,10 @@ mod files;
 mod freeze;
 mod freezing;
 mod log;
+mod network;
 mod offers;
 mod power;
+mod texts;
 mod worker;
 
 pub use clock::{Clock, WallClock};
@@ -21,17 +23,25 @@ pub use files::{Access, Files, How};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{Freezing, Reason, Status};
 pub use log::{Level, Log};
+pub use network::{Address, Dump, LINK_NAME_BYTES_MAX, Link, Network, Statistics};
 pub use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
+pub use texts::{Fixed, Name, Room, Texts};
 pub use worker::{Failure, Place, Report, Standing, Task, What};
 
 use crate::errno::Errno;
 
 /// Everything that an agent needs. Whoever implements the traits has it.
-pub trait Platform: Clock + WallClock + Files + Freeze + Log + Power + 'static {}
-impl<T: Clock + WallClock + Files + Freeze + Log + Power + 'static> Platform for T {}
+pub trait Platform:
+    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + 'static
+{
+}
+impl<T> Platform for T where
+    T: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + 'static
+{
+}
 
-/// The file, mount table or filesystem of a guest that has none: no value of it exists.
+/// The file, text, mount table or filesystem of a guest that has none: no value of it exists.
 #[derive(Clone, Copy, Debug)]
 pub enum Absent {}
 
@@ -86,6 +96,17 @@ macro_rules! absent {
     };
     (@WallClock $guest:ty) => {
         impl $crate::platform::WallClock for $guest {}
+    };
+    (@Texts $guest:ty) => {
+        impl $crate::platform::Texts for $guest {
+            type Text = $crate::platform::Absent;
+            type Room = [u8; 0];
+        }
+    };
+    (@Network $guest:ty) => {
+        impl $crate::platform::Network for $guest {
+            type Dump = ();
+        }
     };
     ($guest:ty: $($subject:ident),+ $(,)?) => {
         $($crate::absent!(@$subject $guest);)+

@@ -1,6 +1,6 @@
 //! Whether a guest has what a command needs: the traits are asked, each for its own commands.
 
-use super::{Files, Freeze, Platform, Power, WallClock};
+use super::{Files, Freeze, Network, Platform, Power, Texts, WallClock};
 use crate::command::{Command, Needs};
 
 /// Whether this guest has what `command` needs. Where the traits' answers are constants, so is this.
@@ -11,5 +11,11 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::Freeze => Freeze::offers(platform, command.name),
         Needs::Power => Power::offers(platform, command.name),
         Needs::WallClock => WallClock::offers(platform, command.name),
+        Needs::Info => P::INFO && Texts::offers(platform, command.name),
+        Needs::Users => P::USERS && Texts::offers(platform, command.name),
+        Needs::Disks => P::DISKS && Texts::offers(platform, command.name),
+        Needs::Cpus => P::CPUS && Texts::offers(platform, command.name),
+        Needs::Memory => P::MEMORY && Texts::offers(platform, command.name),
+        Needs::Network => Network::offers(platform, command.name),
     }
 }

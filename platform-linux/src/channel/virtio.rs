@@ -3,6 +3,7 @@
 use crate::fd::Fd;
 use crate::print::one_of;
 use crate::sys;
+use crate::sys::directory::each_entry;
 use core::ffi::CStr;
 use qga_core::Errno;
 use rustix::fs::OFlags;
@@ -28,31 +29,16 @@ const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 #[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let class = sys::open(CLASS, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-    let mut room = [0u8; 1024];
-    loop {
-        let len = sys::read_directory(&class, &mut room)?;
-        let mut entries = room.get(..len).unwrap_or(&[]);
-        if entries.is_empty() {
-            return Err(Errno::NOENT);
+    let mut found = Err(Errno::NOENT);
+    each_entry(&class, &mut |port| {
+        if !has_name(&class, port, name) {
+            return true;
         }
-        while let Some((port, rest)) = entry(entries) {
-            entries = rest;
-            if has_name(&class, port, name) {
-                let devices = sys::open(c"/dev", OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-                return sys::open_at(&devices, port, PORT, 0);
-            }
-        }
-    }
-}
-
-/// Splits the first entry's name off a directory's (getdents64(2)): its length stands at byte 16, in two
-/// bytes, the name begins at byte 19 and ends with a NUL.
-fn entry(entries: &[u8]) -> Option<(&CStr, &[u8])> {
-    let len = u16::from_ne_bytes(*entries.get(16..)?.first_chunk()?);
-    let (this, rest) = entries.split_at_checked(usize::from(len))?;
-    let name = this.get(19..)?.as_ptr();
-    // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that borrowed.
-    Some((unsafe { CStr::from_ptr(name.cast()) }, rest))
+        let devices = sys::open(c"/dev", OFlags::RDONLY | OFlags::DIRECTORY, 0);
+        found = devices.and_then(|devices| sys::open_at(&devices, port, PORT, 0));
+        false
+    })?;
+    found
 }
 
 /// Whether the port's file `name` in `class` says `name`.

@@ -5,7 +5,9 @@ mod files;
 mod freeze;
 mod helper;
 mod log;
+mod network;
 mod power;
+mod texts;
 mod worker;
 
 pub use helper::Helper;

@@ -18,6 +18,28 @@ pub fn unix_socket() -> Result<Fd, Errno> {
 
 const AF_UNIX: u16 = 1;
 
+/// A socket for lists of interfaces and addresses, not inherited, that never waits (netlink(7)). Each list is as narrow as
+/// it was asked for, where the kernel (since 4.20) can do that (NETLINK_GET_STRICT_CHK).
+pub fn netlink() -> Result<Fd, Errno> {
+    const AF_NETLINK: usize = 16;
+    const NETLINK_ROUTE: usize = 0;
+    const SOL_NETLINK: usize = 270;
+    const NETLINK_GET_STRICT_CHK: usize = 12;
+    // SOCK_RAW, and flags as above.
+    let kind = 3 | raw::O_CLOEXEC | raw::O_NONBLOCK;
+    // SAFETY: no memory is involved.
+    let socket = unsafe { call_fd(raw::__NR_socket, AF_NETLINK, kind as usize, NETLINK_ROUTE, 0) }?;
+    let on = 1i32;
+    let number = socket.raw() as usize;
+    // SAFETY: the kernel's calling convention, as in `call`; it reads a number that lives until the call returns.
+    unsafe {
+        asm!("syscall", inlateout("rax") raw::__NR_setsockopt as isize => _, in("rdi") number,
+            in("rsi") SOL_NETLINK, in("rdx") NETLINK_GET_STRICT_CHK, in("r10") &raw const on,
+            in("r8") size_of::<i32>(), lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    Ok(socket)
+}
+
 /// `struct sockaddr_un` of unix(7).
 #[repr(C)]
 pub struct Address {

@@ -5,5 +5,7 @@ mod files;
 mod freeze;
 mod log;
 mod mark;
+mod network;
 mod power;
 mod table;
+mod texts;

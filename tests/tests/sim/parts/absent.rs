@@ -17,7 +17,7 @@ impl Clock for Bare {
     }
 }
 
-qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock);
+qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock, Texts, Network);
 
 /// A guest that can end itself, in the one way that is left when it has nothing else.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Power for Ends {
     }
 }
 
-qga_core::absent!(Ends: Files, Freeze, Log, WallClock);
+qga_core::absent!(Ends: Files, Freeze, Log, WallClock, Texts, Network);
 
 fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> String {
     let mut agent: Box<Agent<P, 4096, 4096>> = Box::default();

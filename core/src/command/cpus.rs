@@ -1,0 +1,116 @@
+//! guest-get-vcpus, guest-get-cpustats: the CPUs that there are, and what they have done.
+
+use super::listing::{each_line, left_out};
+use crate::formats::cpulist;
+use crate::formats::stat::{Cpu, TICK_MS};
+use crate::limits::{CPU_LIST_BYTES_MAX, SYSFS_PATH_BYTES_MAX};
+use crate::list::whole;
+use crate::platform::Platform;
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
+use serde::Serialize;
+
+/// Schema: GuestLogicalProcessor (1.5).
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct LogicalProcessor {
+    logical_id: u64,
+    online: bool,
+    can_offline: bool,
+}
+
+/// One CPU at each call, in the order of their numbers. Schema: guest-get-vcpus (1.5). Errors: there is no list of CPUs
+/// in sysfs.
+pub fn vcpus_piece<P: Platform>(
+    platform: &mut P,
+    _: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let mut list = [0; CPU_LIST_BYTES_MAX];
+    let list = whole(platform, b"/sys/devices/system/cpu/present", &mut list);
+    let list = match list {
+        Ok(list) => &*list,
+        Err(errno) if cursor.part == 0 => {
+            return Err(Failed(text!("failed to list the CPUs"), errno));
+        }
+        Err(errno) => {
+            left_out(platform, errno);
+            &[]
+        }
+    };
+    if cursor.part == 0 {
+        cursor.open("[", out);
+        cursor.part = 1;
+    }
+    let Some(logical_id) = cpulist::next(list, cursor.outer as u64) else {
+        cursor.close("]", out);
+        return Ok(false);
+    };
+    cursor.outer = (logical_id as usize).saturating_add(1);
+    let mut path = [0; SYSFS_PATH_BYTES_MAX];
+    let mut path = Writer::new(&mut path);
+    path.ascii("/sys/devices/system/cpu/cpu");
+    path.unsigned(logical_id);
+    path.ascii("/online");
+    let mut online = [0; 1];
+    let (online, can_offline) = match whole(platform, path.written(), &mut online) {
+        Ok(online) => (online != b"0", true),
+        // One that cannot be taken offline has no such file.
+        Err(_) => (true, false),
+    };
+    cursor.element(out);
+    // Only a type that no schema has could not be written.
+    let _ = LogicalProcessor { logical_id, online, can_offline }.serialize(out);
+    Ok(true)
+}
+
+/// Schema: GuestCpuStats (7.1), times in milliseconds.
+#[derive(Serialize)]
+struct CpuStats {
+    r#type: &'static str,
+    cpu: u64,
+    user: u64,
+    nice: u64,
+    system: u64,
+    idle: u64,
+    iowait: Option<u64>,
+    irq: Option<u64>,
+    softirq: Option<u64>,
+    steal: Option<u64>,
+    guest: Option<u64>,
+    guestnice: Option<u64>,
+}
+
+/// What each CPU has done, one at each call. Schema: guest-get-cpustats (7.1). Errors: /proc/stat cannot be read.
+pub fn cpustats_piece<P: Platform>(
+    platform: &mut P,
+    state: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let of = (text!("failed to read the statistics of CPUs"), "/proc/stat");
+    each_line(platform, &mut state.list, cursor, out, of, &mut |line, cursor, out| {
+        let Some(Cpu { number: Some(cpu), times, later }) = Cpu::parse(line) else { return };
+        let [user, nice, system, idle] = times.map(|ticks| ticks.wrapping_mul(TICK_MS));
+        let later = later.map(|ticks| ticks.map(|ticks| ticks.wrapping_mul(TICK_MS)));
+        let [iowait, irq, softirq, steal, guest, guestnice] = later;
+        cursor.element(out);
+        let stats = CpuStats {
+            r#type: "linux",
+            cpu,
+            user,
+            nice,
+            system,
+            idle,
+            iowait,
+            irq,
+            softirq,
+            steal,
+            guest,
+            guestnice,
+        };
+        let _ = stats.serialize(out);
+    })
+}

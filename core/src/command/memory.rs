@@ -1,0 +1,159 @@
+//! guest-get-memory-blocks, guest-get-memory-block-info: the parts in which memory can be added and taken away.
+
+use super::Nothing;
+use super::listing::left_out;
+use crate::bytes::decimal;
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::limits::SYSFS_PATH_BYTES_MAX;
+use crate::list::whole;
+use crate::platform::{Platform, Texts};
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
+use serde::Serialize;
+
+/// Where the kernel keeps the blocks.
+const FOLDER: &str = "/sys/devices/system/memory";
+
+/// Schema: GuestMemoryBlockInfo (2.3).
+#[derive(Serialize)]
+pub struct BlockInfo {
+    size: u64,
+}
+
+/// Returns the size of a block in bytes. Schema: guest-get-memory-block-info (2.3). Errors: this guest has no blocks.
+pub fn block_info<P: Texts>(platform: &mut P, _: Nothing) -> Result<BlockInfo, Error<'static>> {
+    let mut text = [0; 24];
+    let size = whole(platform, b"/sys/devices/system/memory/block_size_bytes", &mut text)
+        .and_then(|text| hexadecimal(text.trim_ascii()).ok_or(Errno::PROTO));
+    match size {
+        Ok(size) => Ok(BlockInfo { size }),
+        Err(errno) => Err(Error::Failed(text!("failed to get the size of memory blocks"), errno)),
+    }
+}
+
+/// Schema: GuestMemoryBlock (2.3).
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct MemoryBlock {
+    phys_index: u64,
+    online: bool,
+    can_offline: bool,
+}
+
+/// One block at each call, in the order of their numbers, which come in none: the list's room says, a bit each, which of
+/// some thousand there are, from [`Cursor::inner`] on. Schema: guest-get-memory-blocks (2.3). Errors: the blocks cannot be
+/// listed; a guest without any has none.
+pub fn blocks_piece<P: Platform>(
+    platform: &mut P,
+    state: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let room = state.list.room();
+    if cursor.part == 0 {
+        let base = note(platform, room, 0);
+        let base =
+            base.map_err(|errno| Failed(text!("failed to list the memory blocks"), errno))?;
+        cursor.open("[", out);
+        (cursor.part, cursor.inner, cursor.outer) = (1, base.unwrap_or(usize::MAX), 0);
+    }
+    let block = loop {
+        if let Some(bit) = next_bit(room, cursor.outer) {
+            cursor.outer = bit + 1;
+            break cursor.inner.saturating_add(bit);
+        }
+        let after = cursor.inner.saturating_add(8 * room.len());
+        match note(platform, room, after) {
+            Ok(Some(base)) => (cursor.inner, cursor.outer) = (base, 0),
+            ended => {
+                if let Err(errno) = ended {
+                    left_out(platform, errno);
+                }
+                cursor.close("]", out);
+                return Ok(false);
+            }
+        }
+    };
+    let (mut state, mut removable) = ([0; 8], [0; 1]);
+    let online = attribute(platform, block, "/state", &mut state).map(|text| text == b"online\n");
+    let removable = attribute(platform, block, "/removable", &mut removable);
+    match online {
+        Ok(online) => {
+            cursor.element(out);
+            let can_offline = removable.is_ok_and(|text| text != b"0");
+            let block = MemoryBlock { phys_index: block as u64, online, can_offline };
+            // Only a type that no schema has could not be written.
+            let _ = block.serialize(out);
+        }
+        // It was taken away just now.
+        Err(Errno::NOENT) => {}
+        Err(errno) => left_out(platform, errno),
+    }
+    Ok(true)
+}
+
+/// Sets a bit for each block from the first one on that has the number `from` or a higher one, as far as there is room.
+/// Returns the number that the first bit stands for; nothing when there is no such block. Errors: those of reading the
+/// folder; a guest may have none.
+fn note<P: Texts>(platform: &mut P, room: &mut [u8], from: usize) -> Result<Option<usize>, Errno> {
+    let mut first = usize::MAX;
+    each_block(platform, &mut |block| {
+        if block >= from {
+            first = first.min(block);
+        }
+    })?;
+    room.fill(0);
+    each_block(platform, &mut |block| {
+        let bit = block.wrapping_sub(first);
+        if let Some(byte) = room.get_mut(bit / 8) {
+            *byte |= 1 << (bit % 8);
+        }
+    })?;
+    Ok((first != usize::MAX).then_some(first))
+}
+
+/// Visits the number of each block.
+fn each_block<P: Texts>(platform: &mut P, visit: &mut dyn FnMut(usize)) -> Result<(), Errno> {
+    let listed = platform.entries(FOLDER.as_bytes(), &mut |name| {
+        if let Some(block) = name.strip_prefix(b"memory").and_then(decimal) {
+            visit(block as usize);
+        }
+    });
+    if listed == Err(Errno::NOENT) { Ok(()) } else { listed }
+}
+
+/// The first bit from `at` on that is set.
+fn next_bit(room: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let rest = room.get(at / 8)? >> (at % 8);
+        if rest != 0 {
+            return Some(at + rest.trailing_zeros() as usize);
+        }
+        at = (at / 8 + 1) * 8;
+    }
+}
+
+/// Reads what sysfs says of a block.
+fn attribute<'t, P: Texts>(
+    platform: &mut P,
+    block: usize,
+    name: &str,
+    text: &'t mut [u8],
+) -> Result<&'t [u8], Errno> {
+    let mut path = [0; SYSFS_PATH_BYTES_MAX];
+    let mut path = Writer::new(&mut path);
+    path.ascii(FOLDER);
+    path.ascii("/memory");
+    path.unsigned(block as u64);
+    path.ascii(name);
+    whole(platform, path.written(), text).map(|text| &*text)
+}
+
+/// A number of hexadecimal digits, 64 bits of it.
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    let (first, rest) = text.split_first()?;
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(u64::from);
+    rest.iter().try_fold(digit(first)?, |number, byte| Some(number << 4 | digit(byte)?))
+}

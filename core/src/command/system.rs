@@ -1,0 +1,175 @@
+//! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says of itself.
+
+use super::Nothing;
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::formats::{loadavg, os_release, posix_tz, zone};
+use crate::json::write::Bytes;
+use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
+use crate::lines::{Lines, retry};
+use crate::list::{List, whole};
+use crate::platform::{Name, Platform, Texts};
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
+use serde::{Serialize, Serializer};
+
+/// A name, as much of it as a name has.
+pub struct Named<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Serialize for Named<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.bytes.get(..self.len).unwrap_or(&[]))
+    }
+}
+
+/// Schema: GuestHostName (2.10).
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HostName {
+    host_name: Named<NAME_BYTES_MAX>,
+}
+
+/// Returns the name that the guest has in its network. Schema: guest-get-host-name (2.10). Errors: those of uname(2).
+pub fn host_name<P: Texts>(platform: &mut P, _: Nothing) -> Result<HostName, Error<'static>> {
+    let mut bytes = [0; NAME_BYTES_MAX];
+    match platform.name(Name::Host, &mut bytes) {
+        Ok(len) => Ok(HostName { host_name: Named { bytes, len } }),
+        Err(errno) => Err(Error::Failed(text!("failed to get the host name"), errno)),
+    }
+}
+
+/// Schema: GuestTimezone (2.10).
+#[derive(Serialize)]
+pub struct Timezone<'t> {
+    zone: Bytes<'t>,
+    offset: i32,
+}
+
+/// Returns the local time's name and its distance from UTC at this moment, in seconds, more to the east. By `TZ`, by
+/// /etc/localtime; where neither says anything it is UTC. Schema: guest-get-timezone (2.10). Errors: those of the clock.
+pub fn timezone<'s, P: Platform>(
+    platform: &mut P,
+    list: &'s mut List<P>,
+    _: Nothing,
+) -> Result<Timezone<'s>, Error<'static>> {
+    let now_ns = platform.now_ns();
+    let now_ns = now_ns.map_err(|errno| Error::Failed(text!("failed to get time"), errno))?;
+    let now_s = now_ns.div_euclid(1_000_000_000);
+    let variable = platform.variable("TZ");
+    let mut path = [0; PATH_SHOWN_BYTES];
+    let mut path = Writer::new(&mut path);
+    zone::path(variable, &mut path);
+    let file = match path.is_full() || path.is_empty() {
+        true => Err(Errno::NOENT),
+        false => whole(platform, path.written(), list.room()),
+    };
+    let local = match file.map(|file| &*file) {
+        Ok(file) => zone::local(file, now_s),
+        Err(_) => variable.and_then(|rule| posix_tz::rule(rule, now_s)),
+    };
+    let local = local.unwrap_or(zone::Local::UTC);
+    Ok(Timezone { zone: Bytes(local.name), offset: local.offset_s })
+}
+
+/// The load: how many processes ran or waited to in the mean of the last minute, of five, of fifteen. Schema:
+/// guest-get-load (10.0), GuestLoadAverage. Errors: there is no /proc/loadavg, or it says something else (EPROTO).
+pub fn load_piece<P: Platform>(
+    platform: &mut P,
+    _: &mut State<P>,
+    _: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let mut text = [0; 64];
+    let loads = whole(platform, b"/proc/loadavg", &mut text)
+        .and_then(|text| loadavg::loads(text).ok_or(Errno::PROTO));
+    let loads = loads.map_err(|errno| Failed(text!("failed to get the load"), errno))?;
+    let keys = ["{\"load1m\": ", ", \"load5m\": ", ", \"load15m\": "];
+    for (key, load) in keys.iter().zip(loads) {
+        out.ascii(key);
+        out.raw(load);
+    }
+    out.ascii("}");
+    Ok(false)
+}
+
+/// Members of GuestOSInfo that the kernel knows.
+const OF_KERNEL: [(&str, Name); 3] = [
+    ("\"kernel-release\": ", Name::Release),
+    ("\"kernel-version\": ", Name::Version),
+    ("\"machine\": ", Name::Machine),
+];
+
+/// Members of it that os-release(5) knows, in the order of [`os_release::KEYS`].
+const OF_RELEASE: [&str; os_release::KEYS.len()] = [
+    "\"id\": ",
+    "\"name\": ",
+    "\"pretty-name\": ",
+    "\"version\": ",
+    "\"version-id\": ",
+    "\"variant\": ",
+    "\"variant-id\": ",
+];
+
+/// What the kernel calls itself, and what os-release(5) says of the system, one member at each call. Schema:
+/// guest-get-osinfo (2.10). Errors: none; what is not known is left out.
+pub fn osinfo_piece<P: Platform>(
+    platform: &mut P,
+    _: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    if cursor.outer == 0 {
+        cursor.open("{", out);
+    }
+    let number = cursor.outer;
+    let of_release = number.wrapping_sub(OF_KERNEL.len());
+    let mut text = [0; OS_RELEASE_LINE_BYTES_MAX];
+    let (key, len) = if let Some(&(key, name)) = OF_KERNEL.get(number) {
+        (key, platform.name(name, &mut text).ok())
+    } else if let Some(&key) = OF_RELEASE.get(of_release) {
+        (key, os_release::KEYS.get(of_release).and_then(|name| value(platform, name, &mut text)))
+    } else {
+        cursor.close("}", out);
+        return Ok(false);
+    };
+    cursor.outer += 1;
+    if let Some(len) = len {
+        if cursor.part == 0 {
+            cursor.element(out);
+            out.ascii(key);
+        }
+        let whole = cursor.string(text.get(..len).unwrap_or(&[]), out);
+        // A long text goes on in the next piece.
+        cursor.part = u8::from(!whole);
+        cursor.outer = if whole { number + 1 } else { number };
+    }
+    Ok(true)
+}
+
+/// Puts what the file says of a name into `into`, how many bytes. The last line counts that says something; one that is
+/// too long or malformed says nothing.
+fn value<P: Platform>(
+    platform: &mut P,
+    name: &[u8],
+    into: &mut [u8; OS_RELEASE_LINE_BYTES_MAX],
+) -> Option<usize> {
+    let named = platform.variable("QGA_OS_RELEASE");
+    let places = [named.unwrap_or(b"/etc/os-release"), b"/usr/lib/os-release"];
+    let text = places.iter().find_map(|path| retry(|| platform.text(path)).ok())?;
+    let mut room = [0; OS_RELEASE_LINE_BYTES_MAX];
+    let mut lines = Lines::new(text, b'\n', &mut room);
+    let mut len = None;
+    while let Ok(Some(line)) = lines.line() {
+        if let Some((key, value)) = os_release::assignment(line)
+            && key == name
+        {
+            into.iter_mut().zip(value).for_each(|(place, &byte)| *place = byte);
+            len = Some(value.len());
+        }
+    }
+    len
+}

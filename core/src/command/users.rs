@@ -1,0 +1,148 @@
+//! guest-get-users: who is logged in, each with the earliest login.
+
+use crate::errno::Errno;
+use crate::formats::utmp::{self, Login};
+use crate::formats::{seconds, session};
+use crate::limits::{SESSION_BYTES_MAX, SESSION_NAME_BYTES_MAX, USER_BYTES_MAX};
+use crate::lines::{read, retry};
+use crate::list::whole;
+use crate::platform::{Platform, Texts};
+use crate::response::{Cursor, Failed};
+use crate::state::State;
+use crate::writer::Writer;
+
+/// A user's name, filled up with NULs.
+type User = [u8; USER_BYTES_MAX];
+
+/// What to do with each login.
+type Visit<'v> = &'v mut dyn FnMut(Login<'_>);
+
+/// One user at each call, in the order of their names: so nobody needs to be kept in mind but the one who came last.
+/// Schema: guest-get-users (2.10), GuestUser. Errors: utmp is there and cannot be read. Where there is none, and logind
+/// keeps no sessions either, nobody is logged in.
+pub fn piece<P: Platform>(
+    platform: &mut P,
+    state: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let room = state.list.room();
+    let Some((last, names)) = room.split_first_chunk_mut() else {
+        out.ascii("[]");
+        return Ok(false);
+    };
+    if cursor.outer == 0 {
+        *last = [0; USER_BYTES_MAX];
+        cursor.open("[", out);
+    }
+    let mut next: Option<(User, u64)> = None;
+    let seen = each_login(platform, names, &mut |Login { user, at_us }| {
+        let mut name = [0; USER_BYTES_MAX];
+        name.iter_mut().zip(user).for_each(|(place, &byte)| *place = byte);
+        let is_first = |(first, first_us): &(User, u64)| (name, at_us) < (*first, *first_us);
+        if name > *last && next.as_ref().is_none_or(is_first) {
+            next = Some((name, at_us));
+        }
+    });
+    match (seen, next) {
+        (Err(errno), _) if cursor.outer == 0 => {
+            return Err(Failed(text!("failed to read who is logged in"), errno));
+        }
+        (Ok(()), Some((name, at_us))) => {
+            cursor.element(out);
+            cursor.outer += 1;
+            out.ascii("{\"user\": ");
+            out.string(name.split(|&byte| byte == 0).next().unwrap_or(&[]));
+            out.ascii(", \"login-time\": ");
+            seconds::write(at_us, out);
+            out.ascii("}");
+            *last = name;
+            Ok(true)
+        }
+        _ => {
+            cursor.close("]", out);
+            Ok(false)
+        }
+    }
+}
+
+/// Visits every login, by utmp(5) or, where there is none, by the sessions of logind.
+fn each_login<P: Texts>(platform: &mut P, names: &mut [u8], visit: Visit<'_>) -> Result<(), Errno> {
+    for path in ["/run/utmp", "/var/run/utmp"] {
+        match retry(|| platform.text(path.as_bytes())) {
+            Ok(text) => return each_record(text, visit),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    match each_session(platform, names, visit) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Visits the logins of a text of utmp.
+fn each_record<R: embedded_io::Read<Error = Errno>>(
+    mut text: R,
+    visit: Visit<'_>,
+) -> Result<(), Errno> {
+    let mut record = [0; utmp::RECORD_BYTES];
+    let mut len = 0;
+    loop {
+        let free = record.get_mut(len..).unwrap_or(&mut []);
+        match read(&mut text, free)? {
+            // What is left is no whole record.
+            0 => return Ok(()),
+            more => len += more,
+        }
+        if len >= record.len() {
+            len = 0;
+            utmp::login(&record).map(&mut *visit);
+        }
+    }
+}
+
+/// Visits the logins of logind's sessions. Their names are read into `names`, as many at a time as fit.
+fn each_session<P: Texts>(
+    platform: &mut P,
+    names: &mut [u8],
+    visit: Visit<'_>,
+) -> Result<(), Errno> {
+    const FOLDER: &[u8] = b"/run/systemd/sessions";
+    let (names, _) = names.as_chunks_mut::<SESSION_NAME_BYTES_MAX>();
+    let mut skipped = 0;
+    loop {
+        let mut number = 0;
+        let mut kept = 0;
+        platform.entries(FOLDER, &mut |name| {
+            // `1.ref` is a pipe, and a name that begins with a point no session.
+            if name.contains(&b'.') || name.len() > SESSION_NAME_BYTES_MAX {
+                return;
+            }
+            if number >= skipped
+                && let Some(place) = names.get_mut(kept)
+            {
+                *place = [0; SESSION_NAME_BYTES_MAX];
+                place.iter_mut().zip(name).for_each(|(place, &byte)| *place = byte);
+                kept += 1;
+            }
+            number += 1;
+        })?;
+        for name in names.iter().take(kept) {
+            let mut path = [0; FOLDER.len() + 1 + SESSION_NAME_BYTES_MAX];
+            let mut path = Writer::new(&mut path);
+            path.raw(FOLDER);
+            path.ascii("/");
+            path.raw(name.split(|&byte| byte == 0).next().unwrap_or(&[]));
+            let mut text = [0; SESSION_BYTES_MAX];
+            // One that has just ended is gone.
+            if let Ok(text) = whole(platform, path.written(), &mut text) {
+                session::login(text).map(&mut *visit);
+            }
+        }
+        skipped += kept;
+        if kept == 0 || skipped >= number {
+            return Ok(());
+        }
+    }
+}

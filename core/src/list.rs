@@ -1,0 +1,96 @@
+//! Texts of the guest, whole or line by line, and what a list needs between two pieces of its reply: the text that it is read from, and room for what it has read.
+
+use crate::errno::Errno;
+use crate::lines::{Scan, read, retry};
+use crate::platform::{Dump, Network, Room, Texts};
+
+/// A list on its way into a reply. One at a time: replies come one after the other.
+#[repr(C)]
+pub struct List<P: Texts + Network> {
+    scan: Scan,
+    text: Option<P::Text>,
+    /// Where the interfaces stand, and the addresses of one of them.
+    pub links: P::Dump,
+    /// As above.
+    pub addresses: P::Dump,
+    /// How many numbers stand in the room.
+    numbers: usize,
+    room: P::Room,
+}
+
+impl<P: Texts + Network> List<P> {
+    /// None. All zero.
+    pub const NEW: Self = List {
+        scan: Scan::new(0),
+        text: None,
+        links: P::Dump::NEW,
+        addresses: P::Dump::NEW,
+        numbers: 0,
+        room: P::Room::NEW,
+    };
+
+    /// Begins a list that is read from the text `path`, line by line. Errors: the text cannot be opened.
+    pub fn open(&mut self, platform: &mut P, path: &[u8]) -> Result<(), Errno> {
+        self.scan = Scan::new(b'\n');
+        self.text = None;
+        self.text = Some(retry(|| platform.text(path))?);
+        Ok(())
+    }
+
+    /// The next line of it. Errors: those of reading.
+    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+        match &mut self.text {
+            Some(text) => self.scan.line(text, self.room.bytes()),
+            None => Ok(None),
+        }
+    }
+
+    /// Its room, for a list that is not read from one text.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.room.bytes()
+    }
+
+    /// Keeps in mind whose numbers were in the list, in its room: there are none yet.
+    pub fn forget(&mut self) {
+        self.numbers = 0;
+    }
+
+    /// Whether a number was not in the list yet; now it is. More than fit into the room are all new.
+    pub fn is_new(&mut self, number: u32) -> bool {
+        let (places, _) = self.room.bytes().as_chunks_mut();
+        let number = number.to_ne_bytes();
+        if places.iter().take(self.numbers).any(|place| *place == number) {
+            return false;
+        }
+        if let Some(place) = places.get_mut(self.numbers) {
+            *place = number;
+            self.numbers += 1;
+        }
+        true
+    }
+
+    /// The list has ended, or nobody waits for it any more.
+    pub fn close(&mut self) {
+        self.text = None;
+        self.links.close();
+        self.addresses.close();
+    }
+}
+
+/// Reads a short text whole, as far as `into` goes. Errors: it cannot be opened or read.
+#[inline(never)]
+pub fn whole<'b, P: Texts>(
+    platform: &mut P,
+    path: &[u8],
+    into: &'b mut [u8],
+) -> Result<&'b mut [u8], Errno> {
+    let mut text = retry(|| platform.text(path))?;
+    let mut len = 0;
+    while let Some(free) = into.get_mut(len..).filter(|free| !free.is_empty()) {
+        match read(&mut text, free)? {
+            0 => break,
+            more => len += more,
+        }
+    }
+    Ok(into.get_mut(..len).unwrap_or(&mut []))
+}

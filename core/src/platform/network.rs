@@ -1,0 +1,112 @@
+//! The guest's network interfaces and their addresses.
+
+use crate::errno::Errno;
+use serde::Serialize;
+
+/// Longest name of an interface, without a NUL (IFNAMSIZ of linux/if.h less one).
+pub const LINK_NAME_BYTES_MAX: usize = 15;
+
+/// One interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Link {
+    /// The number that the guest knows it by.
+    pub index: u32,
+    /// Its name, filled up with NULs.
+    pub name: [u8; LINK_NAME_BYTES_MAX],
+    /// Its hardware address, if it has one.
+    pub hardware: Option<[u8; 6]>,
+    /// What went through it, if that is counted.
+    pub statistics: Option<Statistics>,
+}
+
+impl Link {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        self.name.split(|&byte| byte == 0).next().unwrap_or(&[])
+    }
+}
+
+/// What went through an interface since it is there: GuestNetworkInterfaceStat of the schema (2.11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Statistics {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Of these, those with errors.
+    pub rx_errs: u64,
+    /// Of these, those that were dropped.
+    pub rx_dropped: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Of these, those with errors.
+    pub tx_errs: u64,
+    /// Of these, those that were dropped.
+    pub tx_dropped: u64,
+}
+
+/// One address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// The address itself.
+    pub ip: core::net::IpAddr,
+    /// How many of its leading bits are those of its network.
+    pub prefix_bits: u8,
+}
+
+/// Interfaces, one after the other, and the addresses of one of them.
+pub trait Network {
+    /// Whether this guest can tell of its interfaces.
+    const OFFERED: bool = false;
+
+    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
+    /// that learns only when it runs what it can do.
+    fn offers(&self, command: &'static str) -> bool {
+        let _ = command;
+        Self::OFFERED
+    }
+
+    /// Where a list stands.
+    type Dump: Dump;
+
+    /// Begins the list of all interfaces. Errors: EMFILE, ENOBUFS, EAFNOSUPPORT; failure leaves nothing.
+    fn links(&mut self, dump: &mut Self::Dump) -> Result<(), Errno> {
+        let _ = dump;
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// The next interface; `None` after the last one. Errors: EINTR when interfaces came or went meanwhile, so that
+    /// one may be missing: the list has ended; ENOBUFS.
+    fn next_link(&mut self, dump: &mut Self::Dump) -> Result<Option<Link>, Errno> {
+        let _ = dump;
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// Begins the list of the addresses of the interface with this number. Errors: as [`Network::links`].
+    fn addresses(&mut self, dump: &mut Self::Dump, index: u32) -> Result<(), Errno> {
+        let _ = (dump, index);
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// The next of these addresses; `None` after the last one. Errors: as [`Network::next_link`].
+    fn next_address(&mut self, dump: &mut Self::Dump) -> Result<Option<Address>, Errno> {
+        let _ = dump;
+        Err(Errno::OPNOTSUPP)
+    }
+}
+
+/// Where a list stands.
+pub trait Dump: Sized {
+    /// Nowhere: all zero.
+    const NEW: Self;
+    /// Nobody reads it any more: what it holds open is closed.
+    fn close(&mut self);
+}
+
+impl Dump for () {
+    const NEW: Self = ();
+    fn close(&mut self) {}
+}

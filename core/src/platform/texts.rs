@@ -1,0 +1,109 @@
+//! What a guest says of itself in short texts, under the paths that Linux gives them. What they mean is decided in
+//! the core ([`crate::formats`]).
+
+use crate::errno::Errno;
+use embedded_io::{ErrorType, Read};
+
+/// A name that the system gives itself (uname(2)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Name {
+    /// Of the guest, in its network.
+    Host,
+    /// Of the kernel's release: `6.1.0-18-amd64`.
+    Release,
+    /// Of the kernel's build.
+    Version,
+    /// Of the machine: `x86_64`.
+    Machine,
+}
+
+/// Texts. A guest without files can have them all the same: it answers for the few paths that it knows.
+///
+/// | commands | what they ask for |
+/// | --- | --- |
+/// | guest-get-host-name | [`Name::Host`] |
+/// | guest-get-osinfo | the other names, `/etc/os-release`, `/usr/lib/os-release` (os-release(5)) |
+/// | guest-get-load | `/proc/loadavg` (proc(5)) |
+/// | guest-get-vcpus | `/sys/devices/system/cpu/present` (`0-3`), `/sys/devices/system/cpu/cpu1/online` (`1`) |
+pub trait Texts {
+    /// Whether this guest has what the commands about the system need: its names, os-release, load.
+    const INFO: bool = false;
+    /// Whether it knows who is logged in.
+    const USERS: bool = false;
+    /// Whether it has CPUs that it can tell about.
+    const CPUS: bool = false;
+    /// Whether it has memory blocks.
+    const MEMORY: bool = false;
+    /// Whether it has disks.
+    const DISKS: bool = false;
+
+    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
+    /// that learns only when it runs what it can do.
+    fn offers(&self, command: &'static str) -> bool {
+        let _ = command;
+        true
+    }
+
+    /// An open text. No call waits for text that may never come.
+    type Text: Read<Error = Errno>;
+    /// Room for what a list needs between two pieces of its reply: `[u8; LIST_BYTES]` for a guest whose lists may be
+    /// long, `[u8; 0]` for one that has none.
+    type Room: Room;
+
+    /// Opens a text (open(2)). Errors: ENOENT when there is none.
+    fn text(&mut self, path: &[u8]) -> Result<Self::Text, Errno> {
+        let _ = path;
+        Err(Errno::NOENT)
+    }
+
+    /// Gives the names of what is in a directory to `visit`, in any order. Errors: ENOENT when there is none.
+    fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        let _ = (path, visit);
+        Err(Errno::NOENT)
+    }
+
+    /// A name; as much of it as fits goes into `into`, and how much comes back. Errors: EOPNOTSUPP when it has none.
+    fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {
+        let _ = (name, into);
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// A variable of the environment, with its name and the `=`. Errors: ENOENT when it is not set.
+    fn variable(&mut self, name: &str) -> Option<&'static [u8]> {
+        let _ = name;
+        None
+    }
+}
+
+/// Bytes that are there from the start, all zero.
+pub trait Room {
+    /// As it is at the start.
+    const NEW: Self;
+    /// All of it.
+    fn bytes(&mut self) -> &mut [u8];
+}
+
+impl<const N: usize> Room for [u8; N] {
+    const NEW: Self = [0; N];
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+/// A text that is there from the start and never changes, for a guest without files.
+pub struct Fixed(pub &'static [u8]);
+
+impl ErrorType for Fixed {
+    type Error = Errno;
+}
+
+impl Read for Fixed {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+        let len = into.len().min(self.0.len());
+        into.iter_mut().zip(self.0).for_each(|(place, &byte)| *place = byte);
+        self.0 = self.0.get(len..).unwrap_or(&[]);
+        Ok(len)
+    }
+}

@@ -1,0 +1,64 @@
+//! What Linux says of itself: files below /proc, /sys and /etc, uname(2), the environment.
+
+use super::Linux;
+use crate::fd::Fd;
+use crate::sys;
+use crate::sys::directory::each_entry;
+use core::ffi::CStr;
+use qga_core::Errno;
+use qga_core::limits::LIST_BYTES;
+use qga_core::platform::{Name, Texts};
+use rustix::fs::OFlags;
+
+impl Texts for Linux {
+    const INFO: bool = cfg!(feature = "info");
+    const USERS: bool = cfg!(feature = "users");
+    const CPUS: bool = cfg!(feature = "cpus");
+    const DISKS: bool = cfg!(feature = "disks");
+    const MEMORY: bool = cfg!(feature = "memory");
+    type Text = Fd;
+    type Room = [u8; LIST_BYTES];
+
+    fn text(&mut self, path: &[u8]) -> Result<Fd, Errno> {
+        sys::open(self.path.path(path)?, OFlags::NOCTTY | OFlags::NONBLOCK, 0)
+    }
+
+    fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        let directory = sys::open(self.path.path(path)?, OFlags::DIRECTORY, 0)?;
+        each_entry(&directory, &mut |name| {
+            visit(name.to_bytes());
+            true
+        })
+    }
+
+    fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {
+        let names = rustix::system::uname();
+        let name = match name {
+            Name::Host => names.nodename(),
+            Name::Release => names.release(),
+            Name::Version => names.version(),
+            Name::Machine => names.machine(),
+        };
+        let name = name.to_bytes();
+        into.iter_mut().zip(name).for_each(|(place, &byte)| *place = byte);
+        Ok(name.len().min(into.len()))
+    }
+
+    fn variable(&mut self, name: &str) -> Option<&'static [u8]> {
+        let mut place = self.environment;
+        loop {
+            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that the agent
+            // was started with, and nobody changes it.
+            let word = unsafe { place.read() };
+            if word.is_null() {
+                return None;
+            }
+            // SAFETY: as above.
+            let word = unsafe { CStr::from_ptr(word.cast()) }.to_bytes();
+            if let Some([b'=', value @ ..]) = word.strip_prefix(name.as_bytes()) {
+                return Some(value);
+            }
+            place = place.wrapping_add(1);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the guest says of itself, as data: names, texts by their paths, interfaces with their addresses.
+
+use qga_core::platform::{Address, LINK_NAME_BYTES_MAX, Link, Statistics};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The system.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// The names of uname(2): of the host, the kernel's release, its version, the machine.
+    pub names: [Vec<u8>; 4],
+    /// Texts by their absolute paths.
+    pub texts: BTreeMap<String, Vec<u8>>,
+    /// The environment.
+    pub environment: BTreeMap<String, &'static [u8]>,
+    /// Interfaces, in the kernel's order, and the addresses of each.
+    pub links: Vec<(Link, Vec<Address>)>,
+    /// How many lists of interfaces from now on are cut by somebody who changes them meanwhile.
+    pub changes: usize,
+}
+
+impl System {
+    /// A small guest with two CPUs, two memory blocks and two interfaces.
+    pub(crate) fn new() -> Self {
+        let names = ["sim", "6.1.0-sim", "#1 SMP", "x86_64"].map(|name| name.into());
+        let mut system = System {
+            names,
+            texts: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            links: Vec::new(),
+            changes: 0,
+        };
+        for (path, text) in TEXTS {
+            system.text(path, text);
+        }
+        system.link("lo", Some([0; 6]), &[("127.0.0.1", 8), ("::1", 128)]);
+        let hardware = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+        system.link("eth0", Some(hardware), &[("10.0.2.15", 24), ("fe80::5054:ff:fe12:3456", 64)]);
+        system
+    }
+
+    /// Puts a text there.
+    pub fn text(&mut self, path: &str, text: &str) {
+        self.texts.insert(path.into(), text.into());
+    }
+
+    /// Adds an interface. Panics at an address that is none.
+    pub fn link(&mut self, name: &str, hardware: Option<[u8; 6]>, addresses: &[(&str, u8)]) {
+        let mut bytes = [0; LINK_NAME_BYTES_MAX];
+        bytes.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+        let index = self.links.len() as u32 + 1;
+        let statistics = Statistics { rx_bytes: u64::from(index), ..Statistics::default() };
+        let link = Link { index, name: bytes, hardware, statistics: Some(statistics) };
+        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let addresses = addresses.iter();
+        let addresses = addresses.map(|&(ip, prefix_bits)| Address { ip: parse(ip), prefix_bits });
+        self.links.push((link, addresses.collect()));
+    }
+
+    /// What lies in a directory, if it is one.
+    pub(crate) fn entries(&self, path: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+        let inside = |text: &String| {
+            let rest = text.as_bytes().strip_prefix(path)?.strip_prefix(b"/")?;
+            rest.split(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
+        };
+        let names: BTreeSet<_> = self.texts.keys().filter_map(inside).collect();
+        (!names.is_empty()).then_some(names)
+    }
+}
+
+/// The texts of a small guest.
+const TEXTS: [(&str, &str); 14] = [
+    (
+        "/etc/os-release",
+        "NAME=\"Simulated Linux\"\nID=sim\nVERSION_ID='1'\nPRETTY_NAME=\"Simulated Linux 1\"\n",
+    ),
+    ("/proc/loadavg", "0.12 1.50 2.00 1/123 4567\n"),
+    (
+        "/proc/stat",
+        "cpu  3 3 3 3 3 3 3 3 3 3\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu1 2 1 0 -1\nintr 1 2\n",
+    ),
+    ("/proc/diskstats", " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"),
+    ("/proc/net/route", ""),
+    ("/proc/net/ipv6_route", ""),
+    ("/sys/devices/system/cpu/present", "0-1\n"),
+    ("/sys/devices/system/cpu/cpu1/online", "1\n"),
+    ("/sys/devices/system/memory/block_size_bytes", "8000000\n"),
+    ("/sys/devices/system/memory/memory0/state", "online\n"),
+    ("/sys/devices/system/memory/memory0/removable", "0\n"),
+    ("/sys/devices/system/memory/memory1/state", "offline\n"),
+    ("/sys/devices/system/memory/memory1/removable", "1\n"),
+    ("/etc/localtime", ""),
+];
