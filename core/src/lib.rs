@@ -22,6 +22,7 @@ pub mod bytes;
 pub mod command;
 mod errno;
 pub mod error;
+pub mod formats;
 pub mod frame;
 pub mod freezer;
 pub mod handle;
