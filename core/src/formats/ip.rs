@@ -1,0 +1,60 @@
+//! Addresses as inet_ntop(3) writes them: bytes in, text out.
+
+use crate::writer::Writer;
+
+/// An IPv4 address with points between its numbers.
+#[inline(never)]
+pub fn v4(address: &[u8; 4], text: &mut Writer<'_>) {
+    let mut point = "";
+    for byte in address {
+        text.ascii(point);
+        text.unsigned(u64::from(*byte));
+        point = ".";
+    }
+}
+
+/// An IPv6 address: groups in hexadecimal, the longest run of two or more zero groups, the first of equals, as `::`. One
+/// that stands for an IPv4 address ends as that.
+#[inline(never)]
+pub fn v6(address: &[u8; 16], text: &mut Writer<'_>) {
+    let (groups, _) = address.as_chunks::<2>();
+    // The run that is left out: where it ends, and how long it is.
+    let (mut end, mut longest, mut run) = (0, 1, 0);
+    for (at, group) in groups.iter().enumerate() {
+        run = if *group == [0, 0] { run + 1 } else { 0 };
+        if run > longest {
+            (end, longest) = (at + 1, run);
+        }
+    }
+    let [.., a, b, c, d] = *address;
+    // The compatible ones, ::a.b.c.d, and the mapped ones, ::ffff:a.b.c.d.
+    let is_v4 = end == longest && (end == 6 || end == 5 && groups.get(5) == Some(&[0xFF; 2]));
+    for (at, group) in groups.iter().enumerate() {
+        if at < end && at + longest >= end {
+            if at + longest == end {
+                text.ascii(":");
+            }
+            continue;
+        }
+        if at > 0 {
+            text.ascii(":");
+        }
+        if at == 6 && is_v4 {
+            return v4(&[a, b, c, d], text);
+        }
+        hexadecimal(u16::from_be_bytes(*group), text);
+    }
+    if end == 8 {
+        text.ascii(":");
+    }
+}
+
+/// A number in hexadecimal, without leading zeroes.
+fn hexadecimal(number: u16, text: &mut Writer<'_>) {
+    for shift in [12, 8, 4, 0] {
+        if shift == 0 || number >> shift != 0 {
+            let digit = (number >> shift & 0xF) as u8;
+            text.raw(&[digit + if digit < 10 { b'0' } else { b'a' - 10 }]);
+        }
+    }
+}
