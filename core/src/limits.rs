@@ -82,9 +82,6 @@ pub const CPU_LIST_BYTES_MAX: usize = 1024;
 /// Longest path that is made below /sys/devices/system: the longest beginning, a number of 20 digits, a name.
 pub const SYSFS_PATH_BYTES_MAX: usize = 64;
 
-/// Longest text of an address: that of IPv6 with one of IPv4 at its end (INET6_ADDRSTRLEN less the NUL).
-pub const IP_TEXT_BYTES_MAX: usize = 45;
-
 /// Longest name of a user: more than useradd(8) allows (32), and as much as utmp(5) has.
 pub const USER_BYTES_MAX: usize = 32;
 

@@ -49,7 +49,7 @@ impl System {
         let mut bytes = [0; LINK_NAME_BYTES_MAX];
         bytes.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
         let index = self.links.len() as u32 + 1;
-        let statistics = Statistics { rx_bytes: u64::from(index), ..Statistics::default() };
+        let statistics = Statistics([index, 2, 3, 4, 5, 6, 7, 8].map(u64::from));
         let link = Link { index, name: bytes, hardware, statistics: Some(statistics) };
         let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
         let addresses = addresses.iter();

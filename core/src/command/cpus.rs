@@ -66,24 +66,7 @@ pub fn vcpus_piece<P: Platform>(
     Ok(true)
 }
 
-/// Schema: GuestCpuStats (7.1), times in milliseconds.
-#[derive(Serialize)]
-struct CpuStats {
-    r#type: &'static str,
-    cpu: u64,
-    user: u64,
-    nice: u64,
-    system: u64,
-    idle: u64,
-    iowait: Option<u64>,
-    irq: Option<u64>,
-    softirq: Option<u64>,
-    steal: Option<u64>,
-    guest: Option<u64>,
-    guestnice: Option<u64>,
-}
-
-/// What each CPU has done, one at each call. Schema: guest-get-cpustats (7.1). Errors: /proc/stat cannot be read.
+/// What each CPU has done, one at each call. Schema: guest-get-cpustats (7.1), GuestCpuStats, in milliseconds. Errors: /proc/stat cannot be read.
 pub fn cpustats_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -92,25 +75,13 @@ pub fn cpustats_piece<P: Platform>(
 ) -> Result<bool, Failed> {
     let of = (text!("failed to read the statistics of CPUs"), "/proc/stat");
     each_line(platform, &mut state.list, cursor, out, of, &mut |line, cursor, out| {
-        let Some(Cpu { number: Some(cpu), times, later }) = Cpu::parse(line) else { return };
-        let [user, nice, system, idle] = times.map(|ticks| ticks.wrapping_mul(TICK_MS));
-        let later = later.map(|ticks| ticks.map(|ticks| ticks.wrapping_mul(TICK_MS)));
-        let [iowait, irq, softirq, steal, guest, guestnice] = later;
+        let Some(Cpu { number: number @ Some(_), times, later }) = Cpu::parse(line) else { return };
+        let ms = |ticks: Option<u64>| ticks.map(|ticks| ticks.wrapping_mul(TICK_MS));
         cursor.element(out);
-        let stats = CpuStats {
-            r#type: "linux",
-            cpu,
-            user,
-            nice,
-            system,
-            idle,
-            iowait,
-            irq,
-            softirq,
-            steal,
-            guest,
-            guestnice,
-        };
-        let _ = stats.serialize(out);
+        out.ascii("{\"type\": \"linux\"");
+        out.numbers("cpu", &[number]);
+        out.numbers("user nice system idle", &times.map(|ticks| ms(Some(ticks))));
+        out.numbers("iowait irq softirq steal guest guestnice", &later.map(ms));
+        out.ascii("}");
     })
 }

@@ -19,21 +19,13 @@ pub fn diskstats_piece<P: Platform>(
     each_line(platform, &mut state.list, cursor, out, of, &mut |line, cursor, out| {
         let Some(disk) = Disk::parse(line) else { return };
         cursor.element(out);
-        out.ascii("{\"name\": ");
+        out.ascii("{");
+        out.key("name");
         out.string(disk.name);
-        out.ascii(", \"major\": ");
-        out.unsigned(disk.major);
-        out.ascii(", \"minor\": ");
-        out.unsigned(disk.minor);
-        let mut before = ", \"stats\": {\"";
-        for (name, number) in MEMBERS.iter().zip(disk.stats) {
-            let Some(number) = number else { continue };
-            out.ascii(before);
-            out.ascii(name);
-            out.ascii("\": ");
-            out.unsigned(number);
-            before = ", \"";
-        }
+        out.numbers("major minor", &[Some(disk.major), Some(disk.minor)]);
+        out.key("stats");
+        out.ascii("{");
+        out.numbers(MEMBERS, &disk.stats);
         out.ascii("}}");
     })
 }

@@ -1,10 +1,8 @@
 //! guest-get-memory-blocks, guest-get-memory-block-info: the parts in which memory can be added and taken away.
 
-use super::Nothing;
 use super::listing::left_out;
 use crate::bytes::decimal;
 use crate::errno::Errno;
-use crate::error::Error;
 use crate::limits::SYSFS_PATH_BYTES_MAX;
 use crate::list::whole;
 use crate::platform::{Platform, Texts};
@@ -16,21 +14,22 @@ use serde::Serialize;
 /// Where the kernel keeps the blocks.
 const FOLDER: &str = "/sys/devices/system/memory";
 
-/// Schema: GuestMemoryBlockInfo (2.3).
-#[derive(Serialize)]
-pub struct BlockInfo {
-    size: u64,
-}
-
-/// Returns the size of a block in bytes. Schema: guest-get-memory-block-info (2.3). Errors: this guest has no blocks.
-pub fn block_info<P: Texts>(platform: &mut P, _: Nothing) -> Result<BlockInfo, Error<'static>> {
+/// The size of a block in bytes. Schema: guest-get-memory-block-info (2.3), GuestMemoryBlockInfo. Errors: this guest has
+/// no blocks.
+pub fn block_info_piece<P: Platform>(
+    platform: &mut P,
+    _: &mut State<P>,
+    _: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
     let mut text = [0; 24];
     let size = whole(platform, b"/sys/devices/system/memory/block_size_bytes", &mut text)
         .and_then(|text| hexadecimal(text.trim_ascii()).ok_or(Errno::PROTO));
-    match size {
-        Ok(size) => Ok(BlockInfo { size }),
-        Err(errno) => Err(Error::Failed(text!("failed to get the size of memory blocks"), errno)),
-    }
+    let failed = |errno| Failed(text!("failed to get the size of memory blocks"), errno);
+    out.ascii("{");
+    out.numbers("size", &[Some(size.map_err(failed)?)]);
+    out.ascii("}");
+    Ok(false)
 }
 
 /// Schema: GuestMemoryBlock (2.3).

@@ -107,6 +107,7 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
     }
 
     /// The same of a command without arguments, whose pieces begin by themselves.
+    #[inline(never)]
     fn list(self, piece: Piece<P>) -> Done<P> {
         self.pieces(|_, Nothing {}, _| Ok(()), piece)
     }

@@ -4,61 +4,22 @@ use super::listing::left_out;
 use crate::bytes::hex;
 use crate::errno::Errno;
 use crate::formats::{ip, route};
-use crate::json::write::Bytes;
-use crate::limits::IP_TEXT_BYTES_MAX;
-use crate::platform::{Address, Link, Platform, Statistics};
+use crate::platform::{Link, Platform};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 use core::net::IpAddr;
-use serde::{Serialize, Serializer};
 
-/// Schema: GuestNetworkInterface (1.1), but for its addresses.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Interface<'l> {
-    name: Bytes<'l>,
-    hardware_address: Option<Hardware>,
-    statistics: Option<Statistics>,
-}
-
-/// Six bytes as text: `52:54:00:12:34:56`.
-struct Hardware([u8; 6]);
-
-impl Serialize for Hardware {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [b':'; 17];
-        for (place, &byte) in text.chunks_mut(3).zip(&self.0) {
-            for (place, digit) in place.iter_mut().zip([byte >> 4, byte & 0xF]) {
-                *place = hex(digit);
-            }
-        }
-        serializer.serialize_bytes(&text)
+/// A member that is an address.
+#[inline(never)]
+fn address(key: &str, ip: &IpAddr, out: &mut Writer<'_>) {
+    out.key(key);
+    out.ascii("\"");
+    match ip {
+        IpAddr::V4(address) => ip::v4(&address.octets(), out),
+        IpAddr::V6(address) => ip::v6(&address.octets(), out),
     }
-}
-
-/// An address as text.
-struct Ip(IpAddr);
-
-impl Serialize for Ip {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [0; IP_TEXT_BYTES_MAX];
-        let mut text = Writer::new(&mut text);
-        match self.0 {
-            IpAddr::V4(address) => ip::v4(&address.octets(), &mut text),
-            IpAddr::V6(address) => ip::v6(&address.octets(), &mut text),
-        }
-        serializer.serialize_bytes(text.written())
-    }
-}
-
-/// Schema: GuestIpAddress (1.1).
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct IpAddress {
-    ip_address: Ip,
-    ip_address_type: &'static str,
-    prefix: u8,
+    out.ascii("\"");
 }
 
 /// What a call of [`interfaces_piece`] writes, in [`Cursor::part`].
@@ -87,7 +48,9 @@ pub fn interfaces_piece<P: Platform>(
             // Of a list that was begun anew the first ones are known already.
             Ok(Some(link)) if !list.is_new(link.index) => {}
             Ok(Some(link)) => {
-                begin(&link, cursor, out);
+                cursor.element(out);
+                cursor.outer += 1;
+                begin(&link, out);
                 (cursor.part, cursor.inner) = (ADDRESS, 0);
                 cursor.handle = i64::from(link.index);
                 if let Err(errno) = platform.addresses(&mut list.addresses, link.index) {
@@ -114,7 +77,12 @@ pub fn interfaces_piece<P: Platform>(
                 }
                 cursor.inner += 1;
                 cursor.element(out);
-                write(&address, out);
+                out.ascii("{");
+                self::address("ip-address", &address.ip, out);
+                out.key("ip-address-type");
+                out.ascii(if address.ip.is_ipv4() { "\"ipv4\"" } else { "\"ipv6\"" });
+                out.numbers("prefix", &[Some(u64::from(address.prefix_bits))]);
+                out.ascii("}");
             }
             ended => {
                 if let Err(errno) = ended {
@@ -129,60 +97,36 @@ pub fn interfaces_piece<P: Platform>(
     Ok(true)
 }
 
-/// Writes all of an interface but its end, where addresses may follow.
-fn begin(link: &Link, cursor: &mut Cursor, out: &mut Writer<'_>) {
-    cursor.element(out);
-    cursor.outer += 1;
-    let Link { statistics, hardware, .. } = *link;
-    let hardware_address = hardware.map(Hardware);
-    // Only a type that no schema has could not be written.
-    let _ =
-        Interface { name: Bytes(link.name()), hardware_address, statistics }.serialize(&mut *out);
-    out.take_back(out.len().saturating_sub(1));
-}
-
-/// Writes an address.
-fn write(address: &Address, out: &mut Writer<'_>) {
-    let Address { ip, prefix_bits: prefix } = *address;
-    let ip_address_type = if matches!(ip, IpAddr::V4(_)) { "ipv4" } else { "ipv6" };
-    let _ = IpAddress { ip_address: Ip(ip), ip_address_type, prefix }.serialize(out);
-}
-
-/// Schema: GuestNetworkRoute (9.1).
-#[derive(Serialize)]
-struct Route<'l> {
-    iface: Bytes<'l>,
-    destination: Ip,
-    metric: u32,
-    gateway: Option<Ip>,
-    mask: Option<Ip>,
-    irtt: Option<u32>,
-    flags: u32,
-    refcnt: u32,
-    r#use: u32,
-    window: Option<u32>,
-    mtu: Option<u32>,
-    desprefixlen: Option<Digits>,
-    source: Option<Ip>,
-    srcprefixlen: Option<Digits>,
-    nexthop: Option<Ip>,
-    version: u8,
-}
-
-/// A number that the schema has as a text.
-struct Digits(u32);
-
-impl Serialize for Digits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [0; 10];
-        let mut text = Writer::new(&mut text);
-        text.unsigned(u64::from(self.0));
-        serializer.serialize_bytes(text.written())
+/// Writes all of an interface but its end, where addresses may follow. Schema: GuestNetworkInterface (1.1).
+#[inline(never)]
+fn begin(link: &Link, out: &mut Writer<'_>) {
+    out.ascii("{");
+    out.key("name");
+    out.string(link.name());
+    if let Some(hardware) = &link.hardware {
+        out.key("hardware-address");
+        let mut before = "\"";
+        for &byte in hardware {
+            out.ascii(before);
+            out.raw(&[hex(byte >> 4), hex(byte & 0xF)]);
+            before = ":";
+        }
+        out.ascii("\"");
+    }
+    if let Some(statistics) = &link.statistics {
+        out.key("statistics");
+        out.ascii("{");
+        out.numbers(STATISTICS, &statistics.0.map(Some));
+        out.ascii("}");
     }
 }
 
-/// One route at each call, those of IPv4 first. Schema: guest-network-get-route (9.1). Errors: this guest has the routing
-/// tables neither of IPv4 nor of IPv6.
+/// The members of GuestNetworkInterfaceStat (2.11) in the order of [`Statistics`].
+const STATISTICS: &str =
+    "rx-bytes rx-packets rx-errs rx-dropped tx-bytes tx-packets tx-errs tx-dropped";
+
+/// One route at each call, those of IPv4 first. Schema: guest-network-get-route (9.1), GuestNetworkRoute. Errors: this
+/// guest has the routing tables neither of IPv4 nor of IPv6.
 pub fn route_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -202,10 +146,10 @@ pub fn route_piece<P: Platform>(
     }
     let ended = match list.line() {
         Ok(Some(line)) => {
-            let route = if cursor.part == 0 { of_ipv4(line) } else { of_ipv6(line) };
-            if let Some(route) = route {
-                cursor.element(out);
-                let _ = route.serialize(out);
+            if cursor.part == 0 {
+                of_ipv4(line, cursor, out);
+            } else {
+                of_ipv6(line, cursor, out);
             }
             return Ok(true);
         }
@@ -228,50 +172,46 @@ pub fn route_piece<P: Platform>(
     Ok(false)
 }
 
-/// A line of the table of IPv4.
-fn of_ipv4(line: &[u8]) -> Option<Route<'_>> {
-    let route = route::V4::parse(line)?;
-    let ip = |bytes: [u8; 4]| Ip(IpAddr::from(bytes));
-    Some(Route {
-        iface: Bytes(route.interface),
-        destination: ip(route.destination),
-        metric: route.metric,
-        gateway: Some(ip(route.gateway)),
-        mask: Some(ip(route.mask)),
-        irtt: Some(route.irtt),
-        flags: route.flags,
-        refcnt: route.references,
-        r#use: route.uses,
-        window: Some(route.window),
-        mtu: Some(route.mtu),
-        desprefixlen: None,
-        source: None,
-        srcprefixlen: None,
-        nexthop: None,
-        version: 4,
-    })
+/// Begins the element of a route.
+fn route(interface: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
+    cursor.element(out);
+    out.ascii("{");
+    out.key("iface");
+    out.string(interface);
 }
 
-/// A line of that of IPv6.
-fn of_ipv6(line: &[u8]) -> Option<Route<'_>> {
-    let route = route::V6::parse(line)?;
-    let ip = |bytes: [u8; 16]| Ip(IpAddr::from(bytes));
-    Some(Route {
-        iface: Bytes(route.interface),
-        destination: ip(route.destination),
-        metric: route.metric,
-        gateway: None,
-        mask: None,
-        irtt: None,
-        flags: route.flags,
-        refcnt: route.references,
-        r#use: route.uses,
-        window: None,
-        mtu: None,
-        desprefixlen: Some(Digits(route.destination_bits)),
-        source: Some(ip(route.source)),
-        srcprefixlen: Some(Digits(route.source_bits)),
-        nexthop: Some(ip(route.next_hop)),
-        version: 6,
-    })
+/// A line of the table of IPv4.
+fn of_ipv4(line: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
+    let Some(of) = route::V4::parse(line) else { return };
+    route(of.interface, cursor, out);
+    address("destination", &IpAddr::from(of.destination), out);
+    address("gateway", &IpAddr::from(of.gateway), out);
+    address("mask", &IpAddr::from(of.mask), out);
+    let route::V4 { metric, irtt, flags, references, uses, window, mtu, .. } = of;
+    let numbers = [metric, irtt, flags, references, uses, window, mtu, 4];
+    let numbers = numbers.map(|number| Some(u64::from(number)));
+    out.numbers("metric irtt flags refcnt use window mtu version", &numbers);
+    out.ascii("}");
+}
+
+/// A line of that of IPv6, whose prefixes are texts in the schema.
+fn of_ipv6(line: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
+    let Some(of) = route::V6::parse(line) else { return };
+    route(of.interface, cursor, out);
+    let ends = [
+        ("destination", "desprefixlen", of.destination, of.destination_bits),
+        ("source", "srcprefixlen", of.source, of.source_bits),
+    ];
+    for (key, key_of_bits, ip, bits) in ends {
+        address(key, &IpAddr::from(ip), out);
+        out.key(key_of_bits);
+        out.ascii("\"");
+        out.unsigned(u64::from(bits));
+        out.ascii("\"");
+    }
+    address("nexthop", &IpAddr::from(of.next_hop), out);
+    let numbers = [of.metric, of.flags, of.references, of.uses, 6];
+    let numbers = numbers.map(|number| Some(u64::from(number)));
+    out.numbers("metric flags refcnt use version", &numbers);
+    out.ascii("}");
 }

@@ -1,63 +1,43 @@
 //! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says of itself.
 
-use super::Nothing;
 use crate::errno::Errno;
-use crate::error::Error;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
-use crate::json::write::Bytes;
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::lines::{Lines, retry};
-use crate::list::{List, whole};
-use crate::platform::{Name, Platform, Texts};
+use crate::list::whole;
+use crate::platform::{Name, Platform};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
-use serde::{Serialize, Serializer};
 
-/// A name, as much of it as a name has.
-pub struct Named<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Serialize for Named<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.bytes.get(..self.len).unwrap_or(&[]))
-    }
-}
-
-/// Schema: GuestHostName (2.10).
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct HostName {
-    host_name: Named<NAME_BYTES_MAX>,
-}
-
-/// Returns the name that the guest has in its network. Schema: guest-get-host-name (2.10). Errors: those of uname(2).
-pub fn host_name<P: Texts>(platform: &mut P, _: Nothing) -> Result<HostName, Error<'static>> {
-    let mut bytes = [0; NAME_BYTES_MAX];
-    match platform.name(Name::Host, &mut bytes) {
-        Ok(len) => Ok(HostName { host_name: Named { bytes, len } }),
-        Err(errno) => Err(Error::Failed(text!("failed to get the host name"), errno)),
-    }
-}
-
-/// Schema: GuestTimezone (2.10).
-#[derive(Serialize)]
-pub struct Timezone<'t> {
-    zone: Bytes<'t>,
-    offset: i32,
-}
-
-/// Returns the local time's name and its distance from UTC at this moment, in seconds, more to the east. By `TZ`, by
-/// /etc/localtime; where neither says anything it is UTC. Schema: guest-get-timezone (2.10). Errors: those of the clock.
-pub fn timezone<'s, P: Platform>(
+/// The name that the guest has in its network. Schema: guest-get-host-name (2.10). Errors: those of uname(2).
+pub fn host_name_piece<P: Platform>(
     platform: &mut P,
-    list: &'s mut List<P>,
-    _: Nothing,
-) -> Result<Timezone<'s>, Error<'static>> {
+    _: &mut State<P>,
+    _: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let mut name = [0; NAME_BYTES_MAX];
+    let len = platform.name(Name::Host, &mut name);
+    let len = len.map_err(|errno| Failed(text!("failed to get the host name"), errno))?;
+    out.ascii("{");
+    out.key("host-name");
+    out.string(name.get(..len).unwrap_or(&[]));
+    out.ascii("}");
+    Ok(false)
+}
+
+/// The local time's name and its distance from UTC at this moment, in seconds, more to the east: by `TZ`, by
+/// /etc/localtime; where neither says anything it is UTC. Schema: guest-get-timezone (2.10), GuestTimezone. Errors: those
+/// of the clock.
+pub fn timezone_piece<P: Platform>(
+    platform: &mut P,
+    state: &mut State<P>,
+    _: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
     let now_ns = platform.now_ns();
-    let now_ns = now_ns.map_err(|errno| Error::Failed(text!("failed to get time"), errno))?;
+    let now_ns = now_ns.map_err(|errno| Failed(text!("failed to get time"), errno))?;
     let now_s = now_ns.div_euclid(1_000_000_000);
     let variable = platform.variable("TZ");
     let mut path = [0; PATH_SHOWN_BYTES];
@@ -65,14 +45,20 @@ pub fn timezone<'s, P: Platform>(
     zone::path(variable, &mut path);
     let file = match path.is_full() || path.is_empty() {
         true => Err(Errno::NOENT),
-        false => whole(platform, path.written(), list.room()),
+        false => whole(platform, path.written(), state.list.room()),
     };
     let local = match file.map(|file| &*file) {
         Ok(file) => zone::local(file, now_s),
         Err(_) => variable.and_then(|rule| posix_tz::rule(rule, now_s)),
     };
     let local = local.unwrap_or(zone::Local::UTC);
-    Ok(Timezone { zone: Bytes(local.name), offset: local.offset_s })
+    out.ascii("{");
+    out.key("zone");
+    out.string(local.name);
+    out.key("offset");
+    out.integer(i64::from(local.offset_s));
+    out.ascii("}");
+    Ok(false)
 }
 
 /// The load: how many processes ran or waited to in the mean of the last minute, of five, of fifteen. Schema:
@@ -87,9 +73,9 @@ pub fn load_piece<P: Platform>(
     let loads = whole(platform, b"/proc/loadavg", &mut text)
         .and_then(|text| loadavg::loads(text).ok_or(Errno::PROTO));
     let loads = loads.map_err(|errno| Failed(text!("failed to get the load"), errno))?;
-    let keys = ["{\"load1m\": ", ", \"load5m\": ", ", \"load15m\": "];
-    for (key, load) in keys.iter().zip(loads) {
-        out.ascii(key);
+    out.ascii("{");
+    for (key, load) in ["load1m", "load5m", "load15m"].iter().zip(loads) {
+        out.key(key);
         out.raw(load);
     }
     out.ascii("}");

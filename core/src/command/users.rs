@@ -1,5 +1,6 @@
 //! guest-get-users: who is logged in, each with the earliest login.
 
+use super::listing::left_out;
 use crate::errno::Errno;
 use crate::formats::utmp::{self, Login};
 use crate::formats::{seconds, session};
@@ -11,8 +12,8 @@ use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 
-/// A user's name, filled up with NULs.
-type User = [u8; USER_BYTES_MAX];
+/// A user's name, filled up with NULs, which nobody has.
+const NOBODY: [u8; USER_BYTES_MAX] = [0; USER_BYTES_MAX];
 
 /// What to do with each login.
 type Visit<'v> = &'v mut dyn FnMut(Login<'_>);
@@ -26,44 +27,47 @@ pub fn piece<P: Platform>(
     cursor: &mut Cursor,
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
-    let room = state.list.room();
-    let Some((last, names)) = room.split_first_chunk_mut() else {
+    let room = state.list.room().split_first_chunk_mut::<USER_BYTES_MAX>();
+    let room = room.and_then(|(last, rest)| Some((last, rest.split_first_chunk_mut()?)));
+    let Some((last, (next, names))) = room else {
         out.ascii("[]");
         return Ok(false);
     };
     if cursor.outer == 0 {
-        *last = [0; USER_BYTES_MAX];
+        *last = NOBODY;
         cursor.open("[", out);
     }
-    let mut next: Option<(User, u64)> = None;
+    *next = NOBODY;
+    let mut next_us = 0;
     let seen = each_login(platform, names, &mut |Login { user, at_us }| {
-        let mut name = [0; USER_BYTES_MAX];
+        let mut name = NOBODY;
         name.iter_mut().zip(user).for_each(|(place, &byte)| *place = byte);
-        let is_first = |(first, first_us): &(User, u64)| (name, at_us) < (*first, *first_us);
-        if name > *last && next.as_ref().is_none_or(is_first) {
-            next = Some((name, at_us));
+        let is_other = *next == NOBODY || name < *next;
+        if name > *last && (is_other || name == *next && at_us < next_us) {
+            (*next, next_us) = (name, at_us);
         }
     });
-    match (seen, next) {
-        (Err(errno), _) if cursor.outer == 0 => {
+    match seen {
+        Err(errno) if cursor.outer == 0 => {
             return Err(Failed(text!("failed to read who is logged in"), errno));
         }
-        (Ok(()), Some((name, at_us))) => {
+        Err(errno) => left_out(platform, errno),
+        Ok(()) if *next != NOBODY => {
             cursor.element(out);
             cursor.outer += 1;
-            out.ascii("{\"user\": ");
-            out.string(name.split(|&byte| byte == 0).next().unwrap_or(&[]));
-            out.ascii(", \"login-time\": ");
-            seconds::write(at_us, out);
+            out.ascii("{");
+            out.key("user");
+            out.string(next.split(|&byte| byte == 0).next().unwrap_or(&[]));
+            out.key("login-time");
+            seconds::write(next_us, out);
             out.ascii("}");
-            *last = name;
-            Ok(true)
+            *last = *next;
+            return Ok(true);
         }
-        _ => {
-            cursor.close("]", out);
-            Ok(false)
-        }
+        Ok(()) => {}
     }
+    cursor.close("]", out);
+    Ok(false)
 }
 
 /// Visits every login, by utmp(5) or, where there is none, by the sessions of logind.

@@ -5,26 +5,10 @@ use super::fields::Fields;
 /// How many statistics there are.
 pub const STATS: usize = 17;
 
-/// The members of GuestDiskStats, in the order in which the kernel writes the numbers.
-pub const MEMBERS: [&str; STATS] = [
-    "read-ios",
-    "read-merges",
-    "read-sectors",
-    "read-ticks",
-    "write-ios",
-    "write-merges",
-    "write-sectors",
-    "write-ticks",
-    "ios-pgr",
-    "total-ticks",
-    "weight-ticks",
-    "discard-ios",
-    "discard-merges",
-    "discard-sectors",
-    "discard-ticks",
-    "flush-ios",
-    "flush-ticks",
-];
+/// The members of GuestDiskStats, in the order in which the kernel writes the numbers; blanks divide them.
+pub const MEMBERS: &str = "read-ios read-merges read-sectors read-ticks write-ios write-merges write-sectors \
+    write-ticks ios-pgr total-ticks weight-ticks discard-ios discard-merges discard-sectors \
+    discard-ticks flush-ios flush-ticks";
 
 /// A disk's or partition's line.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod glob;
 pub mod ip;
 pub mod loadavg;
+pub mod netlink;
 pub mod os_release;
 pub mod posix_tz;
 pub mod route;

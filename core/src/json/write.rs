@@ -10,15 +10,6 @@ use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serialize
 
 type Done = Result<(), Raised>;
 
-/// Text that may be no UTF-8.
-pub struct Bytes<'t>(pub &'t [u8]);
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
 macro_rules! refuse {
     ($($method:ident($($type:ty),*);)*) => {
         $(#[inline] fn $method(self, $(_: $type),*) -> Done { unused() })*
@@ -170,11 +161,26 @@ impl Writer<'_> {
         }
     }
 
-    fn key(&mut self, key: &str) {
+    /// The name of a member, after what separates it from the one before.
+    #[inline(never)]
+    pub fn key(&mut self, key: &str) {
         self.separate();
         self.ascii("\"");
         self.ascii(key);
         self.ascii("\": ");
+    }
+}
+
+impl Writer<'_> {
+    /// Members that are numbers, by their names, which blanks divide: a number that there is none of is left out.
+    #[inline(never)]
+    pub fn numbers(&mut self, names: &str, numbers: &[Option<u64>]) {
+        for (name, number) in names.split(' ').zip(numbers) {
+            if let Some(number) = number {
+                self.key(name);
+                self.unsigned(*number);
+            }
+        }
     }
 }
 

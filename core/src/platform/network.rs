@@ -1,7 +1,6 @@
 //! The guest's network interfaces and their addresses.
 
 use crate::errno::Errno;
-use serde::Serialize;
 
 /// Longest name of an interface, without a NUL (IFNAMSIZ of linux/if.h less one).
 pub const LINK_NAME_BYTES_MAX: usize = 15;
@@ -26,27 +25,10 @@ impl Link {
     }
 }
 
-/// What went through an interface since it is there: GuestNetworkInterfaceStat of the schema (2.11).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Statistics {
-    /// Bytes received.
-    pub rx_bytes: u64,
-    /// Packets received.
-    pub rx_packets: u64,
-    /// Of these, those with errors.
-    pub rx_errs: u64,
-    /// Of these, those that were dropped.
-    pub rx_dropped: u64,
-    /// Bytes sent.
-    pub tx_bytes: u64,
-    /// Packets sent.
-    pub tx_packets: u64,
-    /// Of these, those with errors.
-    pub tx_errs: u64,
-    /// Of these, those that were dropped.
-    pub tx_dropped: u64,
-}
+/// What went through an interface since it is there, as in GuestNetworkInterfaceStat of the schema: bytes, packets,
+/// packets with errors and packets dropped that were received, then the same four of what was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics(pub [u64; 8]);
 
 /// One address of an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

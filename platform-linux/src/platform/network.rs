@@ -4,7 +4,7 @@ use super::Linux;
 use crate::fd::Fd;
 use crate::sys::socket;
 use qga_core::Errno;
-use qga_core::formats::netlink::{self, Content, Request};
+use qga_core::formats::netlink::{self, Message, Request};
 use qga_core::lines::retry;
 use qga_core::platform::{Address, Dump, Link, Network};
 
@@ -51,22 +51,33 @@ impl Netlink {
         socket.put(Request::new(kind, index).bytes()).map(drop)
     }
 
-    /// The next message of the list.
-    fn next(&mut self) -> Result<Content, Errno> {
-        if self.start >= self.end {
-            let socket = self.socket.as_ref().ok_or(Errno::BADF)?;
-            self.end = retry(|| socket.get(&mut self.datagram))?;
-            self.start = 0;
-        }
-        let unread = self.datagram.get(self.start..self.end).unwrap_or(&[]);
-        let message = netlink::message(unread).ok_or(Errno::NOBUFS)?;
-        self.start += message.len;
-        self.interrupted |= message.interrupted;
-        match message.content {
-            Content::Done if self.interrupted => Err(Errno::INTR),
-            Content::Failed(errno) => Err(errno),
-            content => Ok(content),
-        }
+    /// What the next message of this kind says; nothing when there is no more. Errors: EINTR when one may be missing, EAGAIN
+    /// when the kernel says nothing, ENOBUFS when it says more than there is room for.
+    #[inline(never)]
+    fn next(&mut self, kind: u16) -> Result<Option<&[u8]>, Errno> {
+        // Where the message begins that was found.
+        let start = loop {
+            if self.start >= self.end {
+                let socket = self.socket.as_ref().ok_or(Errno::BADF)?;
+                self.end = retry(|| socket.get(&mut self.datagram))?;
+                self.start = 0;
+            }
+            let start = self.start;
+            let unread = self.datagram.get(start..self.end).unwrap_or(&[]);
+            let message = Message::first(unread).ok_or(Errno::NOBUFS)?;
+            self.start += message.len;
+            self.interrupted |= message.interrupted;
+            if message.kind == netlink::DONE {
+                return if self.interrupted { Err(Errno::INTR) } else { Ok(None) };
+            }
+            if let Some(errno) = message.failure() {
+                return Err(errno);
+            }
+            if message.kind == kind {
+                break start;
+            }
+        };
+        Ok(self.datagram.get(start..self.end).and_then(Message::first).map(|message| message.body))
     }
 }
 
@@ -81,12 +92,9 @@ impl Network for Linux {
     }
 
     fn next_link(&mut self, dump: &mut Netlink) -> Result<Option<Link>, Errno> {
-        loop {
-            match dump.next()? {
-                Content::Link(link) => return Ok(Some(link)),
-                Content::Done => return Ok(None),
-                _ => {}
-            }
+        match dump.next(netlink::LINK)? {
+            Some(body) => netlink::link(body).map(Some).ok_or(Errno::PROTO),
+            None => Ok(None),
         }
     }
 
@@ -96,13 +104,14 @@ impl Network for Linux {
     }
 
     fn next_address(&mut self, dump: &mut Netlink) -> Result<Option<Address>, Errno> {
-        loop {
-            match dump.next()? {
+        let of = dump.of;
+        while let Some(body) = dump.next(netlink::ADDRESS)? {
+            match netlink::address(body) {
                 // A kernel before 4.20 lists those of all interfaces.
-                Content::Address(index, address) if index == dump.of => return Ok(Some(address)),
-                Content::Done => return Ok(None),
+                Some((index, address)) if index == of => return Ok(Some(address)),
                 _ => {}
             }
         }
+        Ok(None)
     }
 }
