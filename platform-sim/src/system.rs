@@ -69,7 +69,7 @@ impl System {
 }
 
 /// The texts of a small guest.
-const TEXTS: [(&str, &str); 14] = [
+const TEXTS: [(&str, &str); 13] = [
     (
         "/etc/os-release",
         "NAME=\"Simulated Linux\"\nID=sim\nVERSION_ID='1'\nPRETTY_NAME=\"Simulated Linux 1\"\n",
@@ -80,8 +80,16 @@ const TEXTS: [(&str, &str); 14] = [
         "cpu  3 3 3 3 3 3 3 3 3 3\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu1 2 1 0 -1\nintr 1 2\n",
     ),
     ("/proc/diskstats", " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"),
-    ("/proc/net/route", ""),
-    ("/proc/net/ipv6_route", ""),
+    (
+        "/proc/net/route",
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+         eth0\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
+    ),
+    (
+        "/proc/net/ipv6_route",
+        "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 \
+         00000000000000000000000000000000 00000100 00000001 00000000 ffffffff     eth0\n",
+    ),
     ("/sys/devices/system/cpu/present", "0-1\n"),
     ("/sys/devices/system/cpu/cpu1/online", "1\n"),
     ("/sys/devices/system/memory/block_size_bytes", "8000000\n"),
@@ -89,5 +97,4 @@ const TEXTS: [(&str, &str); 14] = [
     ("/sys/devices/system/memory/memory0/removable", "0\n"),
     ("/sys/devices/system/memory/memory1/state", "offline\n"),
     ("/sys/devices/system/memory/memory1/removable", "1\n"),
-    ("/etc/localtime", ""),
 ];

@@ -140,7 +140,7 @@ struct Line {
 
 /// All conversations of all files.
 pub fn load() -> Vec<Conversation> {
-    ["reference", "jail", "own"].iter().flat_map(|file| load_file(file)).collect()
+    ["reference", "jail", "own", "lists"].iter().flat_map(|file| load_file(file)).collect()
 }
 
 /// The conversations of one file, named without its ending.

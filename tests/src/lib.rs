@@ -28,7 +28,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The commands of the first schema, in its own order: the pinned list.
-pub const COMMANDS: [&str; 15] = [
+pub const COMMANDS: [&str; 27] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -44,6 +44,18 @@ pub const COMMANDS: [&str; 15] = [
     "guest-fsfreeze-status",
     "guest-fsfreeze-freeze",
     "guest-fsfreeze-thaw",
+    "guest-get-host-name",
+    "guest-get-osinfo",
+    "guest-get-timezone",
+    "guest-get-load",
+    "guest-get-users",
+    "guest-get-vcpus",
+    "guest-get-cpustats",
+    "guest-get-memory-blocks",
+    "guest-get-memory-block-info",
+    "guest-get-diskstats",
+    "guest-network-get-interfaces",
+    "guest-network-get-route",
 ];
 
 /// The project's root folder.

@@ -1,6 +1,6 @@
 //! Booting, answering and ending, on every machine and line.
 
-use super::{PATIENCE, PING, PLACES, PONG, agent, ask, boot, can_boot, command};
+use super::{NOT_OFFERED, PATIENCE, PING, PLACES, PONG, agent, ask, boot, can_boot, command};
 use qga_tests::COMMANDS;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xtask::vm::baremetal::{Bare, Line, Machine};
@@ -66,9 +66,9 @@ fn offers_what_it_has() {
     let mut agent = agent(&vm);
     let info = ask(&mut agent, "info", "");
     for name in COMMANDS {
-        let freezes = name.contains("fsfreeze");
-        assert_eq!(info.contains(&format!("\"name\": \"{name}\"")), !freezes, "{name}: {info}");
-        if freezes {
+        let offered = !NOT_OFFERED.contains(&name);
+        assert_eq!(info.contains(&format!("\"name\": \"{name}\"")), offered, "{name}: {info}");
+        if !offered {
             let reply = agent.request(&format!("{{'execute':'{name}','id':1}}")).unwrap();
             let expected = format!(
                 "{{\"error\": {{\"class\": \"CommandNotFound\", \"desc\": \"The command {name} has \
@@ -121,6 +121,17 @@ fn says_who_it_is() {
     let read = ask(&mut agent, "file-read", r#""handle":1000"#);
     let expected = r#"{"return": {"buf-b64": "cWdhLWJhcmVtZXRhbAo=", "count": 14, "eof": true}}"#;
     assert_eq!(read, expected);
+    let name = ask(&mut agent, "get-host-name", "");
+    assert_eq!(name, r#"{"return": {"host-name": "qga-baremetal"}}"#);
+    let system = ask(&mut agent, "get-osinfo", "");
+    let system: serde_json::Value = serde_json::from_str(&system).expect("JSON");
+    assert_eq!(system["return"]["id"], "qga-baremetal");
+    assert_eq!(system["return"]["machine"], "x86_64");
+    let zone = ask(&mut agent, "get-timezone", "");
+    assert_eq!(zone, r#"{"return": {"zone": "UTC", "offset": 0}}"#);
+    let cpus = ask(&mut agent, "get-vcpus", "");
+    let one = r#"{"return": [{"logical-id": 0, "online": true, "can-offline": false}]}"#;
+    assert_eq!(cpus, one);
 }
 
 #[test]

@@ -14,6 +14,21 @@ const PING: &str = r#"{"execute":"guest-ping"}"#;
 const PONG: &str = r#"{"return": {}}"#;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Commands that the guest does not offer.
+const NOT_OFFERED: [&str; 11] = [
+    "guest-fsfreeze-status",
+    "guest-fsfreeze-freeze",
+    "guest-fsfreeze-thaw",
+    "guest-get-load",
+    "guest-get-users",
+    "guest-get-cpustats",
+    "guest-get-memory-blocks",
+    "guest-get-memory-block-info",
+    "guest-get-diskstats",
+    "guest-network-get-interfaces",
+    "guest-network-get-route",
+];
+
 /// Every machine and line that the guest is for.
 const PLACES: [(Machine, Line); 8] = [
     (Machine::Q35, Line::Virtio),

@@ -13,6 +13,7 @@ mod job;
 mod kills;
 mod left_out;
 mod limit;
+mod lists;
 mod moved;
 mod parts;
 mod requests;

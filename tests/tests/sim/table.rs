@@ -16,9 +16,24 @@ fn rows_are_the_pinned_commands() {
     assert_eq!(rows, COMMANDS);
 }
 
-/// Commands whose success no conversation can have, because it is never the same: the test below is about
-/// them on the simulated platform, `conversations.rs` on Linux, `baremetal` on bare metal.
-const NEVER_TWICE_THE_SAME: [&str; 1] = ["guest-get-time"];
+/// Commands whose success no conversation can have, because it is never the same: the test below and
+/// `lists.rs` are about them on the simulated platform, `conversations.rs` and `lists.rs` on Linux, `baremetal` on bare
+/// metal.
+const NEVER_TWICE_THE_SAME: [&str; 13] = [
+    "guest-get-time",
+    "guest-get-host-name",
+    "guest-get-osinfo",
+    "guest-get-timezone",
+    "guest-get-load",
+    "guest-get-users",
+    "guest-get-vcpus",
+    "guest-get-cpustats",
+    "guest-get-memory-blocks",
+    "guest-get-memory-block-info",
+    "guest-get-diskstats",
+    "guest-network-get-interfaces",
+    "guest-network-get-route",
+];
 
 #[test]
 fn the_time_is_the_guests() {
