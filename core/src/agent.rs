@@ -211,6 +211,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// The commands' state, for tests that look inside.
+    #[doc(hidden)]
     pub fn state(&self) -> &State<P> {
         &self.state
     }

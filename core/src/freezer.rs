@@ -5,11 +5,11 @@
 //! left out is said in the log: before the first one freezes, or after the thaw.
 //! Thaw: exactly those, through the descriptors still open, in the reverse of the order they froze in.
 //!
-//! The mark ([`crate::mark`]) says which step was under way, so that an agent that was killed at any point
+//! The mark (mark.rs) says which step was under way, so that an agent that was killed at any point
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
 //!
-//! Whatever touches a filesystem may hang, so a worker does it ([`worker`]): the agent is there for its clients all the
+//! Whatever touches a filesystem may hang, so a worker does it (worker.rs): the agent is there for its clients all the
 //! time, and gives up what takes too long. In a guest without workers the agent does it itself.
 
 mod failure;
@@ -23,16 +23,15 @@ mod thawing;
 mod worker;
 
 use failure::HIDDEN;
-pub use limit::Limit;
+pub(crate) use limit::Limit;
 use marks::{Found, Marks};
 
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, HANGING_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Shown};
-pub use crate::platform::Status;
 use crate::platform::{
-    Clock, Failure, Freeze, Freezing, Level, Log, Place, Reason, Standing, Task, What,
+    Clock, Failure, Freeze, Freezing, Level, Log, Place, Reason, Standing, Status, Task, What,
 };
 use crate::text::Phrase;
 use heapless::Vec;

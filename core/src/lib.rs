@@ -4,7 +4,8 @@
 //! * [`Agent`] is driven by its verbs: `space`/`received` for bytes that come, `step` for one unit of
 //!   work, `pending`/`sent` for bytes that go, `deadline` for time. [`serve()`] is a ready-made loop.
 //! * [`platform`] is what a guest implements: small traits, one method one fault point.
-//! * [`command`] is the table of commands.
+//! * [`freezer`] is what a guest names that can freeze filesystems; [`limits`] has every capacity.
+//! * [`text`] and [`writer`] are how the log's words come and how they are put into a buffer.
 //!
 //! No `std`, no allocator, no `unsafe`, no recursion, no reachable panic (proved when the static binary
 //! of `platform-linux` is linked).
@@ -16,28 +17,30 @@
 pub mod text;
 
 mod agent;
-pub mod base64;
-pub mod bulk;
+mod base64;
+mod bulk;
 pub mod bytes;
-pub mod command;
+mod command;
 mod errno;
 pub mod error;
-pub mod frame;
+mod frame;
 pub mod freezer;
-pub mod handle;
-pub mod init;
-pub mod json;
+mod handle;
+mod init;
+#[doc(hidden)]
+pub mod internals;
+mod json;
 pub mod limits;
-pub mod lines;
-pub mod mark;
-pub mod mountinfo;
+mod lines;
+mod mark;
+mod mountinfo;
 pub mod platform;
-pub mod request;
-pub mod response;
+mod request;
+mod response;
 mod serve;
 mod shown;
-pub mod shutdown;
-pub mod state;
+mod shutdown;
+mod state;
 pub mod writer;
 
 pub use agent::{Agent, Step};

@@ -10,8 +10,8 @@
 use crate::input::Input;
 use crate::talk::{self, Agent};
 use qga_core::Errno;
-use qga_core::freezer::Status;
 use qga_core::platform::Device;
+use qga_core::platform::Status;
 use qga_sim::mounts::By;
 use qga_sim::{Sim, World};
 

@@ -6,7 +6,7 @@ use crate::deadline::check_time;
 use crate::record::Record;
 use crate::sight::frozen_by_agent;
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::Status;
 
 /// What must be true after every act.
 pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {

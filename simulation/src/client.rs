@@ -3,7 +3,7 @@
 //! may have been sent before it.
 
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::Status;
 use qga_sim::{Session, Sim};
 use std::fmt::Arguments;
 

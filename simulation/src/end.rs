@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::reply;
 use crate::restart::{over, restart};
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::Status;
 
 /// Everything that was broken is repaired: the agent answers, and what it froze runs again.
 pub fn end<S: Source>(client: &mut Client<S>, record: &mut Record) {

@@ -7,7 +7,7 @@ use crate::record::{Late, Record};
 use crate::reply::{self, Answer};
 use crate::sight::{bits, freezable, frozen_by_agent, left_out, vanishing, warned_since};
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::Status;
 use qga_sim::mounts::By;
 use qga_sim::store::Place;
 

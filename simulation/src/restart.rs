@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::record::{Late, Record};
 use crate::sight::is_unfinished;
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::Status;
 
 /// The first agent of a session; what is known then. While calls fail it may not start, then they stop failing.
 pub fn start<S: Source>(client: &mut Client<S>) -> Record {

@@ -1,4 +1,4 @@
-//! guest-shutdown: ending the guest. The steps are in [`crate::shutdown`].
+//! guest-shutdown: ending the guest. The steps are in shutdown.rs.
 
 use crate::error::Error;
 use crate::platform::{Clock, Freezing as _, Mode, Platform, Power};

@@ -21,7 +21,7 @@ pub use files::{Access, Files, How};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{Freezing, Reason, Status};
 pub use log::{Level, Log};
-pub use offers::offers;
+pub(crate) use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 pub use worker::{Failure, Place, Report, Standing, Task, What};
 

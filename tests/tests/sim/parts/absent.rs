@@ -1,7 +1,7 @@
 //! A guest that has nothing but a clock: no command but the few that need nothing, and what the traits say
 //! for it.
 
-use qga_core::command::Table;
+use qga_core::internals::command::Table;
 use qga_core::platform::{
     About, Access, Clock, Exit, Files, Freeze, How, Level, Log, Mode, Power, Signal, WallClock,
 };

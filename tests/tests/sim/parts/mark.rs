@@ -2,11 +2,11 @@
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
-use qga_core::limits::PATH_SHOWN_BYTES;
-use qga_core::mark::{
+use qga_core::internals::mark::{
     HEAD_BYTES, Head, NO_BOOT, PHASE_AT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, new_head,
     put, read_head, show_row,
 };
+use qga_core::limits::PATH_SHOWN_BYTES;
 use qga_core::platform::Device;
 
 const BOOT: [u8; 36] = *b"01234567-89ab-cdef-0123-456789abcdef";
@@ -139,6 +139,6 @@ fn a_path_is_shown_as_far_as_there_is_room() {
     assert_eq!(long.bytes.len(), ROW_HEAD_BYTES_MAX + path.len() + 1);
     show_row(Some(&mut long), 0, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);
-    qga_core::mark::show(&path, &mut shown);
+    qga_core::internals::mark::show(&path, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);
 }
