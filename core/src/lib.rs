@@ -13,6 +13,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// The level of QEMU's schema that this agent follows, as a literal. Clients read features from it and
+/// parse three numbers of one byte each; the product's own version is in `qga -V`.
+#[macro_export]
+macro_rules! schema_version {
+    () => {
+        "10.2.2"
+    };
+}
+
 #[macro_use]
 pub mod text;
 

@@ -65,7 +65,9 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
         Command::Version => print(phrase!(concat!(
             "qga ",
             env!("CARGO_PKG_VERSION"),
-            ", QEMU guest agent protocol 10.2.2\n"
+            ", QEMU guest agent protocol ",
+            qga_core::schema_version!(),
+            "\n"
         ))),
     }
 }
