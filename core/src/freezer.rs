@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::limits::{FROZEN_MAX, HANGING_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Shown};
 use crate::platform::{
-    Clock, Failure, Freeze, Freezing, Level, Log, Place, Reason, Standing, Status, Task, What,
+    Clock, Failure, Freeze, FreezeStatus, Freezing, Level, Log, Place, Reason, Standing, Task, What,
 };
 use crate::text::Phrase;
 use heapless::Vec;
@@ -68,7 +68,7 @@ pub struct Freezer<F> {
     look_at_ms: u64,
     /// What the worker is about to do.
     about: What,
-    /// To which filesystem: where its row begins, or the number of its mount.
+    /// To which filesystem: where its record begins, or the number of its mount.
     about_key: u64,
     /// When it has taken too long.
     until_ms: u64,
@@ -88,8 +88,8 @@ pub struct Freezer<F> {
     hanging: Vec<u64, HANGING_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
-    /// One row of the mark.
-    row: [u8; mark::ROW_BYTES_MAX],
+    /// One record of the mark.
+    record: [u8; mark::RECORD_BYTES_MAX],
     /// One line of the mount table.
     line: [u8; MOUNT_LINE_BYTES_MAX],
 }
@@ -117,7 +117,7 @@ impl<F> Freezer<F> {
             hanging: Vec::new(),
             entries: Vec::new(),
             subject: Shown::new(),
-            row: [0; mark::ROW_BYTES_MAX],
+            record: [0; mark::RECORD_BYTES_MAX],
             line: [0; MOUNT_LINE_BYTES_MAX],
         }
     }
@@ -128,11 +128,11 @@ impl<F> Freezer<F> {
     }
 
     /// The present state.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> FreezeStatus {
         match (self.standing.frozen, self.standing.failed) {
-            (false, _) => Status::Thawed,
-            (true, false) => Status::Frozen,
-            (true, true) => Status::Error,
+            (false, _) => FreezeStatus::Thawed,
+            (true, false) => FreezeStatus::Frozen,
+            (true, true) => FreezeStatus::Error,
         }
     }
 
@@ -143,7 +143,7 @@ impl<F> Freezer<F> {
         if !mark_stays {
             for entry in self.entries.iter().filter(|entry| entry.place.busy) {
                 let mut path = Shown::new();
-                Marks::show(platform, entry.place.row, &mut path);
+                Marks::show(platform, entry.place.record, &mut path);
                 platform.log_of(Level::Warning, &[THEIRS], &path);
             }
             // The agent does it when the worker has ended: until it knows that, the mark is what it goes by.
@@ -155,14 +155,14 @@ impl<F> Freezer<F> {
         self.standing = Standing { mark_stays, ..Standing::NONE };
     }
 
-    /// Lets go what has its row there; without one what runs again, in a command that has left something frozen. What is
+    /// Lets go what has its record there; without one what runs again, in a command that has left something frozen. What is
     /// busy is said when nothing is.
     #[inline(never)]
-    fn let_go(&mut self, row: Option<u64>) {
+    fn let_go(&mut self, record: Option<u64>) {
         // Not by `retain`: 400 bytes less.
         let mut number = 0;
         while let Some(Entry { place, .. }) = self.entries.get(number) {
-            if row.map_or(place.frozen || place.busy, |row| place.row != row) {
+            if record.map_or(place.frozen || place.busy, |record| place.record != record) {
                 number += 1;
             } else {
                 drop(self.entries.swap_remove(number));
@@ -193,11 +193,11 @@ where
         listless || mark_stays || self.entries.iter().any(|entry| entry.place.frozen)
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> FreezeStatus {
         Freezer::status(self)
     }
 
-    fn tell_status(&mut self) -> Status {
+    fn tell_status(&mut self) -> FreezeStatus {
         self.seen |= self.task != Task::Nothing;
         Freezer::status(self)
     }

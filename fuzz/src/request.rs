@@ -5,7 +5,7 @@ use crate::strict::{self, Opinion};
 use qga_core::error::Slot;
 use qga_core::internals::command::Nothing;
 use qga_core::internals::command::file::{Handle, Open, Read, Seek, Write};
-use qga_core::internals::command::power::How;
+use qga_core::internals::command::power::ShutdownArguments;
 use qga_core::internals::command::sync::{Sync, sync};
 use qga_core::internals::frame::{Framer, Scan};
 use qga_core::internals::json::check::{Members, check};
@@ -196,7 +196,7 @@ fn every_command(arguments: &[u8], opinion: Opinion) {
     let outcomes: [(Result<(), String>, &[Argument]); 8] = [
         (outcome!(Nothing, arguments), &[]),
         (outcome!(Sync, arguments), &[id]),
-        (outcome!(How, arguments), &[mode]),
+        (outcome!(ShutdownArguments, arguments), &[mode]),
         (outcome!(Open, arguments), &[path, mode]),
         (outcome!(Handle, arguments), &[HANDLE]),
         (outcome!(Read, arguments), &[HANDLE, count]),

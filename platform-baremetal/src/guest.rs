@@ -6,7 +6,7 @@ use crate::files::{self, File};
 use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::phrase;
-use qga_core::platform::{Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::platform::{Clock, Files, Level, Log, Mode, OpenOptions, Power, WallClock};
 use qga_core::text::Phrase;
 
 /// The guest: its machine, and where its log goes.
@@ -38,8 +38,8 @@ impl Files for Guest {
     const OFFERED: bool = true;
     type File = File;
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<File, Errno> {
-        files::open(path, how)
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<File, Errno> {
+        files::open(path, options)
     }
 }
 

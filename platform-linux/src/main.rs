@@ -9,7 +9,7 @@ use qga_core::platform::{Level, Log as _};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
-use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
+use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::{Linux, Worker};
 use qga_linux::print::{STDERR, STDOUT, complain, line};
@@ -59,10 +59,10 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     if let Err(wrong) = options::parse(words, &mut options) {
         explain(wrong, options.subject);
     }
-    match options.command {
-        Command::Run => start(&options, environment),
-        Command::Help => print(USAGE),
-        Command::Version => print(phrase!(concat!(
+    match options.action {
+        Action::Run => start(&options, environment),
+        Action::Help => print(USAGE),
+        Action::Version => print(phrase!(concat!(
             "qga ",
             env!("CARGO_PKG_VERSION"),
             ", QEMU guest agent protocol ",

@@ -8,7 +8,7 @@ use super::doing::{Asker, refuse};
 use super::{Agent, Step};
 use crate::error::{Error, TAKEN_BACK};
 use crate::limits::STOP_REPLY_MS_MAX;
-use crate::platform::{Freezing as _, Platform, Reason, Status};
+use crate::platform::{FreezeStatus, Freezing as _, Platform, Reason};
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
     /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends
@@ -47,7 +47,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
     pub(super) fn take_back(&mut self) {
         let freezer = &self.state.freezer;
-        let untrue = freezer.status() != Status::Frozen || freezer.is_under_way();
+        let untrue = freezer.status() != FreezeStatus::Frozen || freezer.is_under_way();
         let untrue = |_: &mut Asker| untrue;
         let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return };
         let error = Error::Text(TAKEN_BACK);

@@ -1,4 +1,4 @@
-//! What is to be frozen: the mount table comes in, one entry and one row of the mark for each local superblock go
+//! What is to be frozen: the mount table comes in, one entry and one record of the mark for each local superblock go
 //! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
 
 use super::marks::boot;
@@ -7,7 +7,7 @@ use super::worker::hold;
 use super::{Freezer, GONE, HIDDEN, Marks};
 use crate::errno::Errno;
 use crate::lines::Lines;
-use crate::mark::{self, Row, RowState};
+use crate::mark::{self, Record, RecordState};
 use crate::mountinfo::{Local, each_local, local};
 use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, What};
 
@@ -22,8 +22,8 @@ impl<F> Freezer<F> {
         let marked = |errno| Failure(What::Mark, errno);
         let boot = boot(platform);
         mark.append(&mark::new_head(&boot)).map_err(marked)?;
-        let mut row = mark::HEAD_BYTES as u64;
-        let Self { entries, subject, line, row: second_line, strict, hidden, .. } = self;
+        let mut record = mark::HEAD_BYTES as u64;
+        let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
         let unread = |errno| Failure(What::Table, errno);
         // Not by `each_local`, which `find` goes through in the middle of this.
@@ -34,18 +34,18 @@ impl<F> Freezer<F> {
             if entries.iter().any(|entry| entry.place.superblock == superblock) {
                 continue;
             }
-            let opened = reach(platform, &mount, row).or_else(|errno| {
+            let opened = reach(platform, &mount, record).or_else(|errno| {
                 // Its place in the order is this one all the same.
-                find(platform, second_line, superblock, row)
+                find(platform, second_line, superblock, record)
                     .map_err(|other| if other.is_short() { other } else { errno })
             });
             let is_hidden = opened.as_ref().err().is_some_and(|&errno| is_hidden(errno));
             match opened {
                 Ok(filesystem) => {
-                    let text = Row { state: RowState::Listed, superblock, path };
+                    let text = Record { state: RecordState::Listed, superblock, path };
                     let place =
-                        Place { superblock, row, frozen: false, busy: false, unsure: false };
-                    row += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
+                        Place { superblock, record, frozen: false, busy: false, unsure: false };
+                    record += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
                     hold(platform, entries, place, filesystem)?;
                 }
                 // Nobody writes to it.

@@ -17,9 +17,9 @@ mod worker;
 
 pub use clock::{Clock, WallClock};
 pub use device::Device;
-pub use files::{Access, Files, How};
+pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
-pub use freezing::{Freezing, Reason, Status};
+pub use freezing::{FreezeStatus, Freezing, Reason};
 pub use log::{Level, Log};
 pub(crate) use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};

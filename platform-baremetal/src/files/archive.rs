@@ -105,9 +105,10 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qga_core::platform::{Access, How};
+    use qga_core::platform::{Access, OpenOptions};
 
-    const READ: How = How { access: Access::Read, create: false, truncate: false, append: false };
+    const READ: OpenOptions =
+        OpenOptions { access: Access::Read, create: false, truncate: false, append: false };
 
     fn entry(name: &str, mode: u32, device: (u32, u32), contents: &[u8]) -> Vec<u8> {
         let numbers = [1, mode, 0, 0, 1, 0, contents.len() as u32, 0, 0, device.0, device.1];
