@@ -9,10 +9,10 @@
 
 #![no_std]
 
-mod alarm;
-mod channel;
-mod errno;
-mod fd;
+pub mod alarm;
+pub mod channel;
+pub mod errno;
+pub mod fd;
 pub mod options;
 pub mod path;
 pub mod platform;

@@ -158,7 +158,7 @@ impl Tree {
                 self.check_and_empty(id, options, path.ends_with(b"/"))?;
                 id
             }
-            // A name with a slash behind it can only be a folder's.
+            // A name with a slash after it can only be a folder's.
             Place::Missing(..) if options.create && path.ends_with(b"/") => {
                 return Err(Errno::ISDIR);
             }

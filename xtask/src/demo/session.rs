@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// guest-sync-delimited behind a 0xFF, byte for byte as clients do it.
+    /// guest-sync-delimited after a 0xFF, byte for byte as clients do it.
     fn sync_shown(&mut self) -> Result<()> {
         let text = request("sync-delimited", json!({"id": 20110211}));
         let text = text.trim_end();

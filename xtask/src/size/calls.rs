@@ -199,7 +199,7 @@ fn depths(code: &[Instruction], entry: u64) -> Depths {
         let unseen = result.at.iter().position(Option::is_none);
         match (unseen, tables.first()) {
             (Some(at), Some(place)) => pending.push((code[at].ip(), *place)),
-            // Padding and what stands behind a call that never returns.
+            // Padding and what stands after a call that never returns.
             _ => return result,
         }
     }

@@ -65,7 +65,7 @@ impl Kernel {
     }
 }
 
-/// Adds `name` behind its dependencies. A module graph has no cycles: the kernel could not load it.
+/// Adds `name` after its dependencies. A module graph has no cycles: the kernel could not load it.
 fn add_module(
     name: &str,
     files: &[PathBuf],
