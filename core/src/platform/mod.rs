@@ -16,7 +16,7 @@ mod power;
 mod worker;
 
 pub use clock::{Clock, WallClock};
-pub use device::Device;
+pub use device::{Below, Device};
 pub use files::{Access, Files, How};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{Freezing, Reason, Status};
