@@ -216,6 +216,18 @@ pub fn thaw(file: &Fd) -> Result<(), Errno> {
     set(file, ioctl::FITHAW)
 }
 
+/// The number of the filesystem that the file of a loop device is on, as the kernel writes it (LOOP_GET_STATUS64).
+pub fn loop_file(device: &Fd) -> Result<u32, Errno> {
+    const LOOP_GET_STATUS64: usize = 0x4C05;
+    // `struct loop_info64`, which begins with it.
+    let mut status = [0u64; 29];
+    let (fd, pointer) = (device.raw() as usize, &raw mut status as usize);
+    // SAFETY: the kernel writes its structure into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, fd, LOOP_GET_STATUS64, pointer, 0) }?;
+    let [on, ..] = status;
+    Ok(on as u32)
+}
+
 /// Sets them, and drops input that has come before (TCSETS, TCFLSH).
 pub fn set_line_settings(line: &Fd, settings: &raw::termios) -> Result<(), Errno> {
     const INPUT: usize = 0;

@@ -1,5 +1,5 @@
-//! Freezing: the list comes in, each of it is frozen, from the last mounted to the first, and on record; or, when one
-//! fails, none of it.
+//! Freezing: the list comes in, each of it is frozen, from the last to the first, and on record; or, when one fails, none
+//! of it.
 
 use super::telling::tell_about;
 use super::worker::tell_done;

@@ -1,5 +1,8 @@
 //! Which filesystem: the numbers by which the kernel knows it.
 
+use crate::limits::DEVICES_BELOW_MAX;
+use heapless::Vec;
+
 /// The number of a device or of the superblock on it: major in the upper half, minor in the lower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Device(pub u64);
@@ -18,5 +21,35 @@ impl Device {
     /// The minor number.
     pub const fn minor(self) -> u32 {
         self.0 as u32
+    }
+}
+
+/// A device and what it lies on, each once, as many as are looked at.
+#[derive(Default)]
+pub struct Below {
+    /// The devices.
+    pub devices: Vec<Device, DEVICES_BELOW_MAX>,
+    /// How many of them are filesystems that hold the file of another one.
+    pub filesystems: usize,
+}
+
+impl Below {
+    /// Adds a device, if there is room; `false` when it is there already.
+    #[inline(never)]
+    pub fn add(&mut self, device: Device) -> bool {
+        let is_new = !self.devices.contains(&device);
+        if is_new {
+            let _ = self.devices.push(device);
+        }
+        is_new
+    }
+
+    /// Adds the filesystem that a device's file is on.
+    pub fn add_filesystem(&mut self, superblock: Device) {
+        if self.add(superblock) {
+            // The number of a btrfs' subvolume, or of an overlay, does not say which one is below: any may be.
+            let any = superblock.major() == 0;
+            self.filesystems += if any { DEVICES_BELOW_MAX } else { 1 };
+        }
     }
 }

@@ -16,7 +16,7 @@ mod power;
 mod worker;
 
 pub use clock::{Clock, WallClock};
-pub use device::Device;
+pub use device::{Below, Device};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};

@@ -4,9 +4,12 @@ use super::{Linux, Worker};
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys::{self, Fork};
+use crate::sysfs::{Names, enter, text};
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::platform::{Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::mountinfo::device as number;
+use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::writer::Writer;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
 
@@ -35,6 +38,9 @@ fn is_plain(mode: u32) -> bool {
     matches!(FileType::from_raw_mode(mode), FileType::Directory | FileType::RegularFile)
 }
 
+/// The major number of loop devices.
+const LOOP: u32 = 7;
+
 impl Freeze for Linux {
     const OFFERED: bool = cfg!(feature = "freeze");
     type Table = Fd;
@@ -60,6 +66,42 @@ impl Freeze for Linux {
 
     fn inspect_open(&mut self, filesystem: &Fd) -> Result<Inode, Errno> {
         look(filesystem.as_fd(), c"", AtFlags::EMPTY_PATH)
+    }
+
+    fn below(&mut self, device: Device, below: &mut Below) {
+        let bytes = self.path.bytes();
+        let mut out = Writer::new(bytes);
+        if device.major() == LOOP {
+            out.ascii("/dev/loop");
+        } else {
+            out.ascii("/sys/dev/block/");
+            out.unsigned(device.major().into());
+            out.ascii(":");
+        }
+        out.unsigned(device.minor().into());
+        out.raw(&[0]);
+        // SAFETY: the last byte is a NUL, and there is room for many more.
+        let Ok(opened) = read_only(unsafe { CStr::from_ptr(bytes.as_ptr().cast()) }) else {
+            return;
+        };
+        if device.major() == LOOP {
+            if let Ok(on) = sys::loop_file(&opened) {
+                // As the kernel writes a number for programs (makedev(3)), in 32 bits.
+                below.add_filesystem(Device::new(on >> 8 & 0xFFF, on >> 12 & 0xF_FF00 | on & 0xFF));
+            }
+            return;
+        }
+        // A partition has none. Its folder is in that of its disk.
+        let Ok(slaves) = enter(&opened, c"slaves").or_else(|_| enter(&opened, c"../slaves")) else {
+            return;
+        };
+        let mut names = Names::new(&slaves);
+        // One of the names is `..`: that is the disk, or the device itself.
+        while let Some(name) = names.next() {
+            if let Some(slave) = number(text(&slaves, name, c"dev", &mut [0; 256])) {
+                below.add(slave);
+            }
+        }
     }
 
     fn freeze(&mut self, filesystem: &Fd) -> Result<(), Errno> {
