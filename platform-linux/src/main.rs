@@ -11,7 +11,7 @@ use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
 use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
-use qga_linux::platform::{Linux, Worker};
+use qga_linux::platform::{Linux, LogFile, START_MS_MAX, Worker};
 use qga_linux::print::{STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
@@ -86,10 +86,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     let mut linux = Linux {
         path,
         state: StateDir::none(),
-        log: None,
-        log_dropped: 0,
-        log_is_old: false,
-        log_file: options.log_file,
+        log: LogFile::new(options.log_file),
         verbose: options.verbose,
         is_init,
         inherited,
@@ -132,11 +129,14 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         if !found {
             linux.log(Level::Warning, &[phrase!("serving without")]);
         }
-        if let Err(errno) = linux.open_log() {
+        let errno = linux.log.open(START_MS_MAX);
+        if errno != Errno(0) {
             fail(phrase!("cannot open the log file"), options.log_file, errno);
         }
     }
-    sys::exit(run(agent, &mut linux, options, &signals))
+    let status = run(agent, &mut linux, options, &signals);
+    linux.say_lost();
+    sys::exit(status)
 }
 
 /// Enough for the usage text.

@@ -1,7 +1,7 @@
 //! Sockets: unix(7) ones that clients connect to, and the pair by which a worker tells the agent what it does. A path or a
 //! value comes in, descriptors and values go out.
 
-use super::{call, call_fd};
+use super::{Fork, call, call_fd, fork, signal_when_readable};
 use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
@@ -90,8 +90,21 @@ pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_accept4, listener.raw() as usize, 0, 0, flags) }
 }
 
+/// Makes a copy of this process (fork(2)), and a socket between the two that keeps messages apart. Each gets its end and
+/// whether it is the copy, which must end by [`super::exit`]. The old one gets SIGIO when something comes.
+#[inline(never)]
+pub fn fork_with_socket() -> Result<(Fd, bool), Errno> {
+    let (ours, copys) = socket_pair()?;
+    signal_when_readable(&ours)?;
+    // SAFETY: both callers see to it that the child ends by exit.
+    match unsafe { fork() }? {
+        Fork::Parent(_) => Ok((ours, false)),
+        Fork::Child => Ok((copys, true)),
+    }
+}
+
 /// Two ends of a socket that keeps messages apart, not inherited (socketpair(2)).
-pub fn socket_pair() -> Result<(Fd, Fd), Errno> {
+fn socket_pair() -> Result<(Fd, Fd), Errno> {
     const SOCK_SEQPACKET: u32 = 5;
     let kind = SOCK_SEQPACKET | raw::O_CLOEXEC;
     let mut ends = [0i32; 2];
