@@ -59,24 +59,25 @@ impl LogFile {
     /// Has a line written, or nothing but the file opened. Why it is lost, 0 if it is not.
     #[inline(never)]
     pub fn put(&mut self, line: &[u8], ms_max: u32) -> Errno {
-        if self.writer.is_none() && (self.is_file || self.is_old) {
-            match sys::socket::fork_with_socket() {
-                Err(errno) => errno,
-                Ok((agent, true)) => self.write(line, &agent),
-                Ok((writer, false)) => {
-                    self.writer = Some(writer);
-                    match self.hear(ms_max) {
-                        // It is written as soon as that can be.
-                        Errno::AGAIN => Errno(0),
-                        errno => errno,
-                    }
-                }
-            }
-        } else if self.writer.is_none() && offer(self.to.as_ref().unwrap_or(&STDERR), line) {
-            Errno(0)
-        } else {
-            Errno::AGAIN
+        if self.writer.is_some() {
+            return Errno::AGAIN;
         }
+        // Where there can be no writer, as when no descriptor is left, it is better to wait than to say nothing.
+        if (self.is_file || self.is_old)
+            && let Ok((socket, is_writer)) = sys::socket::fork_with_socket()
+        {
+            if is_writer {
+                self.write(line, &socket)
+            }
+            self.writer = Some(socket);
+            return match self.hear(ms_max) {
+                // It is written as soon as that can be.
+                Errno::AGAIN => Errno(0),
+                errno => errno,
+            };
+        }
+        let taken = offer(self.to.as_ref().unwrap_or(&STDERR), line);
+        if taken { Errno(0) } else { Errno::AGAIN }
     }
 
     /// Takes over what the writer has done, if there is one. Why its line is lost, 0 if it is not; EAGAIN for nothing yet.
