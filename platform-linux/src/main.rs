@@ -131,12 +131,15 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         }
         let errno = linux.log.open(START_MS_MAX);
         if errno != Errno(0) {
-            fail(phrase!("cannot open the log file"), options.log_file, errno);
+            refuse(phrase!("cannot open the log file"), options.log_file, errno);
+            if !is_init {
+                sys::exit(1)
+            }
         }
     }
     let status = run(agent, &mut linux, options, &signals);
     linux.say_lost();
-    sys::exit(status)
+    end(status)
 }
 
 /// Enough for the usage text.
@@ -147,12 +150,24 @@ fn print(text: Phrase) -> ! {
     let mut bytes = [0; USAGE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     out.phrase(text);
-    sys::exit(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
+    end(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
 }
 
 fn fail(what: Phrase, path: Option<&CStr>, errno: Errno) -> ! {
+    refuse(what, path, errno);
+    end(1)
+}
+
+fn refuse(what: Phrase, path: Option<&CStr>, errno: Errno) {
     complain(what, path.map_or(b"", CStr::to_bytes), errno, Phrase::NONE);
-    sys::exit(1)
+}
+
+/// Ends, but for process 1: the kernel would panic, and what it has said last would scroll away.
+fn end(status: i32) -> ! {
+    while rustix::process::getpid().is_init() {
+        let _ = rustix::event::poll(&mut [], None);
+    }
+    sys::exit(status)
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
@@ -164,7 +179,7 @@ fn explain(wrong: Wrong, word: &[u8]) -> ! {
         out.raw(word);
         out.phrase(phrase!("', see qga --help"));
     });
-    sys::exit(1)
+    end(1)
 }
 
 #[cfg(prove_no_panic)]

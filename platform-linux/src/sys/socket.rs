@@ -184,6 +184,14 @@ const RIGHT_BYTES: usize = 24;
 /// Sends a value of plain numbers to another process of this program, and a descriptor (sendmsg(2)).
 pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(), Errno> {
     let part = [&raw const *value as usize, size_of::<T>()];
+    // SAFETY: the value lives until the call returns.
+    unsafe { send_part(socket, part, fd) }
+}
+
+/// # Safety
+/// The value of `part` is there.
+#[inline(never)]
+unsafe fn send_part(socket: &Fd, part: [usize; 2], fd: Option<&Fd>) -> Result<(), Errno> {
     let (control_bytes, mut right) = fd.map_or((0, -1), |fd| (RIGHT_BYTES, fd.raw()));
     // SAFETY: the kernel only reads the value.
     unsafe { pass(raw::__NR_sendmsg, socket, 0, part, control_bytes, &mut right) }.map(drop)
@@ -192,13 +200,21 @@ pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(),
 /// Receives what [`send_with`] has sent at the other end, of the same type, not inherited (recvmsg(2)). Errors: EAGAIN
 /// for nothing yet; ECHILD when the other end is closed.
 pub fn receive_with<T: Copy>(socket: &Fd, value: &mut T) -> Result<Option<Fd>, Errno> {
-    const MSG_DONTWAIT: u32 = 0x40;
-    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
     let part = [&raw mut *value as usize, size_of::<T>()];
-    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
-    let mut right = -1;
     // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value of that type, because
     // the socket keeps messages apart.
+    unsafe { receive_part(socket, part) }
+}
+
+/// # Safety
+/// The value of `part` is there, and may be written.
+#[inline(never)]
+unsafe fn receive_part(socket: &Fd, part: [usize; 2]) -> Result<Option<Fd>, Errno> {
+    const MSG_DONTWAIT: u32 = 0x40;
+    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+    let mut right = -1;
+    // SAFETY: passed on.
     let len = unsafe { pass(raw::__NR_recvmsg, socket, flags, part, RIGHT_BYTES, &mut right) }?;
     if len == 0 {
         return Err(Errno::CHILD);
