@@ -2,8 +2,8 @@
 //! console what it waits for, and goes on as soon as that is there.
 
 use qga_tests::machine::machine;
-use std::time::Duration;
-use xtask::vm::{RunAs, Vm};
+use std::time::{Duration, Instant};
+use xtask::vm::{Channel, RunAs, Vm};
 
 const PING: &str = r#"{"execute":"guest-ping"}"#;
 const PONG: &str = r#"{"return": {}}"#;
@@ -64,34 +64,42 @@ const MISSING: [(&str, &str, &str, bool); 4] = [
     ("/sys", "umount -l /sys", "mount -t sysfs sysfs /sys", true),
     ("/dev", "umount -l /dev", "mount -t devtmpfs devtmpfs /dev", true),
     (
-        "all, and the root to write to",
+        "all, and a root to write to",
         "umount -l /proc; umount -l /sys; umount -l /dev; umount -l /run; mount -o remount,ro /",
-        "for m in proc sysfs:/sys devtmpfs:/dev tmpfs:/run; do
-            mount -t ${m%:*} none ${m#*:} 2>/dev/null || mount -t proc proc /proc
-        done",
+        "mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs devtmpfs /dev; \
+         mount -t tmpfs tmpfs /run",
         true,
     ),
 ];
+
+/// Asks until the guest has what is needed.
+fn ask(agent: &mut Channel, command: &str, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = agent.request(command).unwrap();
+        if reply == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{command}: {reply}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
 
 #[test]
 fn what_is_missing_comes_later() {
     for (what, take_away, bring_back, is_needed) in MISSING {
         let Some(builder) = machine("vm_bare::what_is_missing_comes_later") else { return };
-        let mut vm = builder.with_shell().script(take_away).boot().unwrap();
+        let script = format!("(sleep 10; {bring_back}) &\n{take_away}");
+        let mut vm = builder.script(&script).boot().unwrap();
         if is_needed {
             waits(&mut vm, NO_CHANNEL);
-            vm.shell(bring_back).unwrap();
         }
         let mut agent = vm.agent().unwrap();
         assert_eq!(agent.request(PING).unwrap(), PONG, "{what}");
-        if !is_needed {
-            vm.shell(bring_back).unwrap();
-        }
-        let mut ask = |command: &str| agent.request(command).unwrap();
         let open = r#"{"execute":"guest-file-open","arguments":{"path":"/proc/version"}}"#;
-        assert_eq!(ask(open), r#"{"return": 1000}"#, "{what}");
-        assert_eq!(ask(r#"{"execute":"guest-fsfreeze-freeze"}"#), r#"{"return": 1}"#, "{what}");
-        assert_eq!(ask(r#"{"execute":"guest-fsfreeze-thaw"}"#), r#"{"return": 1}"#, "{what}");
+        ask(&mut agent, open, r#"{"return": 1000}"#);
+        ask(&mut agent, r#"{"execute":"guest-fsfreeze-freeze"}"#, r#"{"return": 1}"#);
+        ask(&mut agent, r#"{"execute":"guest-fsfreeze-thaw"}"#, r#"{"return": 1}"#);
         let console = vm.console();
         assert!(console.matches("qga: ").count() <= 2, "{what}: {console}");
         assert!(!console.contains("Kernel panic"), "{what}: {console}");
