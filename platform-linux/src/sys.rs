@@ -192,6 +192,15 @@ pub fn line_settings(line: &Fd, settings: &mut raw::termios) -> Result<(), Errno
     unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }.map(drop)
 }
 
+/// Whether a file is a terminal (TIOCOUTQ of ioctl_tty(2)).
+pub fn is_terminal(file: &Fd) -> bool {
+    let mut queued = 0i32;
+    let pointer = &raw mut queued as usize;
+    // SAFETY: the kernel writes a number into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, file.raw() as usize, ioctl::TIOCOUTQ as usize, pointer, 0) }
+        .is_ok()
+}
+
 /// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it
 /// open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not root, and then nobody loses it.
 pub fn take_line(line: &Fd) -> Result<(), Errno> {

@@ -3,7 +3,7 @@
 use super::{Linux, Worker};
 use crate::errno::errno;
 use crate::fd::Fd;
-use crate::sys::{self, Fork};
+use crate::sys;
 use crate::sysfs::{Names, enter, text};
 use core::ffi::CStr;
 use qga_core::Errno;
@@ -139,20 +139,19 @@ impl Freeze for Linux {
             // The agent is to know it as well. Why there is none the worker finds out.
             let _ = self.state.ensure(self.path, false);
         }
-        let (ours, workers) = sys::socket::socket_pair()?;
-        sys::signal_when_readable(&ours)?;
-        // SAFETY: the child ends by exit.
-        if let Fork::Parent(_) = unsafe { sys::fork() }? {
-            self.worker = Worker::of_agent(ours);
+        let (socket, is_worker) = sys::socket::fork_with_socket()?;
+        if !is_worker {
+            self.worker = Worker::of_agent(socket);
             return Ok(());
         }
-        drop(ours);
         // Whoever comes after an agent that is gone wants the channel, however long the worker hangs.
         // Where there is none, the kernel says so.
         for &number in &self.channel {
             sys::close(number);
         }
-        self.worker = Worker::of_worker(workers);
+        self.worker = Worker::of_worker(socket);
+        // What that says is for the agent.
+        self.log.writer = None;
         self.state.show_worker();
         freezer.run(self, task);
         sys::exit(0)
