@@ -76,7 +76,7 @@ const INVALID: c_int = -(Errno::INVAL.0 as c_int);
 unsafe fn state<'a>(agent: *mut Storage) -> Option<&'a mut State> {
     // SAFETY: the caller vouches for the memory, the first word of which is initialised either way.
     let started = !agent.is_null() && unsafe { agent.cast::<usize>().read() } != 0;
-    // SAFETY: a first word that is not 0 was written by `qga_init`, with all of the state behind
+    // SAFETY: a first word that is not 0 was written by `qga_init`, with all of the state after
     // it; size and alignment are asserted above.
     started.then(|| unsafe { &mut *agent.cast::<State>() })
 }

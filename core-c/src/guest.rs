@@ -8,7 +8,7 @@ use crate::operations::{
 use core::ffi::{c_int, c_void};
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
-use qga_core::platform::{Access, Clock, Files, How, Level, Log, Mode, Power, WallClock};
+use qga_core::platform::{Access, Clock, Files, Level, Log, Mode, OpenOptions, Power, WallClock};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
@@ -151,17 +151,17 @@ impl Files for Guest {
         itself && table.open.is_some()
     }
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<File, Errno> {
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<File, Errno> {
         let open = self.operations.open.ok_or(Errno::OPNOTSUPP)?;
-        let mut flags = match how.access {
+        let mut flags = match options.access {
             Access::Read => QGA_OPEN_READ,
             Access::Write => QGA_OPEN_WRITE,
             Access::Both => QGA_OPEN_READ | QGA_OPEN_WRITE,
         };
         for (set, flag) in [
-            (how.create, QGA_OPEN_CREATE),
-            (how.truncate, QGA_OPEN_TRUNCATE),
-            (how.append, QGA_OPEN_APPEND),
+            (options.create, QGA_OPEN_CREATE),
+            (options.truncate, QGA_OPEN_TRUNCATE),
+            (options.append, QGA_OPEN_APPEND),
         ] {
             if set {
                 flags |= flag;

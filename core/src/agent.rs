@@ -1,29 +1,29 @@
-//! The agent: bytes from the channel in, bytes for the channel out, and between them one bounded unit of
-//! work at a time. Control flow only: it knows no command.
+//! The agent: bytes from the channel in, bytes for the channel out, and between them one bounded
+//! unit of work at a time. Control flow only: it knows no command.
 //!
 //! ```text
 //!  space/received -> Framer -> check -> envelope -> row of THE TABLE -> Pieces -> Window -> pending/sent
 //! ```
 //!
-//! It performs no I/O of its own and never waits. The next request is not looked at before the response to
-//! the last is drained, so a client that does not read stops itself and nobody else; only while something takes longer it is,
-//! for the sake of a guest-sync.
+//! It performs no I/O of its own and never waits. The next request is not looked at before the
+//! response to the last is drained, so a client that does not read stops itself and nobody else;
+//! only while something takes longer it is, for the sake of a guest-sync.
 
 mod doing;
 mod execute;
+mod job;
+mod stop;
 mod understand;
 
 use crate::bulk::wipe_stack;
 use crate::errno::Errno;
-use crate::error::{Error, TAKEN_BACK};
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
-use crate::limits::{STOP_REPLY_MS_MAX, WINDOW_BYTES_MIN};
-use crate::platform::{Files, Freezing as _, Platform, Reason, Status};
-use crate::response::{Cursor, Echo, RETURN, Window};
-use crate::shutdown::Progress;
+use crate::limits::WINDOW_BYTES_MIN;
+use crate::platform::{Files, Freezing as _, Platform, Reason};
+use crate::response::{Cursor, Window};
 use crate::state::State;
-use doing::{Asker, Doing, Job, Secret, refuse};
+use doing::{Asker, Doing, Job, Secret, Stop, refuse};
 
 /// What the agent needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,8 +32,9 @@ pub enum Step {
     Receive,
     /// Room: take some of [`Agent::pending`].
     Transmit,
-    /// Time: step again when a child has ended, or at [`Agent::deadline`], which counts with every step. Bytes that come
-    /// in between may be put into [`Agent::space`], if there is any: who has asked may have gone, and another one come.
+    /// Time: step again when a child has ended, or at [`Agent::deadline`], which counts with every
+    /// step. Bytes that come in between may be put into [`Agent::space`], if there is any: who has
+    /// asked may have gone, and another one come.
     Wait,
     /// Nothing: step again.
     Continue,
@@ -41,20 +42,17 @@ pub enum Step {
     Exit,
 }
 
-/// A guest agent with a buffer of `FRAME` bytes for a request and `WINDOW` bytes for a response. All zero
-/// when new, so that a static one takes no place in a file.
+/// A guest agent with a buffer of `FRAME` bytes for a request and `WINDOW` bytes for a response.
+/// All zero when new, so that a static one takes no place in a file.
 #[repr(C)]
 pub struct Agent<P: Platform, const FRAME: usize, const WINDOW: usize> {
-    // In this order an idle agent has written to three pages: the beginning of the window shares one with
-    // what stands before it, the beginning of the frame buffer with the framer, the state has one.
-    // Before the window stands first what is used most, within what a short address reaches: 90 bytes less.
+    // In this order an idle agent has written to three pages: the beginning of the window shares
+    // one with what stands before it, the beginning of the frame buffer with the framer, the state
+    // has one. Before the window stands first what is used most, within what a short address
+    // reaches: 90 bytes less.
     doing: Doing<P>,
-    /// It was told to stop, and thaws before.
-    told_to_stop: bool,
-    stopping: bool,
+    stop: Stop,
     secret: Secret,
-    /// An error stands in the window that somebody who asked for a freeze is to have, also from an agent that stops.
-    owed: bool,
     /// What takes longer.
     job: Job<P>,
     /// Whose reply says that everything is frozen, until that begins to leave.
@@ -78,10 +76,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             doing: Doing::Listening,
             cursor: Cursor::new(),
             job: Job::NONE,
-            told_to_stop: false,
-            stopping: false,
+            stop: Stop::NONE,
             secret: Secret::Nothing,
-            owed: false,
             told: None,
             deadline_ms: None,
             freeze_limit: Limit::new(),
@@ -91,28 +87,28 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
     }
 
-    /// A freeze lasts for `ms_max` milliseconds at most, then the agent thaws by itself; without it a freeze may
-    /// last for ever, as with the reference. To be called before [`Agent::start`]: what an earlier agent left
-    /// frozen counts from there on.
+    /// A freeze lasts for `ms_max` milliseconds at most, then the agent thaws by itself; without it
+    /// a freeze may last for ever, as with the reference. To be called before [`Agent::start`]:
+    /// what an earlier agent left frozen counts from there on.
     pub fn limit_freezes(&mut self, ms_max: Option<u64>) {
         self.freeze_limit.ms_max = ms_max;
     }
 
-    /// A freeze that would leave out a filesystem that is hidden from the agent, or frozen by somebody else, fails
-    /// instead; without it that is a warning in the log.
+    /// A freeze that would leave out a filesystem that is hidden from the agent, or frozen by
+    /// somebody else, fails instead; without it that is a warning in the log.
     pub fn refuse_unreachable(&mut self, refuse: bool) {
         self.state.freezer.set_strict(refuse);
     }
 
-    /// A filesystem may take `ms_max` milliseconds to be found, frozen or thawed, then it counts as hanging, and a freeze is
-    /// rolled back; without it [`crate::limits::FREEZE_STEP_MS_MAX`]. Only where a worker freezes: see
-    /// [`crate::platform::Freeze::work`].
+    /// A filesystem may take `ms_max` milliseconds to be found, frozen or thawed, then it counts as
+    /// hanging, and a freeze is rolled back; without it [`crate::limits::FREEZE_STEP_MS_MAX`]. Only
+    /// where a worker freezes: see [`crate::platform::Freeze::work`].
     pub fn limit_steps(&mut self, ms_max: u64) {
         self.state.freezer.set_step_limit(ms_max);
     }
 
-    /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once, first.
-    /// Errors: the saved state cannot be read or written.
+    /// Takes over what an earlier agent left: handle numbers and frozen filesystems. Call it once,
+    /// first. Errors: the saved state cannot be read or written.
     #[inline(never)]
     pub fn start(&mut self, platform: &mut P) -> Result<(), Errno> {
         self.state.freezer.restore(platform);
@@ -121,8 +117,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         if <P as Files>::OFFERED { self.state.files.restore(platform, frozen) } else { Ok(()) }
     }
 
-    /// Where bytes of the channel go; to be asked for after [`Step::Receive`], when it is never empty, or [`Step::Wait`]
-    /// only, because until then the request being answered stands there.
+    /// Where bytes of the channel go; to be asked for after [`Step::Receive`], when it is never
+    /// empty, or [`Step::Wait`] only, because until then the request being answered stands there.
     pub fn space(&mut self) -> &mut [u8] {
         if self.job.asker.is_some() { self.framer.room() } else { self.framer.space() }
     }
@@ -139,14 +135,15 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// The channel took the first `len` of [`Agent::pending`].
     pub fn sent(&mut self, len: usize) {
-        (self.told, self.owed) = (None, false);
+        (self.told, self.stop.owed) = (None, false);
         self.window.sent(len);
     }
 
-    /// The time of [`crate::platform::Clock::now_ms`] by which to step again, whatever the last step asked for:
-    /// always there after [`Step::Wait`], otherwise when a freeze may not last for ever.
+    /// The time of [`crate::platform::Clock::now_ms`] by which to step again, whatever the last
+    /// step asked for: always there after [`Step::Wait`], otherwise when a freeze may not last for
+    /// ever.
     pub fn deadline(&self) -> Option<u64> {
-        if self.stopping {
+        if self.stop.ends {
             return self.deadline_ms;
         }
         let own = self.deadline_ms.unwrap_or(u64::MAX);
@@ -155,11 +152,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         (first != u64::MAX).then_some(first)
     }
 
-    /// The channel has lost its client: a half request and a half response are of no use to the next one.
-    /// Open handles and frozen filesystems stay. What it was about to ask for nobody knows: it is wiped.
+    /// The channel has lost its client: a half request and a half response are of no use to the
+    /// next one. Open handles and frozen filesystems stay. What it was about to ask for nobody
+    /// knows: it is wiped.
     pub fn disconnected(&mut self) {
         self.secret = Secret::Ended;
-        (self.told, self.owed) = (None, false);
+        (self.told, self.stop.owed) = (None, false);
         self.window.clear();
         self.framer.reset();
         self.state.list.close();
@@ -167,59 +165,16 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.job.nobody_asks();
     }
 
-    /// Thaws and then stops. While something cannot be thawed the agent stays, and while it ends the machine. A
-    /// client that has not been told yet that everything is frozen gets an error, if it takes that soon; nobody
-    /// else is served any more. A thaw that takes time goes on with [`Agent::step`].
-    pub fn stop(&mut self, platform: &mut P) {
-        if self.state.freezer.is_frozen() {
-            // What fails stays on record, and the agent with it.
-            self.state.freezer.thaw(platform, Reason::Stop);
-        }
-        // Told once more, it waits for nobody.
-        self.owed &= !self.stopping;
-        self.told_to_stop = true;
-        // Whoever waits for a freeze, or was about to be told of one, learns that it is over.
-        self.follow(platform);
-        self.take_back();
-        self.stop_if_thawed(platform);
-    }
-
-    /// Stops when it was told to, as soon as the thaw for that is over.
-    fn stop_if_thawed(&mut self, platform: &mut P) {
-        if !self.told_to_stop || self.state.freezer.is_under_way() {
-            return;
-        }
-        self.told_to_stop = false;
-        self.stopping = !self.state.freezer.is_frozen() && !self.state.shutdown.ends_all();
-        if self.owed && self.stopping {
-            self.respond(platform);
-            self.deadline_ms = Some(platform.now_ms().saturating_add(STOP_REPLY_MS_MAX));
-        } else if self.stopping {
-            self.window.clear();
-        }
-    }
-
-    /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
-    fn take_back(&mut self) {
-        let freezer = &self.state.freezer;
-        let untrue = freezer.status() != Status::Frozen || freezer.is_under_way();
-        let untrue = |_: &mut Asker| untrue;
-        let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return };
-        let error = Error::Text(TAKEN_BACK);
-        refuse(&mut self.doing, &mut self.window, &error, id, frame);
-        self.owed = true;
-    }
-
-    /// Thaws although nobody has asked, for a platform on which nobody could ask while something is frozen;
-    /// whether everything runs again, as far as that does not take longer ([`Agent::is_busy`]). The thaw that a client may
-    /// still send then answers 0.
+    /// Thaws although nobody has asked, for a platform on which nobody could ask while something is
+    /// frozen; whether everything runs again, as far as that does not take longer
+    /// ([`Agent::is_busy`]). The thaw that a client may still send then answers 0.
     pub fn thaw(&mut self, platform: &mut P) -> bool {
         self.state.freezer.thaw(platform, Reason::Over);
         !self.state.freezer.is_frozen()
     }
 
-    /// Whether something is frozen that a thaw can reach, by a list or, without one, anything; where
-    /// [`Agent::is_frozen`] says so as well of a mark that cannot be read.
+    /// Whether something is frozen that a thaw can reach, by a list or, without one, anything;
+    /// where [`Agent::is_frozen`] says so as well of a mark that cannot be read.
     #[inline(never)]
     pub fn holds_frozen(&self) -> bool {
         self.state.freezer.holds()
@@ -232,12 +187,12 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
 
     /// Whether there is nothing to go on with but requests.
     fn is_quiet(&self) -> bool {
-        !self.is_busy() && !self.told_to_stop && self.may_write()
+        !self.is_busy() && !self.stop.told && self.may_write()
     }
 
     /// Whether it was told to stop and nothing stands in the way.
     pub fn is_stopping(&self) -> bool {
-        self.stopping
+        self.stop.ends
     }
 
     /// Whether nothing may be written to filesystems now.
@@ -257,12 +212,13 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     /// The commands' state, for tests that look inside.
+    #[doc(hidden)]
     pub fn state(&self) -> &State<P> {
         &self.state
     }
 
-    /// One unit of work: at most one command, or one window of a response; after it a thaw, if a freeze has
-    /// lasted too long.
+    /// One unit of work: at most one command, or one window of a response; after it a thaw, if a
+    /// freeze has lasted too long.
     pub fn step(&mut self, platform: &mut P) -> Step {
         let next = self.work(platform);
         self.freeze_limit.keep(platform, &mut self.state.freezer);
@@ -271,10 +227,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 
     fn work(&mut self, platform: &mut P) -> Step {
-        if self.stopping {
-            let over = self.deadline_ms.is_none_or(|at_ms| platform.now_ms() >= at_ms);
-            let idle = self.window.pending().is_empty();
-            return if over || idle { Step::Exit } else { Step::Transmit };
+        if self.stop.ends {
+            return self.end(platform);
         }
         self.deadline_ms = None;
         if !self.is_quiet() {
@@ -283,7 +237,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             }
             self.follow(platform);
             self.stop_if_thawed(platform);
-            if self.stopping {
+            if self.stop.ends {
                 return Step::Continue;
             }
         }
@@ -320,67 +274,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
         self.respond(platform);
         if self.window.pending().is_empty() { Step::Continue } else { Step::Transmit }
-    }
-
-    /// Goes on with what takes longer, if anything does. It has no reply when nobody waits for it.
-    fn follow(&mut self, platform: &mut P) {
-        self.deadline_ms = None;
-        self.state.freezer.follow(platform);
-        let Some(poll) = self.job.poll else { return };
-        let progress = poll(platform, &mut self.state);
-        if let Progress::Wait(until) = progress {
-            self.deadline_ms = Some(until);
-            return;
-        }
-        self.job.poll = None;
-        let finish = self.job.finish.take();
-        let Some(asker) = self.job.asker.take() else { return };
-        match (&progress, finish) {
-            (Progress::Done(Err(error)), _) => {
-                refuse(&mut self.doing, &mut self.window, error, asker.id, asker.frame);
-                self.owed = true;
-            }
-            (_, None) => {}
-            (_, finish) => {
-                let mut out = self.window.writer();
-                out.ascii(RETURN);
-                let len = out.len();
-                self.window.keep(len);
-                self.cursor = Cursor::new();
-                let Asker { id, frame } = asker.clone();
-                self.doing = Doing::Responding(finish, Echo::new(id), frame);
-                self.told = self.state.freezer.is_frozen().then_some(asker);
-                self.respond(platform);
-            }
-        }
-    }
-
-    /// Looks for the next request. While something is frozen it may not be large: memory may be short, and
-    /// who is killed for it cannot thaw. While somebody waits for what takes longer it waits, too, unless it is a
-    /// guest-sync: then whoever waited has given up, or gone.
-    fn scan(&mut self, platform: &mut P) -> Scan {
-        if self.job.asker.is_some() {
-            while self.job.held == Scan::More {
-                let found = self.framer.scan();
-                if self.is_sync(platform, found) {
-                    self.job.nobody_asks();
-                    return found;
-                }
-                match found {
-                    Scan::More => break,
-                    // What only looked like one is nothing.
-                    Scan::Sync => {}
-                    found => self.job.held = found,
-                }
-            }
-            return Scan::More;
-        }
-        let held = core::mem::replace(&mut self.job.held, Scan::More);
-        if held != Scan::More {
-            return held;
-        }
-        self.framer.limit(self.state.freezer.is_frozen());
-        self.framer.scan()
     }
 }
 

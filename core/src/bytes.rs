@@ -1,6 +1,7 @@
 //! Bytes in fixed buffers: put one by one, moved down, read as a number.
 
 /// Writes a byte at `write`, where there is room for it, and moves that on.
+#[doc(hidden)]
 pub fn put(text: &mut [u8], write: &mut usize, byte: u32) {
     if let Some(place) = text.get_mut(*write) {
         *place = byte as u8;
@@ -9,6 +10,7 @@ pub fn put(text: &mut [u8], write: &mut usize, byte: u32) {
 }
 
 /// Moves the bytes of `buffer` from `start` to `end` to its beginning, block by block.
+#[doc(hidden)]
 pub fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
     const BLOCK: usize = 64;
     let (mut read, mut write) = (start, 0);

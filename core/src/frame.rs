@@ -38,7 +38,7 @@ use core::ops::Range;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
-enum Mode {
+enum FramerState {
     /// Collecting a frame, or waiting for one.
     Collect = 0,
     /// After a refused frame: closing brackets that nothing opened are still part of it.
@@ -58,7 +58,7 @@ enum Mode {
 #[repr(C)]
 pub struct Framer<const N: usize> {
     lexer: Lexer,
-    mode: Mode,
+    state: FramerState,
     /// Whether the frame's first token has been seen.
     in_frame: bool,
     /// Whether what is read stands in the frame's `id`, where any object may stand.
@@ -88,7 +88,7 @@ impl<const N: usize> Framer<N> {
     pub const fn new() -> Self {
         Framer {
             lexer: Lexer::new(),
-            mode: Mode::Collect,
+            state: FramerState::Collect,
             in_frame: false,
             in_id: false,
             tight: false,
@@ -150,14 +150,14 @@ impl<const N: usize> Framer<N> {
     pub fn reset(&mut self) {
         self.start = self.filled;
         self.scanned = self.filled;
-        self.mode = Mode::Collect;
+        self.state = FramerState::Collect;
         self.lexer.reset();
         self.unbalance();
     }
 
     /// The frame found last was no good: brackets too many at its end get no answer of their own.
     pub fn refused(&mut self) {
-        self.mode = Mode::Refused;
+        self.state = FramerState::Refused;
     }
 
     /// Makes everything zero that was answered or dropped; what waits to be answered stays, and is not moved: of many
@@ -178,13 +178,13 @@ impl<const N: usize> Framer<N> {
         self.scanned = self.found;
         self.drop_partial();
         if !said {
-            self.mode = Mode::Unsaid;
+            self.state = FramerState::Unsaid;
         }
     }
 
     /// Whether what comes belongs to a request that is refused already.
     fn is_dropping(&self) -> bool {
-        self.mode >= Mode::Swallow
+        self.state >= FramerState::Swallow
     }
 
     /// Whether no byte waits to be scanned or completed.
@@ -219,7 +219,7 @@ impl<const N: usize> Framer<N> {
     #[inline(never)]
     fn drop_partial(&mut self) {
         self.start = self.scanned;
-        self.mode = Mode::Collect;
+        self.state = FramerState::Collect;
         self.unbalance();
     }
 

@@ -1,15 +1,15 @@
 //! The frozen set: which filesystems this agent has stopped, and the promise that it can start them again.
 //!
 //! Freeze: list every freezable local filesystem of the mount table, each superblock once, holding each
-//! open; write the mark; then freeze in reverse mount order. If one fails, what was frozen is thawed. What is
-//! left out is said in the log: before the first one freezes, or after the thaw.
+//! open; write the mark; then freeze what lies on others before those ([`stack`]), and else in reverse mount order. If one
+//! fails, what was frozen is thawed. What is left out is said in the log: before the first one freezes, or after the thaw.
 //! Thaw: exactly those, through the descriptors still open, in the reverse of the order they froze in.
 //!
-//! The mark ([`crate::mark`]) says which step was under way, so that an agent that was killed at any point
+//! The mark (mark.rs) says which step was under way, so that an agent that was killed at any point
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
 //! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
 //!
-//! Whatever touches a filesystem may hang, so a worker does it ([`worker`]): the agent is there for its clients all the
+//! Whatever touches a filesystem may hang, so a worker does it (worker.rs): the agent is there for its clients all the
 //! time, and gives up what takes too long. In a guest without workers the agent does it itself.
 
 mod failure;
@@ -18,21 +18,21 @@ mod inherit;
 mod limit;
 mod listing;
 mod marks;
+mod stack;
 mod telling;
 mod thawing;
 mod worker;
 
 use failure::HIDDEN;
-pub use limit::Limit;
+pub(crate) use limit::Limit;
 use marks::{Found, Marks};
 
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{FROZEN_MAX, HANGING_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Shown};
-pub use crate::platform::Status;
 use crate::platform::{
-    Clock, Failure, Freeze, Freezing, Level, Log, Place, Reason, Standing, Task, What,
+    Clock, Failure, Freeze, FreezeStatus, Freezing, Level, Log, Place, Reason, Standing, Task, What,
 };
 use crate::text::Phrase;
 use heapless::Vec;
@@ -69,7 +69,7 @@ pub struct Freezer<F> {
     look_at_ms: u64,
     /// What the worker is about to do.
     about: What,
-    /// To which filesystem: where its row begins, or the number of its mount.
+    /// To which filesystem: where its record begins, or the number of its mount.
     about_key: u64,
     /// When it has taken too long.
     until_ms: u64,
@@ -89,8 +89,8 @@ pub struct Freezer<F> {
     hanging: Vec<u64, HANGING_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
-    /// One row of the mark.
-    row: [u8; mark::ROW_BYTES_MAX],
+    /// One record of the mark.
+    record: [u8; mark::RECORD_BYTES_MAX],
     /// One line of the mount table.
     line: [u8; MOUNT_LINE_BYTES_MAX],
 }
@@ -118,7 +118,7 @@ impl<F> Freezer<F> {
             hanging: Vec::new(),
             entries: Vec::new(),
             subject: Shown::new(),
-            row: [0; mark::ROW_BYTES_MAX],
+            record: [0; mark::RECORD_BYTES_MAX],
             line: [0; MOUNT_LINE_BYTES_MAX],
         }
     }
@@ -129,11 +129,11 @@ impl<F> Freezer<F> {
     }
 
     /// The present state.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> FreezeStatus {
         match (self.standing.frozen, self.standing.failed) {
-            (false, _) => Status::Thawed,
-            (true, false) => Status::Frozen,
-            (true, true) => Status::Error,
+            (false, _) => FreezeStatus::Thawed,
+            (true, false) => FreezeStatus::Frozen,
+            (true, true) => FreezeStatus::Error,
         }
     }
 
@@ -144,7 +144,7 @@ impl<F> Freezer<F> {
         if !mark_stays {
             for entry in self.entries.iter().filter(|entry| entry.place.busy) {
                 let mut path = Shown::new();
-                Marks::show(platform, entry.place.row, &mut path);
+                Marks::show(platform, entry.place.record, &mut path);
                 platform.log_of(Level::Warning, &[THEIRS], &path);
             }
             // The agent does it when the worker has ended: until it knows that, the mark is what it goes by.
@@ -156,14 +156,14 @@ impl<F> Freezer<F> {
         self.standing = Standing { mark_stays, ..Standing::NONE };
     }
 
-    /// Lets go what has its row there; without one what runs again, in a command that has left something frozen. What is
+    /// Lets go what has its record there; without one what runs again, in a command that has left something frozen. What is
     /// busy is said when nothing is.
     #[inline(never)]
-    fn let_go(&mut self, row: Option<u64>) {
+    fn let_go(&mut self, record: Option<u64>) {
         // Not by `retain`: 400 bytes less.
         let mut number = 0;
         while let Some(Entry { place, .. }) = self.entries.get(number) {
-            if row.map_or(place.frozen || place.busy, |row| place.row != row) {
+            if record.map_or(place.frozen || place.busy, |record| place.record != record) {
                 number += 1;
             } else {
                 drop(self.entries.swap_remove(number));
@@ -194,11 +194,11 @@ where
         listless || mark_stays || self.entries.iter().any(|entry| entry.place.frozen)
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> FreezeStatus {
         Freezer::status(self)
     }
 
-    fn tell_status(&mut self) -> Status {
+    fn tell_status(&mut self) -> FreezeStatus {
         self.seen |= self.task != Task::Nothing;
         Freezer::status(self)
     }

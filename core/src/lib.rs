@@ -4,7 +4,8 @@
 //! * [`Agent`] is driven by its verbs: `space`/`received` for bytes that come, `step` for one unit of
 //!   work, `pending`/`sent` for bytes that go, `deadline` for time. [`serve()`] is a ready-made loop.
 //! * [`platform`] is what a guest implements: small traits, one method one fault point.
-//! * [`command`] is the table of commands.
+//! * [`freezer`] is what a guest names that can freeze filesystems; [`limits`] has every capacity.
+//! * [`text`] and [`writer`] are how the log's words come and how they are put into a buffer.
 //!
 //! No `std`, no allocator, no `unsafe`, no recursion, no reachable panic (proved when the static binary
 //! of `platform-linux` is linked).
@@ -12,34 +13,45 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// The level of QEMU's schema that this agent follows, as a literal. Clients read features from it and
+/// parse three numbers of one byte each; the product's own version is in `qga -V`.
+#[macro_export]
+macro_rules! schema_version {
+    () => {
+        "10.2.2"
+    };
+}
+
 #[macro_use]
 pub mod text;
 
 mod agent;
-pub mod base64;
-pub mod bulk;
+mod base64;
+mod bulk;
 pub mod bytes;
-pub mod command;
+mod command;
 mod errno;
 pub mod error;
 pub mod formats;
-pub mod frame;
+mod frame;
 pub mod freezer;
-pub mod handle;
-pub mod init;
-pub mod json;
+mod handle;
+mod init;
+#[doc(hidden)]
+pub mod internals;
+mod json;
 pub mod limits;
-pub mod lines;
-pub mod list;
-pub mod mark;
-pub mod mountinfo;
+mod lines;
+mod list;
+mod mark;
+mod mountinfo;
 pub mod platform;
-pub mod request;
-pub mod response;
+mod request;
+mod response;
 mod serve;
 mod shown;
-pub mod shutdown;
-pub mod state;
+mod shutdown;
+mod state;
 pub mod writer;
 
 pub use agent::{Agent, Step};

@@ -18,6 +18,10 @@ pub const HANDLE_FIRST: u64 = 1000;
 /// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at all.
 pub const FROZEN_MAX: usize = 512;
 
+/// Most devices that are looked at below one filesystem, the disks of a RAID among them: files on loop devices on files
+/// are rarely three deep. What lies deeper does not count.
+pub const DEVICES_BELOW_MAX: usize = 64;
+
 /// How long one filesystem may take to be found, frozen or thawed before it counts as hanging, unless somebody says
 /// otherwise: writing back the dirty memory of a large guest to a slow disk is not to be cut off.
 pub const FREEZE_STEP_MS_MAX: u64 = 120_000;

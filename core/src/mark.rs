@@ -2,20 +2,19 @@
 //!
 //! ```text
 //! qga-frozen 2 <boot id> <phase>\n                 one head, 52 bytes
-//! <state> <major>:<minor> <path>\0                 one row for each filesystem, in mount order
+//! <state> <major>:<minor> <path>\0                 one record for each filesystem, in the order of thawing
 //! ```
 //!
 //! The number is that of the mount table, by which the filesystem is found wherever it is mounted; the path is what
 //! errors show.
 //!
 //! Phase and state are one byte each, overwritten in place, so that no kill can leave half a step: the head
-//! and all rows are written before the mark is in force and before the first filesystem is frozen. The
+//! and all records are written before the mark is in force and before the first filesystem is frozen. The
 //! reference agent's mark is an empty file of the same name; it is understood as "frozen, no list".
 
 use crate::errno::Errno;
 use crate::limits::{PATH_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::lines::{self, retry};
-use crate::mountinfo::device;
 use crate::platform::Device;
 pub use crate::shown::{Shown, show};
 use crate::writer::Writer;
@@ -29,12 +28,12 @@ pub const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 /// The boot that a guest without boot ids is in.
 pub const NO_BOOT: [u8; 36] = [b'0'; 36];
-/// Most bytes of a row before its path: the state, and two numbers of ten digits, each with a byte before it.
-pub const ROW_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
-/// Longest row, with its end. One that came cut would hide where the next one begins.
-pub const ROW_BYTES_MAX: usize = ROW_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
-/// What ends a row; no path contains it.
-pub const ROW_END: u8 = 0;
+/// Most bytes of a record before its path: the state, and two numbers of ten digits, each with a byte before it.
+pub const RECORD_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
+/// Longest record, with its end. One that came cut would hide where the next one begins.
+pub const RECORD_BYTES_MAX: usize = RECORD_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
+/// What ends a record; no path contains it.
+pub const RECORD_END: u8 = 0;
 
 /// What the agent was doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +50,7 @@ pub enum Phase {
 /// What is known of one filesystem.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum RowState {
+pub enum RecordState {
     /// To be frozen.
     Listed = b'.',
     /// Frozen by us.
@@ -71,31 +70,31 @@ pub enum Head {
     Foreign,
 }
 
-/// One row of a mark.
-pub struct Row<'l> {
+/// One record of a mark.
+pub struct Record<'l> {
     /// What became of it.
-    pub state: RowState,
+    pub state: RecordState,
     /// The superblock, as the mount table gave it.
     pub superblock: Device,
     /// The mount point.
     pub path: &'l [u8],
 }
 
-impl<'l> Row<'l> {
-    /// Reads a row, without its end.
-    pub fn parse(row: &'l [u8]) -> Option<Self> {
-        let mut fields = row.splitn(3, |&byte| byte == b' ');
+impl<'l> Record<'l> {
+    /// Reads a record, without its end.
+    pub fn parse(record: &'l [u8]) -> Option<Self> {
+        let mut fields = record.splitn(3, |&byte| byte == b' ');
         let state = match fields.next()? {
-            b"F" => RowState::Frozen,
-            b"." => RowState::Listed,
-            _ => RowState::NotOurs,
+            b"F" => RecordState::Frozen,
+            b"." => RecordState::Listed,
+            _ => RecordState::NotOurs,
         };
-        Some(Row { state, superblock: device(fields.next()?)?, path: fields.next()? })
+        Some(Record { state, superblock: Device::parse(fields.next()?)?, path: fields.next()? })
     }
 
-    /// Hands the row over piece by piece, to be appended to a mark; returns its length.
+    /// Hands the record over piece by piece, to be appended to a mark; returns its length.
     pub fn append(&self, mut put: impl FnMut(&[u8]) -> Result<(), Errno>) -> Result<u64, Errno> {
-        let mut bytes = [0; ROW_HEAD_BYTES_MAX];
+        let mut bytes = [0; RECORD_HEAD_BYTES_MAX];
         let mut head = Writer::new(&mut bytes);
         head.raw(&[self.state as u8, b' ']);
         head.unsigned(u64::from(self.superblock.major()));
@@ -104,7 +103,7 @@ impl<'l> Row<'l> {
         head.raw(b" ");
         put(head.written())?;
         put(self.path)?;
-        put(&[ROW_END])?;
+        put(&[RECORD_END])?;
         Ok((head.len() + self.path.len() + 1) as u64)
     }
 }
@@ -119,7 +118,7 @@ pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
     bytes
 }
 
-/// Reads the head; the mark then stands at the first row. When the boot is not known, now or when the mark was
+/// Reads the head; the mark then stands at the first record. When the boot is not known, now or when the mark was
 /// written, it is taken to be this one: a mark must not be forgotten because something else failed.
 pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<Head, Errno> {
     let mut bytes = [0; HEAD_BYTES];
@@ -143,7 +142,7 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
 }
 
 /// Writes all bytes where the mark stands, or over those that are `at` there: a phase at [`PHASE_AT`], a state where its
-/// row begins. Errors: a freeze must not go on without its record; a thaw must not stop for it.
+/// record begins. Errors: a freeze must not go on without its record; a thaw must not stop for it.
 pub fn put<M: Write<Error = Errno> + Seek>(
     mark: &mut M,
     at: Option<u64>,
@@ -161,15 +160,19 @@ pub fn put<M: Write<Error = Errno> + Seek>(
     Ok(())
 }
 
-/// Puts the beginning of the path in the row `at` there into `shown`, for an error text; without a mark, that it is
+/// Puts the beginning of the path in the record `at` there into `shown`, for an error text; without a mark, that it is
 /// not known.
-pub fn show_row<M: Read<Error = Errno> + Seek>(mark: Option<&mut M>, at: u64, shown: &mut Shown) {
-    let mut bytes = [0; ROW_HEAD_BYTES_MAX + PATH_SHOWN_BYTES];
+pub fn show_record<M: Read<Error = Errno> + Seek>(
+    mark: Option<&mut M>,
+    at: u64,
+    shown: &mut Shown,
+) {
+    let mut bytes = [0; RECORD_HEAD_BYTES_MAX + PATH_SHOWN_BYTES];
     let read = mark.and_then(|mark| {
         mark.seek(SeekFrom::Start(at)).ok()?;
         lines::read(mark, &mut bytes).ok()
     });
-    let row = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
-    let row = row.split(|&byte| byte == ROW_END).next().unwrap_or(&[]);
-    show(Row::parse(row).map_or(b"(unknown mount point)", |row| row.path), shown);
+    let record = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
+    let record = record.split(|&byte| byte == RECORD_END).next().unwrap_or(&[]);
+    show(Record::parse(record).map_or(b"(unknown mount point)", |record| record.path), shown);
 }

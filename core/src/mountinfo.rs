@@ -36,7 +36,7 @@ impl<'l> Mount<'l> {
         for field in line.split_mut(|&byte| byte == b' ') {
             match number {
                 0 => id = decimal(field)?,
-                2 => device = self::device(field)?,
+                2 => device = Device::parse(field)?,
                 4 => mountpoint = field,
                 // The options, and any number of fields before the dash.
                 5 if *field != *b"-" => continue,
@@ -110,13 +110,6 @@ pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
         return None;
     }
     Some(Local { superblock, id, path: unescape(mountpoint), read_only, cut })
-}
-
-/// `major:minor` in decimal.
-pub fn device(text: &[u8]) -> Option<Device> {
-    let mut numbers = text.splitn(2, |&byte| byte == b':').map(decimal);
-    let (major, minor) = (numbers.next()??, numbers.next()??);
-    Some(Device::new(u32::try_from(major).ok()?, u32::try_from(minor).ok()?))
 }
 
 /// Turns the table's octal escapes (`\040` for a space) into the bytes they stand for, in place.

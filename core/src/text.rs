@@ -13,6 +13,7 @@ mod pack;
 mod pairs;
 mod phrase;
 
+#[doc(hidden)]
 pub use pack::{Packed, join, joined_len};
 pub use phrase::{Characters, Phrase, Phrases};
 
@@ -23,6 +24,7 @@ include!(concat!(env!("OUT_DIR"), "/texts.rs"));
 pub struct Text(u8);
 
 /// A [`Text`] that reads as a literal of the core says: `text!("failed to read file")`.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! text {
     ($plain:literal) => {

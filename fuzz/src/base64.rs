@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::STANDARD as PADDED;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use qga_core::base64::{decode_in_place, encode_in_place, raw_room};
+use qga_core::internals::base64::{decode_in_place, encode_in_place, raw_room};
 use qga_sim::Random;
 
 /// Bits after the last byte do not matter, as for every decoder that clients know.

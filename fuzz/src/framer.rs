@@ -7,10 +7,10 @@
 
 use crate::strict::{self, Opinion};
 use qga_core::error::Slot;
-use qga_core::frame::{Framer, Scan};
-use qga_core::json::check::{Members, check};
+use qga_core::internals::frame::{Framer, Scan};
+use qga_core::internals::json::check::{Members, check};
+use qga_core::internals::request::envelope;
 use qga_core::limits::SYNC_BYTES_MAX;
-use qga_core::request::envelope;
 use qga_sim::Random;
 
 /// Small enough that a fuzzer finds its end.

@@ -10,8 +10,8 @@
 use crate::input::Input;
 use crate::talk::{self, Agent};
 use qga_core::Errno;
-use qga_core::freezer::Status;
 use qga_core::platform::Device;
+use qga_core::platform::FreezeStatus;
 use qga_sim::mounts::By;
 use qga_sim::{Sim, World};
 
@@ -60,25 +60,25 @@ pub fn run(data: &[u8]) {
     let may = if unfinished { listed } else { 0 };
     assert_eq!(thawed & !may, 0, "thawed at the start what is not listed as unfinished");
     match &says {
-        Says::Nothing => assert_eq!(status, Status::Frozen, "a mark without a list"),
-        Says::Stale => assert_eq!(status, Status::Thawed, "a mark of another boot"),
+        Says::Nothing => assert_eq!(status, FreezeStatus::Frozen, "a mark without a list"),
+        Says::Stale => assert_eq!(status, FreezeStatus::Thawed, "a mark of another boot"),
         Says::Rows(b'F', _) => {
-            let expected = if missing { Status::Error } else { Status::Frozen };
+            let expected = if missing { FreezeStatus::Error } else { FreezeStatus::Frozen };
             assert_eq!(status, expected, "a freeze that was finished");
         }
         Says::Rows(..) => {
-            assert_ne!(status, Status::Frozen, "a freeze or thaw that was not finished");
+            assert_ne!(status, FreezeStatus::Frozen, "a freeze or thaw that was not finished");
             assert_eq!(reached & !thawed & before, 0, "listed, can be thawed, and was not");
         }
     }
     let marked = sim.with(|world| world.store.is_marked());
-    assert_eq!(marked, status != Status::Thawed, "{status:?}, and a mark: {marked}");
+    assert_eq!(marked, status != FreezeStatus::Thawed, "{status:?}, and a mark: {marked}");
     talk::sync(&mut session, 9);
     check_status(&mut session);
-    if status != Status::Thawed {
+    if status != FreezeStatus::Thawed {
         talk::no_violations(&sim);
     }
-    let all = matches!(says, Says::Nothing) || status == Status::Thawed;
+    let all = matches!(says, Says::Nothing) || status == FreezeStatus::Thawed;
     thaw(&sim, &mut session, if all { u64::MAX } else { listed });
     talk::sync(&mut session, 10);
 }
@@ -211,9 +211,9 @@ fn reached(sim: &Sim, says: &Says) -> u64 {
 
 fn check_status(session: &mut Agent) {
     let expected = match session.agent().state().freezer.status() {
-        Status::Thawed => "\"thawed\"",
-        Status::Frozen => "\"frozen\"",
-        Status::Error => "\"error\"",
+        FreezeStatus::Thawed => "\"thawed\"",
+        FreezeStatus::Frozen => "\"frozen\"",
+        FreezeStatus::Error => "\"error\"",
     };
     let status = talk::value(session, "guest-fsfreeze-status", "");
     assert_eq!(status.as_deref(), Ok(expected));
@@ -230,10 +230,12 @@ fn thaw(sim: &Sim, session: &mut Agent, may: u64) {
     match answer {
         Ok(count) => {
             assert_eq!(count, thawed.count_ones().to_string(), "the count of a thaw");
-            assert_eq!(status, Status::Thawed, "a thaw that worked");
+            assert_eq!(status, FreezeStatus::Thawed, "a thaw that worked");
         }
-        Err(_) => assert!(was_frozen && status != Status::Frozen, "a thaw that failed: {status:?}"),
+        Err(_) => {
+            assert!(was_frozen && status != FreezeStatus::Frozen, "a thaw that failed: {status:?}")
+        }
     }
     let marked = sim.with(|world| world.store.is_marked());
-    assert_eq!(marked, status != Status::Thawed, "{status:?}, and a mark: {marked}");
+    assert_eq!(marked, status != FreezeStatus::Thawed, "{status:?}, and a mark: {marked}");
 }

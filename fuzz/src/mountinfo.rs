@@ -4,8 +4,8 @@
 use crate::input::Input;
 use embedded_io::{ErrorType, Read};
 use qga_core::Errno;
-use qga_core::lines::{Lines, kept_bytes};
-use qga_core::mountinfo::{Mount, unescape};
+use qga_core::internals::lines::{Lines, kept_bytes};
+use qga_core::internals::mountinfo::{Mount, unescape};
 use qga_sim::Random;
 
 /// The table, open.

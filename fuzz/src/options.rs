@@ -9,7 +9,7 @@
 #[allow(unsafe_code, dead_code)]
 mod parser;
 
-use parser::{Command, Method, Options, Words, Wrong};
+use parser::{Action, Method, Options, Words, Wrong};
 use std::ffi::{CStr, CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
@@ -140,8 +140,8 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
     })?;
     let text = |text: Option<&'static CStr>| text.map(|text| text.to_bytes().to_vec());
     Ok(Wish {
-        version: options.command == Command::Version,
-        help: options.command == Command::Help,
+        version: options.action == Action::Version,
+        help: options.action == Action::Help,
         method: match options.method {
             Method::VirtioSerial => 0,
             Method::IsaSerial => 1,

@@ -2,17 +2,17 @@
 //! each held against a second opinion made of serde_json and a few lines that know the schema.
 
 use crate::strict::{self, Opinion};
-use qga_core::command::Nothing;
-use qga_core::command::file::{Handle, Open, Read, Seek, Write};
-use qga_core::command::power::How;
-use qga_core::command::sync::{Sync, sync};
 use qga_core::error::Slot;
-use qga_core::frame::{Framer, Scan};
-use qga_core::json::check::{Members, check};
-use qga_core::json::read::from_text;
-use qga_core::json::text::decode_in_place;
-use qga_core::request::{Parts, envelope};
-use qga_core::response::Echo;
+use qga_core::internals::command::Nothing;
+use qga_core::internals::command::file::{Handle, Open, Read, Seek, Write};
+use qga_core::internals::command::power::ShutdownArguments;
+use qga_core::internals::command::sync::{Sync, sync};
+use qga_core::internals::frame::{Framer, Scan};
+use qga_core::internals::json::check::{Members, check};
+use qga_core::internals::json::read::from_text;
+use qga_core::internals::json::text::decode_in_place;
+use qga_core::internals::request::{Parts, envelope};
+use qga_core::internals::response::Echo;
 use qga_core::writer::Writer;
 use serde_json::value::RawValue;
 
@@ -196,7 +196,7 @@ fn every_command(arguments: &[u8], opinion: Opinion) {
     let outcomes: [(Result<(), String>, &[Argument]); 8] = [
         (outcome!(Nothing, arguments), &[]),
         (outcome!(Sync, arguments), &[id]),
-        (outcome!(How, arguments), &[mode]),
+        (outcome!(ShutdownArguments, arguments), &[mode]),
         (outcome!(Open, arguments), &[path, mode]),
         (outcome!(Handle, arguments), &[HANDLE]),
         (outcome!(Read, arguments), &[HANDLE, count]),

@@ -1,7 +1,7 @@
 //! A second opinion on JSON: serde_json's, made as strict as QEMU's dialect where that is stricter,
 //! and knowing where it is not.
 
-use qga_core::json::text::{decode_in_place, is_character};
+use qga_core::internals::json::text::{decode_in_place, is_character};
 use qga_core::limits::{DEPTH_MAX, MEMBERS_MAX};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;

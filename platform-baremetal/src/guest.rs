@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::phrase;
 use qga_core::platform::{
-    Clock, Files, Fixed, How, Level, Log, Mode, Name, Power, Texts, WallClock,
+    Clock, Files, Fixed, Level, Log, Mode, Name, OpenOptions, Power, Texts, WallClock,
 };
 use qga_core::text::Phrase;
 
@@ -40,8 +40,8 @@ impl Files for Guest {
     const OFFERED: bool = true;
     type File = File;
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<File, Errno> {
-        files::open(path, how)
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<File, Errno> {
+        files::open(path, options)
     }
 }
 

@@ -23,3 +23,4 @@ pub mod signals;
 pub mod standard;
 pub mod state_dir;
 pub mod sys;
+pub mod sysfs;

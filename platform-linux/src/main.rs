@@ -9,9 +9,9 @@ use qga_core::platform::{Level, Log as _};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
-use qga_linux::options::{self, Command, Options, USAGE, WRONG, Words, Wrong};
+use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
-use qga_linux::platform::{Linux, Worker};
+use qga_linux::platform::{Linux, LogFile, START_MS_MAX, Worker};
 use qga_linux::print::{STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
@@ -59,13 +59,15 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     if let Err(wrong) = options::parse(words, &mut options) {
         explain(wrong, options.subject);
     }
-    match options.command {
-        Command::Run => start(&options, environment),
-        Command::Help => print(USAGE),
-        Command::Version => print(phrase!(concat!(
+    match options.action {
+        Action::Run => start(&options, environment),
+        Action::Help => print(USAGE),
+        Action::Version => print(phrase!(concat!(
             "qga ",
             env!("CARGO_PKG_VERSION"),
-            ", QEMU guest agent protocol 10.2.2\n"
+            ", QEMU guest agent protocol ",
+            qga_core::schema_version!(),
+            "\n"
         ))),
     }
 }
@@ -86,10 +88,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     let mut linux = Linux {
         path,
         state: StateDir::none(),
-        log: None,
-        log_dropped: 0,
-        log_is_old: false,
-        log_file: options.log_file,
+        log: LogFile::new(options.log_file),
         verbose: options.verbose,
         is_init,
         inherited,
@@ -132,11 +131,17 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         if !found {
             linux.log(Level::Warning, &[phrase!("serving without")]);
         }
-        if let Err(errno) = linux.open_log() {
-            fail(phrase!("cannot open the log file"), options.log_file, errno);
+        let errno = linux.log.open(START_MS_MAX);
+        if errno != Errno(0) {
+            refuse(phrase!("cannot open the log file"), options.log_file, errno);
+            if !is_init {
+                sys::exit(1)
+            }
         }
     }
-    sys::exit(run(agent, &mut linux, options, &signals))
+    let status = run(agent, &mut linux, options, &signals);
+    linux.say_lost();
+    end(status)
 }
 
 /// Enough for the usage text.
@@ -147,12 +152,24 @@ fn print(text: Phrase) -> ! {
     let mut bytes = [0; USAGE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     out.phrase(text);
-    sys::exit(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
+    end(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
 }
 
 fn fail(what: Phrase, path: Option<&CStr>, errno: Errno) -> ! {
+    refuse(what, path, errno);
+    end(1)
+}
+
+fn refuse(what: Phrase, path: Option<&CStr>, errno: Errno) {
     complain(what, path.map_or(b"", CStr::to_bytes), errno, Phrase::NONE);
-    sys::exit(1)
+}
+
+/// Ends, but for process 1: the kernel would panic, and what it has said last would scroll away.
+fn end(status: i32) -> ! {
+    while rustix::process::getpid().is_init() {
+        let _ = rustix::event::poll(&mut [], None);
+    }
+    sys::exit(status)
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
@@ -164,7 +181,7 @@ fn explain(wrong: Wrong, word: &[u8]) -> ! {
         out.raw(word);
         out.phrase(phrase!("', see qga --help"));
     });
-    sys::exit(1)
+    end(1)
 }
 
 #[cfg(prove_no_panic)]

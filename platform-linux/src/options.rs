@@ -19,7 +19,7 @@ pub enum Method {
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Command {
+pub enum Action {
     /// Serve.
     Run,
     /// Print the usage.
@@ -31,7 +31,7 @@ pub enum Command {
 /// What the command line asks for.
 pub struct Options {
     /// What to do.
-    pub command: Command,
+    pub action: Action,
     /// Where requests come from.
     pub method: Method,
     /// The device or socket, if it is not the usual one.
@@ -58,7 +58,7 @@ impl Options {
     /// Those of an empty command line.
     pub const fn new() -> Self {
         Options {
-            command: Command::Run,
+            action: Action::Run,
             method: Method::VirtioSerial,
             path: None,
             state_dir: None,
@@ -180,7 +180,7 @@ static KNOWN: [Known; 11] = [
 
 /// Reads the words after the program's name.
 pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
-    while options.command == Command::Run
+    while options.action == Action::Run
         && let Some(word) = words.next()
     {
         let bytes = word.to_bytes();
@@ -204,15 +204,15 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
                 let option = option.ok_or(Wrong::Unknown)?;
                 let attached = (at + 1 < shorts.len()).then(|| after(word, at + 2));
                 apply(options, option, attached, &mut words)?;
-                if option.value || options.command != Command::Run {
+                if option.value || options.action != Action::Run {
                     break;
                 }
             }
         }
     }
     options.subject = b"unix-listen";
-    match (options.command, options.method, options.path) {
-        (Command::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
+    match (options.action, options.method, options.path) {
+        (Action::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
         _ => Ok(()),
     }
 }
@@ -264,8 +264,8 @@ fn apply(
                 _ => return Err(Wrong::Unreachable),
             }
         }
-        b'V' => options.command = Command::Version,
-        _ => options.command = Command::Help,
+        b'V' => options.action = Action::Version,
+        _ => options.action = Action::Help,
     }
     Ok(())
 }

@@ -8,30 +8,41 @@ use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Longest line; what does not fit is left out.
-const LINE_BYTES_MAX: usize = 1024;
+/// Longest line, with its end; what does not fit is left out.
+pub const LINE_BYTES_MAX: usize = 1024;
 
-/// Puts a line together by `fill` and writes it with a newline, unless that would wait. Whether it was taken.
-pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) -> bool {
+/// Puts a line together by `fill` and writes it with a newline, unless that would wait.
+pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
     fill(&mut out);
-    end_line(&mut out, to)
+    end_line(&mut out);
+    offer(to, out.written());
 }
 
-/// Writes a line with its end, for which there is room however much was put into it.
-fn end_line(out: &mut Writer<'_>, to: &Fd) -> bool {
+/// Puts its end to a line, for which there is room however much was put into it.
+#[inline(never)]
+pub fn end_line(out: &mut Writer<'_>) {
     out.rewind(LINE_BYTES_MAX - 1);
     out.ascii("\n");
-    takes_a_line(to) && to.put(out.written()).is_ok()
 }
 
-/// Whether something takes a line at once: nobody may read the pipe that it is. One that can be written to has room for
-/// [`PIPE_BYTES`] (pipe(7)); a terminal that is stopped says that it has none.
-fn takes_a_line(to: &Fd) -> bool {
-    let mut state = [PollFd::new(to, PollFlags::OUT)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut state, Some(&now)).is_ok() && state[0].revents().contains(PollFlags::OUT)
+/// Writes a line, unless that would wait; whether all of it was taken. Nobody may read the pipe that `to` is: one that can
+/// be written to has room for [`PIPE_BYTES`] (pipe(7)). A terminal that is stopped says that it has none.
+#[inline(never)]
+pub fn offer(to: &Fd, line: &[u8]) -> bool {
+    events(to, PollFlags::OUT, 0).contains(PollFlags::OUT) && to.put(line) == Ok(line.len())
+}
+
+/// What of `wanted` there is to be seen of a file within a time, or that its other end is gone.
+#[inline(never)]
+pub fn events(file: &Fd, wanted: PollFlags, ms_max: u32) -> PollFlags {
+    let mut state = [PollFd::new(file, wanted)];
+    let within = Timespec { tv_sec: 0, tv_nsec: i64::from(ms_max) * 1_000_000 };
+    match poll(&mut state, Some(&within)) {
+        Ok(_) => state[0].revents(),
+        Err(_) => PollFlags::empty(),
+    }
 }
 
 /// What a pipe takes at once or not at all (PIPE_BUF, pipe(7)).

@@ -34,6 +34,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
     // Process 1 may not end: what ends others makes it wait for its channel.
     let always = options.retry || linux.is_init;
     let mut alarm = Alarm::default();
+    let mut said = false;
     loop {
         let lost = match open(agent, linux, options, signals, &mut alarm) {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
@@ -42,6 +43,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             },
             Err(errno) => Err(errno),
         };
+        said &= lost.is_err();
         // Their numbers may be others' from now on.
         linux.channel = [-1; 2];
         if let Ok(errno) = lost {
@@ -53,18 +55,29 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             // Nobody could ask for it any more.
             stop(agent, linux, signals);
             let Err(errno) = lost else { return i32::from(agent.is_frozen()) };
-            let path = channel::path(options).to_bytes();
-            let hint = channel::hint(options.method, errno);
-            complain(phrase!("cannot open the channel"), path, errno, hint);
+            explain(options, errno);
             return 1;
         }
-        if let Err(errno) = lost {
+        if let (Err(errno), false, true) = (lost, said, agent.may_write()) {
+            // Once: it may take for ever.
+            said = true;
+            if linux.is_init {
+                // The console is all that a machine may have to show.
+                explain(options, errno);
+            }
             note(agent, linux, phrase!("channel not there: "), errno);
         }
         if !pause(agent, linux, signals, &mut alarm) {
             return 0;
         }
     }
+}
+
+/// Says that there is no channel, and what somebody can do about it.
+fn explain(options: &Options, errno: Errno) {
+    let path = channel::path(options).to_bytes();
+    let hint = channel::hint(options.method, errno);
+    complain(phrase!("cannot open the channel"), path, errno, hint);
 }
 
 /// Opens the channel. No socket can be made on a frozen filesystem: the call would wait for a thaw that nobody

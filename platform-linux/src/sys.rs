@@ -3,7 +3,6 @@
 //! cannot prove, so that a panic could be reached (docs/decisions.md, "Descriptors"). One architecture
 //! each; this is the one that the project builds for.
 
-pub mod directory;
 pub mod socket;
 
 use crate::fd::Fd;
@@ -107,6 +106,13 @@ pub fn is_own(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
 }
 
+/// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one after the other.
+pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    let (fd, len) = (directory.raw() as usize, into.len());
+    // SAFETY: the kernel writes at most `len` bytes there.
+    unsafe { call(raw::__NR_getdents64, fd, into.as_mut_ptr() as usize, len, 0) }
+}
+
 /// A file in memory (memfd_create(2)), not inherited.
 pub fn memory() -> Result<Fd, Errno> {
     let flags = raw::MFD_CLOEXEC;
@@ -186,6 +192,15 @@ pub fn line_settings(line: &Fd, settings: &mut raw::termios) -> Result<(), Errno
     unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }.map(drop)
 }
 
+/// Whether a file is a terminal (TIOCOUTQ of ioctl_tty(2)).
+pub fn is_terminal(file: &Fd) -> bool {
+    let mut queued = 0i32;
+    let pointer = &raw mut queued as usize;
+    // SAFETY: the kernel writes a number into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, file.raw() as usize, ioctl::TIOCOUTQ as usize, pointer, 0) }
+        .is_ok()
+}
+
 /// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it
 /// open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not root, and then nobody loses it.
 pub fn take_line(line: &Fd) -> Result<(), Errno> {
@@ -208,6 +223,18 @@ pub fn freeze(file: &Fd) -> Result<(), Errno> {
 /// Thaws it (FITHAW).
 pub fn thaw(file: &Fd) -> Result<(), Errno> {
     set(file, ioctl::FITHAW)
+}
+
+/// The number of the filesystem that the file of a loop device is on, as the kernel writes it (LOOP_GET_STATUS64).
+pub fn loop_file(device: &Fd) -> Result<u32, Errno> {
+    const LOOP_GET_STATUS64: usize = 0x4C05;
+    // `struct loop_info64`, which begins with it.
+    let mut status = [0u64; 29];
+    let (fd, pointer) = (device.raw() as usize, &raw mut status as usize);
+    // SAFETY: the kernel writes its structure into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_ioctl, fd, LOOP_GET_STATUS64, pointer, 0) }?;
+    let [on, ..] = status;
+    Ok(on as u32)
 }
 
 /// Sets them, and drops input that has come before (TCSETS, TCFLSH).

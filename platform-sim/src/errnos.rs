@@ -110,6 +110,8 @@ impl Kind {
             // fstat(2)
             // fork(2), socketpair(2)
             Kind::Work => &[E::AGAIN, E::NOMEM, E::MFILE, E::NFILE, E::NOSYS],
+            // open(2), read(2), ioctl(2): nobody hears why
+            Kind::Below => &[E::NOENT],
             Kind::InspectOpen => &[E::BADF, E::IO, E::NOMEM, E::OVERFLOW, E::STALE],
             Kind::OpenMount => OPEN_MOUNT,
             Kind::Freeze => FREEZE,

@@ -6,7 +6,7 @@
 
 use qga_core::Errno;
 use qga_core::limits::PATH_BYTES_MAX;
-use qga_core::platform::{Access, Device, How};
+use qga_core::platform::{Access, Device, OpenOptions};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -165,11 +165,15 @@ impl Tree {
     }
 
     /// Opens a file, or makes one: its absolute path, and itself.
-    pub(crate) fn open(&mut self, path: &[u8], how: How) -> Result<(Vec<u8>, Inode), Errno> {
+    pub(crate) fn open(
+        &mut self,
+        path: &[u8],
+        options: OpenOptions,
+    ) -> Result<(Vec<u8>, Inode), Errno> {
         let (absolute, found) = self.resolve(path)?;
-        let writes = how.access != Access::Read;
+        let writes = options.access != Access::Read;
         let Some(inode) = found else {
-            if !how.create {
+            if !options.create {
                 return Err(Errno::NOENT);
             }
             return self.create(absolute);
@@ -183,11 +187,11 @@ impl Tree {
             Permit::Denied => return Err(Errno::ACCES),
         }
         match &mut node.content {
-            Content::Directory if writes || how.create => return Err(Errno::ISDIR),
-            Content::Fifo(_) if how.access == Access::Write && node.opened.0 == 0 => {
+            Content::Directory if writes || options.create => return Err(Errno::ISDIR),
+            Content::Fifo(_) if options.access == Access::Write && node.opened.0 == 0 => {
                 return Err(Errno::NXIO);
             }
-            Content::Regular(bytes) if how.truncate => {
+            Content::Regular(bytes) if options.truncate => {
                 self.free_bytes = self.free_bytes.saturating_add(bytes.len() as u64);
                 bytes.clear();
             }

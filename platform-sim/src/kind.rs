@@ -62,6 +62,7 @@ kinds! {
     Reboot, true, "`Power::reboot`.";
     InspectOpen, true, "`Freeze::inspect_open`.";
     Work, true, "`Freeze::work`.";
+    Below, true, "`Freeze::below`.";
     Text, true, "`Texts::text`.";
     ReadText, true, "A read of a text.";
     Entries, true, "`Texts::entries`.";

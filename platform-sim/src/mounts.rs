@@ -29,6 +29,17 @@ pub enum Hang {
     Freeze,
     /// FITHAW.
     Thaw,
+    /// Learning what its device lies on.
+    Below,
+}
+
+/// What a device lies on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lies {
+    /// A device that it is made of, or the disk that it is a part of.
+    Made(Device),
+    /// The filesystem that its file is on.
+    File(Device),
 }
 
 /// A filesystem, wherever it is mounted.
@@ -105,6 +116,10 @@ pub struct Mounts {
     pub list: Vec<Mount>,
     /// The filesystems; they stay when they are unmounted, so that their numbers do not change.
     pub superblocks: Vec<Superblock>,
+    /// Which device lies on what; a device may lie on several.
+    pub lies: Vec<(Device, Lies)>,
+    /// Whether the agent was not told of that when it asked, or no order is right.
+    pub lies_untold: bool,
     /// Why nothing can be made read-only.
     pub remount_error: Option<Errno>,
     /// Every freeze (`true`) and thaw of the agent that worked, with the superblock, in order.
@@ -124,6 +139,8 @@ impl Mounts {
         let mut mounts = Mounts {
             list: Vec::new(),
             superblocks: Vec::new(),
+            lies: Vec::new(),
+            lies_untold: false,
             remount_error: None,
             changes: Vec::new(),
             thawed_of_others: 0,
@@ -187,6 +204,27 @@ impl Mounts {
             }
         }
         here
+    }
+
+    /// The superblock of a filesystem below this one, through any number of devices, that the agent has frozen.
+    pub(crate) fn frozen_below(&self, superblock: usize) -> Option<usize> {
+        let mut devices = vec![self.superblocks[superblock].device];
+        let mut looked_at = 0;
+        while let Some(&device) = devices.get(looked_at) {
+            looked_at += 1;
+            for &(_, lies) in self.lies.iter().filter(|(upper, _)| *upper == device) {
+                let (Lies::Made(next) | Lies::File(next)) = lies;
+                if !devices.contains(&next) {
+                    devices.push(next);
+                }
+                let below = self.superblocks.iter().position(|lower| lower.device == next);
+                let frozen = |&lower: &usize| self.superblocks[lower].frozen == Some(By::Agent);
+                if let Some(lower) = below.filter(frozen).filter(|_| lies == Lies::File(next)) {
+                    return Some(lower);
+                }
+            }
+        }
+        None
     }
 
     /// Whether the agent has frozen anything that is mounted: to what is not, nobody writes.

@@ -6,7 +6,7 @@
 
 use crate::random::Random;
 use qga_core::Errno;
-use qga_core::mark::MAGIC;
+use qga_core::internals::mark::MAGIC;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 

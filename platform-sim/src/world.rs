@@ -104,6 +104,17 @@ impl World {
         frozen
     }
 
+    /// Puts it down when the agent freezes what lies on something that it has frozen already: that would never come back.
+    pub(crate) fn forbid_above_frozen(&mut self, superblock: usize) {
+        if let Some(below) = self.mounts.frozen_below(superblock)
+            && !self.mounts.lies_untold
+        {
+            let [upper, lower] =
+                [superblock, below].map(|number| self.mounts.superblocks[number].device);
+            self.violations.push(format!("{upper:?} freezes on {lower:?}, which is frozen"));
+        }
+    }
+
     /// Mounts a filesystem, making its mount point a folder if there is no file of that name. One
     /// whose device is mounted already is the same filesystem at another place (a bind mount).
     pub fn mount(&mut self, kind: &str, device: Device, point: &str) {

@@ -6,14 +6,14 @@ use crate::deadline::check_time;
 use crate::record::Record;
 use crate::sight::frozen_by_agent;
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::FreezeStatus;
 
 /// What must be true after every act.
 pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {
     check_time(client, record);
     let handles = client.session.agent().state().files.len();
     let status = client.status();
-    assert_eq!(client.is_frozen(), status != Status::Thawed);
+    assert_eq!(client.is_frozen(), status != FreezeStatus::Thawed);
     let (ended, frozen, mounted, marked, others) = client.session.sim.with(|world| {
         // Nothing was written or logged while frozen.
         assert!(world.violations.is_empty(), "{:?}", world.violations);
@@ -22,7 +22,7 @@ pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {
             // No descriptor leaked.
             assert_eq!(world.open.files, handles, "files are open that no handle owns");
             assert_eq!((world.open.marks, world.open.tables), (0, 0), "marks, tables left open");
-            if status == Status::Thawed {
+            if status == FreezeStatus::Thawed {
                 assert_eq!(world.open.filesystems, 0, "filesystems left open");
             }
         }
@@ -36,10 +36,10 @@ pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {
     assert!(record.model.files.len() <= handles, "an open file is gone");
     assert!(!record.model.complete || record.model.files.len() == handles, "a file too much");
     // The frozen flag is the world's.
-    assert!(!mounted || status != Status::Thawed, "called thawed, and is not");
+    assert!(!mounted || status != FreezeStatus::Thawed, "called thawed, and is not");
     assert!(!mounted || marked, "frozen, and no mark for the next agent");
     assert_eq!(others, record.thawed_of_others, "thawed what others had frozen");
-    if status == Status::Thawed {
+    if status == FreezeStatus::Thawed {
         record.recorded = 0;
         record.listless &= marked;
         // Nothing is recorded any more: whatever was not known of it does not matter.

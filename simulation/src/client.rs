@@ -3,7 +3,7 @@
 //! may have been sent before it.
 
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::FreezeStatus;
 use qga_sim::{Session, Sim};
 use std::fmt::Arguments;
 
@@ -75,16 +75,16 @@ impl<S: Source> Client<S> {
     }
 
     /// What the agent says of freezes.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> FreezeStatus {
         self.session.agent().state().freezer.status()
     }
 
     /// What it must answer when it is asked for that.
     pub fn status_word(&self) -> &'static str {
         match self.status() {
-            Status::Thawed => "\"thawed\"",
-            Status::Frozen => "\"frozen\"",
-            Status::Error => "\"error\"",
+            FreezeStatus::Thawed => "\"thawed\"",
+            FreezeStatus::Frozen => "\"frozen\"",
+            FreezeStatus::Error => "\"error\"",
         }
     }
 

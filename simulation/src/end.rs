@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::reply;
 use crate::restart::{over, restart};
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::FreezeStatus;
 
 /// Everything that was broken is repaired: the agent answers, and what it froze runs again.
 pub fn end<S: Source>(client: &mut Client<S>, record: &mut Record) {
@@ -47,7 +47,7 @@ pub fn end<S: Source>(client: &mut Client<S>, record: &mut Record) {
             break;
         }
     }
-    assert_eq!(client.status(), Status::Thawed);
+    assert_eq!(client.status(), FreezeStatus::Thawed);
     client.session.sim.with(|world| {
         assert_eq!((world.open.files, world.open.filesystems), (0, 0), "left open");
         assert!(!world.store.is_marked(), "a mark was left behind");

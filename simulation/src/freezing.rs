@@ -7,7 +7,7 @@ use crate::record::{Late, Record};
 use crate::reply::{self, Answer};
 use crate::sight::{bits, freezable, frozen_by_agent, left_out, vanishing, warned_since};
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::FreezeStatus;
 use qga_sim::mounts::By;
 use qga_sim::store::Place;
 
@@ -87,7 +87,10 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
             let expected = freezable.is_none() || !undisturbed || !room;
             assert!(expected, "could have frozen");
             let status = client.status();
-            assert!(frozen == 0 || status == Status::Error, "left {frozen:b} frozen: {status:?}");
+            assert!(
+                frozen == 0 || status == FreezeStatus::Error,
+                "left {frozen:b} frozen: {status:?}"
+            );
         }
         Answer::None => {}
     }

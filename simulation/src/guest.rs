@@ -5,6 +5,7 @@ use qga_core::Errno;
 use qga_core::platform::Device;
 use qga_sim::files::{Content, Permit};
 use qga_sim::init::{Init, Sign};
+use qga_sim::mounts::Lies;
 use qga_sim::power::{Place, Process, Program};
 use qga_sim::{Sim, World};
 
@@ -63,6 +64,15 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
             world.mount_from("nfs4", Device::new(0, 41), "server:/export", "/mnt/network");
         }
         power(shape, seed, world);
+        if seed >> 15 & 1 == 0 {
+            // The first lies on the third, and the second, on a partition, on the first.
+            let [first, second, third, loop_device] = [0, 1, 2, 9].map(|n| Device::new(8, n));
+            world.mounts.lies = vec![
+                (first, Lies::File(third)),
+                (second, Lies::Made(loop_device)),
+                (loop_device, Lies::File(first)),
+            ];
+        }
         // Who freezes is the agent itself, or a worker.
         world.workers.offered = seed >> 14 & 1 == 0;
     });

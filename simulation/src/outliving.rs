@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::restart::restart;
 use crate::source::Source;
 use qga_core::Errno;
-use qga_core::mark::MAGIC;
+use qga_core::internals::mark::MAGIC;
 use qga_sim::mounts::By;
 use qga_sim::store::PLACES;
 

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::record::Record;
 use crate::reply::{self, Answer};
 use crate::source::Source;
-use qga_core::command::Table;
+use qga_core::internals::command::Table;
 use qga_sim::Sim;
 
 /// Requests that are wrong, or written in an odd way.

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::record::{Late, Record};
 use crate::sight::is_unfinished;
 use crate::source::Source;
-use qga_core::freezer::Status;
+use qga_core::platform::FreezeStatus;
 
 /// The first agent of a session; what is known then. While calls fail it may not start, then they stop failing.
 pub fn start<S: Source>(client: &mut Client<S>) -> Record {
@@ -40,11 +40,11 @@ pub fn restart<S: Source>(client: &mut Client<S>, record: &mut Record) {
     }
     undisturbed &= !client.failed_since(calls);
     let now = client.status();
-    let finished = now == Status::Thawed || !undisturbed;
+    let finished = now == FreezeStatus::Thawed || !undisturbed;
     assert!(finished || !unfinished, "a freeze or thaw was cut off, and is not ended: {now:?}");
-    if status != Status::Frozen || !undisturbed || !sure {
+    if status != FreezeStatus::Frozen || !undisturbed || !sure {
         // It may have gone on thawing, and what it does not know it may take for its own.
-        record.sure &= undisturbed && sure && status != Status::Error;
+        record.sure &= undisturbed && sure && status != FreezeStatus::Error;
         record.allow_thaws_of_others(&client.session.sim);
     } else {
         assert_eq!(client.status(), status, "after a restart");

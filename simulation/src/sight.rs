@@ -2,7 +2,7 @@
 //! leave out, and what the agent said of that goes out. Invariant: looking changes nothing.
 
 use qga_core::Errno;
-use qga_core::mark::{HEAD_BYTES, MAGIC};
+use qga_core::internals::mark::{HEAD_BYTES, MAGIC};
 use qga_core::platform::Level;
 use qga_sim::mounts::{By, Mount, Superblock};
 use qga_sim::{LogLine, World};

@@ -39,6 +39,21 @@ impl Disk {
         Disk { device, kind: "ext4", name: name.to_owned(), _folder: None }
     }
 
+    /// The same on a partition of the device, and the node of that.
+    pub fn ext4_partition_at(at: &Path) -> (Self, PathBuf) {
+        File::create(at).and_then(|file| file.set_len(16 << 20)).expect("an image");
+        let device = attach(at, &["--partscan"]);
+        let device = device.unwrap_or_else(|error| panic!("no loop device: {error}"));
+        let add = crate::program("addpart").expect("addpart (package util-linux)");
+        run(Command::new(add).arg(&device).args(["1", "2048", "30720"]));
+        let node = PathBuf::from(format!("{}p1", device.display()));
+        crate::eventually("there is no node of the partition", || node.exists());
+        let mkfs = crate::program("mkfs.ext4").expect("mkfs");
+        run(Command::new(mkfs).args(EXT4).arg(&node));
+        let name = at.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
+        (Disk { device, kind: "ext4", name: name.to_owned(), _folder: None }, node)
+    }
+
     /// An xfs filesystem of 320 MiB (its least is 300), as a sparse file.
     pub fn xfs() -> Self {
         Disk::make(320, "xfs", &["-q", "-f"])
@@ -74,7 +89,7 @@ impl Disk {
         File::create(image).and_then(|file| file.set_len(mebibytes << 20)).expect("an image");
         let mkfs = crate::program(&format!("mkfs.{kind}")).expect("mkfs");
         run(Command::new(mkfs).args(options).arg(image));
-        attach(image).unwrap_or_else(|error| panic!("no loop device: {error}"))
+        attach(image, &[]).unwrap_or_else(|error| panic!("no loop device: {error}"))
     }
 
     /// Whether the test `name` must be skipped because no disks can be made here; counts the skip.
@@ -106,7 +121,7 @@ impl Disk {
         let folder = tempfile::tempdir().expect("a folder");
         let image = folder.path().join("image");
         File::create(&image).and_then(|file| file.set_len(1 << 20)).expect("an image");
-        let device = match attach(&image) {
+        let device = match attach(&image, &[]) {
             Ok(device) => device,
             Err(error) => {
                 let reason = error.rsplit(": ").next().unwrap_or(&error);
@@ -164,12 +179,13 @@ impl Drop for Disk {
 }
 
 /// A loop device that shows the image; else what losetup says.
-fn attach(image: &Path) -> Result<PathBuf, String> {
+fn attach(image: &Path, options: &[&str]) -> Result<PathBuf, String> {
     let losetup = crate::program("losetup").expect("losetup");
     let mut said = String::new();
     // Tests that run beside this one may snatch the device that was found free.
     for _ in 0..50 {
-        let output = Command::new(&losetup).args(["--find", "--show"]).arg(image).output();
+        let mut losetup = Command::new(&losetup);
+        let output = losetup.args(["--find", "--show"]).args(options).arg(image).output();
         let output = output.expect("losetup runs");
         if output.status.success() {
             return Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));

@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The mount points of a guest of [`HangingGuest::new`]. One that hangs has others before and behind it.
+/// The mount points of a guest of [`HangingGuest::new`]. One that hangs has others before and after it.
 pub const PLACES: [&str; 4] = ["/mnt/a", "/mnt/hung", "/mnt/c", "/mnt/d"];
 /// Which of them hangs.
 pub const HUNG: usize = 1;

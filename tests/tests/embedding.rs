@@ -3,8 +3,8 @@
 //! those of the build.
 
 use qga_core::Errno;
-use qga_core::command::{Needs, Row, Table};
-use qga_core::handle::Handles;
+use qga_core::internals::command::{Needs, Row, Table};
+use qga_core::internals::handle::Handles;
 use qga_core::platform::{Absent, Mode};
 use qga_embedding::{Agent, FRAME_BYTES, Guest, Port, Registers, WINDOW_BYTES, pump, run};
 use qga_sim::Sim;

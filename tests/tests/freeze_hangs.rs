@@ -21,7 +21,7 @@ const PING: &str = r#"{"execute":"guest-ping"}"#;
 const SHORT: [&str; 2] = ["--freeze-deadline", "1"];
 /// No filesystem is given up during a test.
 const LONG: [&str; 2] = ["--freeze-deadline", "60"];
-/// What a freeze of a disk hangs in. A thaw behind it hangs in the one case, and fails in the other.
+/// What a freeze of a disk hangs in. A thaw after it hangs in the one case, and fails in the other.
 const KINDS: [Kind; 2] = [Kind::Sync, Kind::Writer];
 
 /// What is at once for a person, on a machine that does other work.

@@ -217,7 +217,7 @@ impl Source {
         })
     }
 
-    /// What a name behind `::` may lead to.
+    /// What a name after `::` may lead to.
     fn step(&self, at: Target, name: &str, aliases: usize) -> Vec<Target> {
         let Target::Module(here) = at else { return vec![at] };
         match name {
@@ -444,7 +444,7 @@ impl Uses<'_> {
         below && !matches!(item.vis, Visibility::Inherited)
     }
 
-    /// The paths in what a macro is given: names joined by `::`, none behind a dot.
+    /// The paths in what a macro is given: names joined by `::`, none after a dot.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let (mut line, mut colons, mut dot) = (0, 0, false);

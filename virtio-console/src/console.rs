@@ -351,7 +351,7 @@ impl<'n, T: Transport, M: Memory> Console<'n, T, M> {
 pub enum Ends {
     /// Nothing is read then, and [`Console::take_end`] tells.
     Told,
-    /// As the end of the stream: one `Ok(0)` behind the last byte of the client, and then the next
+    /// As the end of the stream: one `Ok(0)` after the last byte of the client, and then the next
     /// one's bytes.
     Read,
     /// As [`Ends::Read`], and where a client came before anybody saw that the last one had gone, an

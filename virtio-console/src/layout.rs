@@ -1,4 +1,4 @@
-//! Where the three parts of a split virtqueue lie in its memory, with the buffers behind them.
+//! Where the three parts of a split virtqueue lie in its memory, with the buffers after them.
 //!
 //! ```text
 //!  | descriptors 16*n | available 6+2*n | pad | used 6+8*n | pad | slot 0 | slot 1 | ...
@@ -55,7 +55,7 @@ impl Layout {
 const SLOT_ALIGNMENT_BYTES: usize = 64;
 
 /// The bytes that a queue of at most `size` entries takes on any transport, with `slots` buffers of
-/// `slot_bytes` behind it: what a caller must give, in whole pages.
+/// `slot_bytes` after it: what a caller must give, in whole pages.
 pub const fn region_bytes(size: u16, slots: usize, slot_bytes: usize) -> usize {
     let rings = Layout::new(size, Rings::PagedGiven).slots;
     (rings + slots * slot_bytes).next_multiple_of(ALIGNMENT_BYTES)

@@ -39,7 +39,7 @@ pub trait Memory {
     /// Copies `from` to the bytes from `at` on. Partly or wholly outside of the memory: nothing.
     fn copy_in(&mut self, at: usize, from: &[u8]);
 
-    /// Keeps what stands before it before what stands behind it, for the device too. The
+    /// Keeps what stands before it before what stands after it, for the device too. The
     /// processor's full barrier is enough for a virtual device (`VIRTIO_F_ORDER_PLATFORM` is never
     /// negotiated, section 6).
     fn barrier(&self) {

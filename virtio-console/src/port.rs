@@ -120,7 +120,7 @@ impl<M: Memory> Port<M> {
     }
 
     /// One client or several end somewhere between these indexes of the receive queue. There is an
-    /// end at the first one, at the last one, and behind every buffer between that is not full: a
+    /// end at the first one, at the last one, and after every buffer between that is not full: a
     /// client's bytes begin a buffer. So the last words of one are not taken for the beginning of
     /// the next one's, whatever they are; a request of the next one in several buffers that are not
     /// full is torn, should all of it have come so early. What was in doubt before stays so.
@@ -140,7 +140,7 @@ impl<M: Memory> Port<M> {
 
     /// What comes next, of the buffers before the index `until` of the receive queue: those that
     /// were there before the control queue was last looked at. Later ones may be a newcomer's, of
-    /// whom nothing was heard yet. Bytes behind the end of the last client say that there is
+    /// whom nothing was heard yet. Bytes after the end of the last client say that there is
     /// another one, even where the device's message that it came was lost. Errors: the device is
     /// broken.
     pub fn peek(&mut self, until: u16) -> Result<Next, Broken> {

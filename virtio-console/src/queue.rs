@@ -1,4 +1,4 @@
-//! A split virtqueue over caller-supplied memory, with its buffers behind it (VIRTIO 1.2, section
+//! A split virtqueue over caller-supplied memory, with its buffers after it (VIRTIO 1.2, section
 //! 2.7).
 //!
 //! The invariant that makes it simple: descriptor `n` always points to slot `n` of the memory, and
@@ -57,7 +57,7 @@ pub struct Addresses {
     pub used: u64,
 }
 
-/// The memory is too small for a queue of the size that the device insists on, with a buffer behind
+/// The memory is too small for a queue of the size that the device insists on, with a buffer after
 /// it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooSmall {

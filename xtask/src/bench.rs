@@ -15,10 +15,10 @@ mod trace;
 mod vm;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
 use xtask::marked::Marked;
 use xtask::words::Words;
 use xtask::{ElseSay, Result, build, command, install, paths, progress};
@@ -62,24 +62,18 @@ struct Bench {
     programs: [Program; 2],
     rounds: usize,
     data: PathBuf,
-    scratch: PathBuf,
+    scratch: TempDir,
     /// Where this task may run but for the pinning: a virtual machine wants all cores.
     all_cores: cores::Cores,
 }
 
 impl Bench {
     fn folder(&self, name: &str) -> PathBuf {
-        self.scratch.join(name)
+        self.scratch.path().join(name)
     }
 
     fn progress(&self, what: &str) {
         progress::say(&format!("bench: {what}"));
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.scratch);
     }
 }
 
@@ -150,15 +144,15 @@ fn prepare(options: &Options) -> Result<Bench> {
     }
     cores::pin(CLIENT_CORE)
         .else_say(format!("two cores are needed, but to pin the client to core {CLIENT_CORE}"))?;
-    let scratch = PathBuf::from(format!("/dev/shm/qga-bench-{}", std::process::id()));
-    paths::make(&scratch)?;
+    let scratch = tempfile::Builder::new().prefix("qga-bench-").tempdir_in("/dev/shm");
+    let scratch = scratch.else_say("cannot make a folder in /dev/shm")?;
     let bench = Bench {
         programs: [
             Program { name: "ours", path: ours },
             Program { name: "qemu-ga", path: REFERENCE.into() },
         ],
         rounds: options.rounds,
-        data: scratch.join("data"),
+        data: scratch.path().join("data"),
         scratch,
         all_cores,
     };
@@ -166,17 +160,11 @@ fn prepare(options: &Options) -> Result<Bench> {
     Ok(bench)
 }
 
-/// A file of bytes that no shortcut could guess (xorshift from a fixed seed), and one to write to.
+/// A file of bytes that no shortcut could guess, the same each time, and one to write to.
 fn lay_out(bench: &Bench) -> std::io::Result<()> {
-    let mut file = std::io::BufWriter::with_capacity(1 << 20, fs::File::create(&bench.data)?);
-    let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
-    for _ in 0..DATA_BYTES / 8 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        file.write_all(&state.to_le_bytes())?;
-    }
-    file.flush()?;
+    let mut bytes = vec![0; DATA_BYTES as usize];
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
+    fs::write(&bench.data, bytes)?;
     fs::write(bench.folder("written"), b"")
 }
 

@@ -21,7 +21,7 @@ pub struct Document {
     pub begin: &'static str,
 }
 
-/// A file, and what is said of it: of a row all behind its star, of a finding all before the reason.
+/// A file, and what is said of it: of a row all after its star, of a finding all before the reason.
 pub type Row = (String, String);
 
 impl Document {

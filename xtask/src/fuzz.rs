@@ -118,12 +118,10 @@ fn parse(mut words: Words) -> Result<Options> {
 /// The names of all targets: one source file each.
 fn all_targets() -> Result<Vec<String>> {
     let folder = directory().join("fuzz_targets");
-    let mut names: Vec<String> = paths::entries(&folder)?
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .collect();
-    names.sort();
+    let files = paths::files(&folder)?.into_iter();
+    let sources = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let names = sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let names: Vec<String> = names.collect();
     if names.is_empty() { Err(format!("no target in {}", folder.display())) } else { Ok(names) }
 }
 
@@ -154,19 +152,17 @@ fn shown(outcomes: &[Outcome]) -> String {
 fn report(targets: &[String]) -> Result<()> {
     coverage::report::prepare()?;
     let built = build::counting(targets)?;
-    let scratch = std::env::temp_dir().join(format!("qga-fuzz-coverage-{}", std::process::id()));
-    paths::make(&scratch)?;
+    let scratch = tempfile::tempdir().else_say("cannot make a folder")?;
     let mut report = coverage::report::Report::new();
     for target in targets {
         progress::say(&format!("replaying fuzz/corpus/{target}"));
         let mut replay = Command::new(built.program(target));
-        let profile = scratch.join(format!("{target}.profraw"));
+        let profile = scratch.path().join(format!("{target}.profraw"));
         replay.arg(directory().join("corpus").join(target)).env("RUST_BACKTRACE", "0");
         command::run(replay.env("LLVM_PROFILE_FILE", &profile))?;
         let (program, root) = (built.program(target), paths::root());
         coverage::report::add(&mut report, &program, &[profile], &root, &SOURCES)?;
     }
-    let _ = std::fs::remove_dir_all(&scratch);
     println!("{}", coverage::report::table(&report, false));
     Ok(())
 }

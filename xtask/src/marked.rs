@@ -11,7 +11,7 @@ pub struct Marked {
     pub name: &'static str,
     /// The mark before the part.
     pub begin: &'static str,
-    /// The mark behind it.
+    /// The mark after it.
     pub end: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl Marked {
             text.split_once(begin).ok_or_else(|| format!("{name} has no mark {begin}"))?;
         let (_, after) = rest
             .split_once(end)
-            .ok_or_else(|| format!("{name} has no mark {end} behind {begin}"))?;
+            .ok_or_else(|| format!("{name} has no mark {end} after {begin}"))?;
         Ok(format!("{before}{begin}\n{}\n{end}{after}", part.trim_end_matches('\n')))
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     fn a_mark_that_is_missing_is_named() {
         let error = |text| MARKED.replaced(text, "new").unwrap_err();
         assert_eq!(error("no marks"), "docs/a.md has no mark <!-- begin -->");
-        let wrong = "docs/a.md has no mark <!-- end --> behind <!-- begin -->";
+        let wrong = "docs/a.md has no mark <!-- end --> after <!-- begin -->";
         assert_eq!(error("<!-- end --><!-- begin -->"), wrong);
     }
 }

@@ -2,7 +2,6 @@
 //! core/src/text/pairs.rs: the table by which they are packed when the agent is compiled (docs/decisions.md, "Texts").
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 use xtask::{ElseSay, Result, paths};
@@ -65,7 +64,11 @@ fn sum(texts: &[Vec<Symbol>]) -> usize {
 fn texts() -> Result<Vec<Vec<Symbol>>> {
     let mut found = Vec::new();
     for folder in SOURCES {
-        gather(&paths::root().join(folder), &mut found)?;
+        let files = paths::files(&paths::root().join(folder))?;
+        for path in files.iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+            let tokens = paths::text(path)?.parse::<TokenStream>();
+            macros(tokens.else_say_of("cannot read the tokens of", path)?, &mut found);
+        }
     }
     let mut texts: Vec<Vec<Symbol>> = Vec::new();
     for text in found {
@@ -76,20 +79,6 @@ fn texts() -> Result<Vec<Vec<Symbol>>> {
         }
     }
     Ok(texts)
-}
-
-fn gather(folder: &Path, texts: &mut Vec<String>) -> Result<()> {
-    let mut entries = paths::entries(folder)?;
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            gather(&path, texts)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let tokens = paths::text(&path)?.parse::<TokenStream>();
-            macros(tokens.else_say_of("cannot read the tokens of", &path)?, texts);
-        }
-    }
-    Ok(())
 }
 
 /// Looks for the macros that pack.

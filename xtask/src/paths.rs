@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
 use crate::{ElseSay, Result};
 
 /// The root of the repository (the directory that holds `core`, `tests`, `xtask` ...).
@@ -72,6 +74,13 @@ pub fn make(folder: &Path) -> Result<()> {
 pub fn make_empty(folder: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
     make(folder)
+}
+
+/// All that is no folder in a folder and in those in it, in the order of their names; links are not followed.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = WalkDir::new(folder).sort_by_file_name().into_iter();
+    let files = entries.filter(|entry| !entry.as_ref().is_ok_and(|e| e.file_type().is_dir()));
+    files.map(|entry| Ok(entry.else_say_of("cannot list", folder)?.into_path())).collect()
 }
 
 /// What lies in a folder.

@@ -29,7 +29,7 @@ impl Words {
         self.words.len() < before
     }
 
-    /// The value behind this option.
+    /// The value after this option.
     pub fn value(&mut self, option: &str) -> Result<Option<String>> {
         let Some(at) = self.words.iter().position(|word| word == option) else { return Ok(None) };
         self.words.remove(at);
@@ -39,7 +39,7 @@ impl Words {
         }
     }
 
-    /// The number behind this option, which must be in `range`.
+    /// The number after this option, which must be in `range`.
     pub fn number<N: FromStr + PartialOrd>(
         &mut self,
         option: &str,

@@ -1,5 +1,5 @@
-//! What an agent is doing between two steps: listening, writing a response, following work that takes longer; for whom,
-//! and what of it is a secret.
+//! What an agent is doing between two steps: listening, writing a response, following work that
+//! takes longer, stopping; for whom, and what of it is a secret.
 
 use crate::command::Poll;
 use crate::error::Error;
@@ -17,14 +17,15 @@ pub struct Asker {
     pub frame: Range<usize>,
 }
 
-/// Whether frame and window hold what nobody may find there. The numbered first variant makes a new agent all zero.
+/// Whether frame and window hold what nobody may find there. The numbered first variant makes a new
+/// agent all zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Secret {
     /// No.
     Nothing = 0,
-    /// What was not understood may have been meant for any command. It is wiped after the next request that is: until
-    /// then a guest-sync may have begun in it.
+    /// What was not understood may have been meant for any command. It is wiped after the next
+    /// request that is: until then a guest-sync may have begun in it.
     Open,
     /// It is to be wiped when it is answered.
     Ended,
@@ -39,8 +40,8 @@ pub enum Doing<P: Platform> {
     Responding(Option<Piece<P>>, Echo, Range<usize>),
 }
 
-/// What takes longer than a step. It goes on when nobody waits for it any more; what it says then is for nobody. All zero
-/// when new.
+/// What takes longer than a step. It goes on when nobody waits for it any more; what it says then
+/// is for nobody. All zero when new.
 pub struct Job<P: Platform> {
     /// How it is followed, while there is one.
     pub poll: Option<Poll<P>>,
@@ -56,8 +57,8 @@ impl<P: Platform> Job<P> {
     /// None.
     pub const NONE: Self = Job { poll: None, finish: None, asker: None, held: Scan::More };
 
-    /// Whoever has asked for it has gone. What has a result to tell goes on by itself; what has none is still to be
-    /// followed.
+    /// Whoever has asked for it has gone. What has a result to tell goes on by itself; what has
+    /// none is still to be followed.
     #[inline(never)]
     pub fn nobody_asks(&mut self) {
         if self.finish.is_some() {
@@ -66,6 +67,23 @@ impl<P: Platform> Job<P> {
         self.asker = None;
         self.held = Scan::More;
     }
+}
+
+/// How far the agent is with stopping. All zero until it is told to.
+#[repr(C)]
+pub struct Stop {
+    /// It was told to stop, and thaws before.
+    pub told: bool,
+    /// Nothing stands in the way any more.
+    pub ends: bool,
+    /// An error stands in the window that somebody who asked for a freeze is to have, also from an
+    /// agent that stops.
+    pub owed: bool,
+}
+
+impl Stop {
+    /// Nobody has told it to.
+    pub const NONE: Self = Stop { told: false, ends: false, owed: false };
 }
 
 /// Replaces whatever is in the window by the beginning of an error reply.

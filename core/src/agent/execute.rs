@@ -1,4 +1,5 @@
-//! One request: its frame in, the beginning of its response out, and then the rest of that, a window at a time.
+//! One request: its frame in, the beginning of its response out, and then the rest of that, a
+//! window at a time.
 
 use super::Agent;
 use super::doing::{Asker, Doing, Secret, refuse};
@@ -21,8 +22,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         matches!(found, Scan::Frame | Scan::Sync) && understood() == Ok(true)
     }
 
-    /// Runs the request in the frame buffer. One that stands inside a malformed request is run next if it is a
-    /// guest-sync, with which a new client begins, after the error for what was left unfinished before it.
+    /// Runs the request in the frame buffer. One that stands inside a malformed request is run next
+    /// if it is a guest-sync, with which a new client begins, after the error for what was left
+    /// unfinished before it.
     pub(super) fn execute(&mut self, platform: &mut P, found: Scan) {
         let Self { doing, cursor, job, framer, window, state, secret, .. } = self;
         let frame = framer.place();
@@ -98,7 +100,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 match fill(*piece, platform, &mut self.state, &mut self.cursor, &mut out) {
                     Ok(whole) => whole,
                     Err(Failed(what, errno)) => {
-                        // Pieces fail only before they commit, so the window holds nothing but their beginning.
+                        // Pieces fail only before they commit, so the window holds nothing but
+                        // their beginning.
                         out.rewind(0);
                         describe(&Error::Failed(what, errno), &mut out);
                         true

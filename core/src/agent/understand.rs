@@ -1,5 +1,5 @@
-//! What a frame asks for: its text in; its `id`, the row of its command and the place of its arguments out, or what
-//! is wrong with it.
+//! What a frame asks for: its text in; its `id`, the row of its command and the place of its
+//! arguments out, or what is wrong with it.
 
 use crate::command::{Row, Table};
 use crate::error::{Error, Raised, Slot};

@@ -6,7 +6,7 @@ use crate::handle::Handles;
 use crate::json::read::Base64;
 use crate::limits::{READ_COUNT_DEFAULT, READ_COUNT_MAX};
 use crate::lines::{self, retry};
-use crate::platform::{Access, Files, How, Log, Platform, WallClock};
+use crate::platform::{Access, Files, Log, OpenOptions, Platform, WallClock};
 use crate::response::{Cursor, Failed, Stream};
 use crate::state::State;
 use crate::writer::Writer;
@@ -30,14 +30,14 @@ pub fn open<'a, P: Files + WallClock + Log>(
 ) -> Result<i64, Error<'a>> {
     let Open { path, mode } = arguments;
     let mode = mode.unwrap_or(b"r");
-    let how = parse_mode(mode).ok_or(Error::OpenMode(mode))?;
+    let options = parse_mode(mode).ok_or(Error::OpenMode(mode))?;
     files.open(platform, |platform| {
-        platform.open(path, how).map_err(|errno| Error::Open(path, mode, errno))
+        platform.open(path, options).map_err(|errno| Error::Open(path, mode, errno))
     })
 }
 
 /// `r`, `w` or `a`, with `b` (no meaning) and `+` (both directions) after it in either order.
-fn parse_mode(mode: &[u8]) -> Option<How> {
+fn parse_mode(mode: &[u8]) -> Option<OpenOptions> {
     let (kind, flags) = mode.split_first()?;
     let (mut both, mut binary) = (false, false);
     for flag in flags {
@@ -56,7 +56,7 @@ fn parse_mode(mode: &[u8]) -> Option<How> {
         _ => return None,
     };
     let access = if both { Access::Both } else { access };
-    Some(How { access, create: write, truncate: *kind == b'w', append: *kind == b'a' })
+    Some(OpenOptions { access, create: write, truncate: *kind == b'w', append: *kind == b'a' })
 }
 
 /// An open file. Schema: guest-file-close, guest-file-flush (0.15.0).

@@ -1,7 +1,7 @@
 //! guest-fsfreeze-*: stopping and starting the guest's filesystems. The work is in [`crate::freezer`].
 
 use super::Nothing;
-use crate::platform::{Freeze, Freezing, Platform, Reason, Status};
+use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason};
 use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
 use crate::state::State;
@@ -23,9 +23,9 @@ pub enum FsfreezeStatus {
 /// Says whether filesystems are frozen by this agent. Schema: guest-fsfreeze-status (0.15.0).
 pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
     match freezer.tell_status() {
-        Status::Thawed => FsfreezeStatus::Thawed,
-        Status::Frozen => FsfreezeStatus::Frozen,
-        Status::Error => FsfreezeStatus::Error,
+        FreezeStatus::Thawed => FsfreezeStatus::Thawed,
+        FreezeStatus::Frozen => FsfreezeStatus::Frozen,
+        FreezeStatus::Error => FsfreezeStatus::Error,
     }
 }
 

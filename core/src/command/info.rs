@@ -7,10 +7,6 @@ use crate::state::State;
 use crate::writer::Writer;
 use serde::Serialize;
 
-/// The level of QEMU's schema that this agent follows. Clients read features from it and parse three
-/// numbers of one byte each; the product's own version is in `qga -V`.
-pub const SCHEMA_VERSION: &str = "10.2.2";
-
 /// Schema: GuestAgentCommandInfo. Ansible compares it for equality: no member more, none less.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,9 +25,9 @@ pub fn piece<P: Platform>(
     out: &mut Writer<'_>,
     command: Option<&Command>,
 ) -> Result<bool, Failed> {
-    const { assert!(matches!(SCHEMA_VERSION.as_bytes(), b"10.2.2")) };
     if cursor.outer == 0 {
-        cursor.open("{\"version\": \"10.2.2\", \"supported_commands\": [", out);
+        let head = concat!("{\"version\": \"", schema_version!(), "\", \"supported_commands\": [");
+        cursor.open(head, out);
     }
     let Some(command) = command else {
         cursor.close("]}", out);

@@ -1,4 +1,4 @@
-//! guest-shutdown: ending the guest. The steps are in [`crate::shutdown`].
+//! guest-shutdown: ending the guest. The steps are in shutdown.rs.
 
 use crate::error::Error;
 use crate::platform::{Clock, Freezing as _, Mode, Platform, Power};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// How to end. Schema: guest-shutdown (0.15.0), where the mode is a plain string.
 #[derive(Deserialize)]
-pub struct How<'a> {
+pub struct ShutdownArguments<'a> {
     mode: Option<&'a [u8]>,
 }
 
@@ -19,7 +19,7 @@ static MODES: [(&str, Mode); 3] =
 pub fn shutdown<'a, P: Power + Clock>(
     _: &mut P,
     shutdown: &mut Shutdown,
-    arguments: How<'a>,
+    arguments: ShutdownArguments<'a>,
 ) -> Result<(), Error<'a>> {
     let name = arguments.mode.unwrap_or(b"powerdown");
     let Some((_, mode)) = MODES.iter().find(|(known, _)| known.as_bytes() == name) else {

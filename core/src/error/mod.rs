@@ -5,6 +5,7 @@
 
 mod slot;
 
+#[doc(hidden)]
 pub use slot::{Raised, Slot};
 
 use crate::errno::Errno;

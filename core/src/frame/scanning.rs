@@ -2,7 +2,7 @@
 //! is no token, too deep or too long is skipped, and a guest-sync inside it is looked for.
 
 use super::bytes::{ends_line, last_sync};
-use super::{Fault, Framer, Mode, Scan};
+use super::{Fault, Framer, FramerState, Scan};
 use crate::json::lexer::{Found, Token};
 use crate::limits::DEPTH_MAX;
 
@@ -10,12 +10,12 @@ impl<const N: usize> Framer<N> {
     /// Looks for the next whole frame in what was received.
     #[inline(never)]
     pub fn scan(&mut self) -> Scan {
-        if self.mode == Mode::Unsaid {
-            self.mode = Mode::Collect;
+        if self.state == FramerState::Unsaid {
+            self.state = FramerState::Collect;
             return Scan::Bad(Fault::Unfinished);
         }
         loop {
-            if self.mode > Mode::Swallow
+            if self.state > FramerState::Swallow
                 && let Some(sync) = self.skip()
             {
                 return sync;
@@ -53,7 +53,7 @@ impl<const N: usize> Framer<N> {
             return None;
         }
         let close = matches!(token, Token::ObjectClose | Token::ArrayClose);
-        if self.mode == Mode::Refused && !self.in_frame && close {
+        if self.state == FramerState::Refused && !self.in_frame && close {
             self.start = self.scanned;
             return None;
         }
@@ -70,14 +70,14 @@ impl<const N: usize> Framer<N> {
         let open = self.braces >= 0 && self.brackets >= 0 && self.braces + self.brackets > 0;
         if open {
             let too_deep = self.braces + self.brackets > DEPTH_MAX as i32;
-            if too_deep && self.mode != Mode::Swallow {
-                self.mode = Mode::Swallow;
+            if too_deep && self.state != FramerState::Swallow {
+                self.state = FramerState::Swallow;
                 return Some(Scan::Bad(Fault::TooDeep));
             }
             return self.inside(token);
         }
         self.found = self.start;
-        let swallowed = self.mode == Mode::Swallow;
+        let swallowed = self.state == FramerState::Swallow;
         self.drop_partial();
         if swallowed {
             self.refused();
@@ -117,9 +117,13 @@ impl<const N: usize> Framer<N> {
     fn stray(&mut self) -> Option<Scan> {
         self.found = self.lexer.start;
         let offence = self.scanned.checked_sub(1).and_then(|last| self.buffer.get(last).copied());
-        let swallowed = self.mode == Mode::Swallow;
+        let swallowed = self.state == FramerState::Swallow;
         self.unbalance();
-        self.mode = if offence.is_some_and(ends_line) { Mode::LineStart } else { Mode::SkipLine };
+        self.state = if offence.is_some_and(ends_line) {
+            FramerState::LineStart
+        } else {
+            FramerState::SkipLine
+        };
         if swallowed { None } else { Some(Scan::Bad(Fault::Stray)) }
     }
 
@@ -139,7 +143,7 @@ impl<const N: usize> Framer<N> {
         } else {
             self.start = self.begin(end);
             if end - self.start.min(end) >= self.most() {
-                self.mode = Mode::Swallow;
+                self.state = FramerState::Swallow;
                 return Some(Scan::Bad(Fault::TooLong));
             }
         }
@@ -149,7 +153,7 @@ impl<const N: usize> Framer<N> {
     /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what was received.
     fn skip(&mut self) -> Option<Scan> {
         while let Some(&byte) = self.buffer.get(self.scanned..self.filled).and_then(<[u8]>::first) {
-            let (at_start, ends) = (self.mode == Mode::LineStart, ends_line(byte));
+            let (at_start, ends) = (self.state == FramerState::LineStart, ends_line(byte));
             let begins = byte == 0xFF || at_start && byte == b'{';
             if !begins {
                 self.scanned += 1;
@@ -160,7 +164,7 @@ impl<const N: usize> Framer<N> {
             }
             if at_start {
                 if !ends && !matches!(byte, b' ' | b'\t') {
-                    self.mode = Mode::SkipLine;
+                    self.state = FramerState::SkipLine;
                 }
             } else if byte == b'}' {
                 let sync = self.sync();

@@ -1,11 +1,11 @@
-//! Freezing: the list comes in, each of it is frozen, from the last mounted to the first, and on record; or, when one
-//! fails, none of it.
+//! Freezing: the list comes in, each of it is frozen, from the last to the first, and on record; or, when one fails, none
+//! of it.
 
 use super::telling::tell_about;
 use super::worker::tell_done;
 use super::{Freezer, Marks};
 use crate::errno::Errno;
-use crate::mark::{self, Phase, RowState};
+use crate::mark::{self, Phase, RecordState};
 use crate::platform::{Clock, Failure, Freeze, Log, What};
 
 impl<F> Freezer<F> {
@@ -24,8 +24,10 @@ impl<F> Freezer<F> {
         }
         self.standing.frozen = true;
         for number in (0..self.entries.len()).rev() {
-            let Some(row) = self.entries.get(number).map(|entry| entry.place.row) else { continue };
-            tell_about(platform, What::Freeze, row, &[]);
+            let Some(record) = self.entries.get(number).map(|entry| entry.place.record) else {
+                continue;
+            };
+            tell_about(platform, What::Freeze, record, &[]);
             let Some(entry) = self.entries.get_mut(number) else { continue };
             let frozen = platform.freeze(&entry.filesystem);
             entry.place.frozen = frozen.is_ok();
@@ -34,15 +36,17 @@ impl<F> Freezer<F> {
             // That it is not ours is on record even if the agent has gone. What is frozen is not, before the agent knows.
             let mut noted = match frozen {
                 Err(Errno::BUSY) if self.strict => frozen,
-                Err(Errno::BUSY | Errno::OPNOTSUPP) => mark.set_row(row, RowState::NotOurs),
+                Err(Errno::BUSY | Errno::OPNOTSUPP) => {
+                    mark.set_record(record, RecordState::NotOurs)
+                }
                 other => other,
             };
             tell_done(platform, entry, self.count);
             if frozen.is_ok() {
-                noted = mark.set_row(row, RowState::Frozen);
+                noted = mark.set_record(record, RecordState::Frozen);
             }
             if let Err(errno) = noted {
-                return Err(self.roll_back(platform, &mut mark, Some(row), errno));
+                return Err(self.roll_back(platform, &mut mark, Some(record), errno));
             }
         }
         if self.count == 0 {
@@ -55,18 +59,18 @@ impl<F> Freezer<F> {
         Ok(())
     }
 
-    /// Thaws what a freeze that failed on `row`, or at the end, has frozen.
+    /// Thaws what a freeze that failed on `record`, or at the end, has frozen.
     fn roll_back<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
         mark: &mut Marks<P::Mark>,
-        row: Option<u64>,
+        record: Option<u64>,
         errno: Errno,
     ) -> Failure {
         // What cannot be thawed stays on record: the status says so.
         let _ = self.thaw_entries(platform, mark, None);
-        match row {
-            Some(row) => mark.show_row(row, &mut self.subject),
+        match record {
+            Some(record) => mark.show_record(record, &mut self.subject),
             None => mark::show(b"all filesystems", &mut self.subject),
         }
         Failure(What::Freeze, errno)

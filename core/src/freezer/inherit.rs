@@ -6,7 +6,7 @@ use super::worker::hold;
 use super::{Found, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
 use crate::lines::Lines;
-use crate::mark::{self, Phase, Row, RowState};
+use crate::mark::{self, Phase, Record, RecordState};
 use crate::platform::{Clock, Failure, Freeze, Log, Place, Standing, What};
 
 /// A worker that lingers may freeze it, or undo that. No call that finds a filesystem gives this.
@@ -45,7 +45,7 @@ impl<F> Freezer<F> {
         &mut self,
         platform: &mut P,
     ) -> Option<Errno> {
-        let missing = match self.inherit_rows(platform) {
+        let missing = match self.inherit_records(platform) {
             // What else it listed nobody knows any more; what is held is ours all the same.
             Some(NO_LIST) if self.entries.iter().any(|entry| entry.place.frozen) => Some(GONE),
             missing => missing,
@@ -54,9 +54,9 @@ impl<F> Freezer<F> {
         missing
     }
 
-    /// Freezing went from the last row to the first: of those without a result only the last one can have been frozen
+    /// Freezing went from the last record to the first: of those without a result only the last one can have been frozen
     /// before the agent was killed.
-    fn inherit_rows<P: Freeze<Filesystem = F> + Clock>(
+    fn inherit_records<P: Freeze<Filesystem = F> + Clock>(
         &mut self,
         platform: &mut P,
     ) -> Option<Errno> {
@@ -67,10 +67,10 @@ impl<F> Freezer<F> {
         }
         let Some(mark) = marks.into_ahead() else { return Some(NO_LIST) };
         let mut missing = None;
-        // Why the last row without a result could not be found, and where it is.
+        // Why the last record without a result could not be found, and where it is.
         let mut unsure_missing: Option<(Errno, u64)> = None;
         let mut at = mark::HEAD_BYTES as u64;
-        let mut lines = Lines::new(mark, mark::ROW_END, &mut self.row);
+        let mut lines = Lines::new(mark, mark::RECORD_END, &mut self.record);
         loop {
             let line = match lines.line() {
                 Ok(Some(line)) => line,
@@ -81,38 +81,41 @@ impl<F> Freezer<F> {
                     return Some(errno);
                 }
             };
-            let row_at = at;
+            let record_at = at;
             at += line.len() as u64 + 1;
-            let Some(row) = Row::parse(line) else { continue };
-            if row.state == RowState::NotOurs {
+            let Some(record) = Record::parse(line) else { continue };
+            if record.state == RecordState::NotOurs {
                 continue;
             }
-            let unsure = row.state == RowState::Listed;
+            let unsure = record.state == RecordState::Listed;
             if unsure {
                 // Only the last of these can be frozen (see below). Those before it get their result: as the last
-                // such row, after another kill, one would be taken for frozen. Those held get it from the thaw.
+                // such record, after another kill, one would be taken for frozen. Those held get it from the thaw.
                 if let Some((_, at)) = unsure_missing.take() {
-                    let _ = Marks::open(platform).set_row(at, RowState::NotOurs);
+                    let _ = Marks::open(platform).set_record(at, RecordState::NotOurs);
                 }
                 for entry in self.entries.iter_mut().filter(|entry| entry.place.unsure) {
-                    entry.place.frozen &= entry.place.row >= row_at;
+                    entry.place.frozen &= entry.place.record >= record_at;
                 }
             }
-            if self.entries.iter().any(|entry| entry.place.row == row_at) {
+            if self.entries.iter().any(|entry| entry.place.record == record_at) {
                 continue;
             }
-            let hangs = self.hanging.contains(&row_at);
-            match look_for(platform, &mut self.line, &row, row_at, hangs, &mut self.standing) {
+            let hangs = self.hanging.contains(&record_at);
+            match look_for(platform, &mut self.line, &record, record_at, hangs, &mut self.standing)
+            {
                 Ok(filesystem) => {
-                    let Row { superblock, .. } = row;
-                    let (row, frozen, busy) = (row_at, true, false);
-                    let place = Place { superblock, row, frozen, busy, unsure };
+                    let Record { superblock, .. } = record;
+                    let (record, frozen, busy) = (record_at, true, false);
+                    let place = Place { superblock, record, frozen, busy, unsure };
                     // As many fit as were frozen.
                     let _ = hold(platform, &mut self.entries, place, filesystem);
                 }
-                Err(errno) if unsure && errno != NOT_YET => unsure_missing = Some((errno, row_at)),
+                Err(errno) if unsure && errno != NOT_YET => {
+                    unsure_missing = Some((errno, record_at))
+                }
                 Err(errno) if !unsure && is_no_more_than_gone(missing) => {
-                    mark::show(row.path, &mut self.subject);
+                    mark::show(record.path, &mut self.subject);
                     missing = Some(errno);
                 }
                 Err(_) => {}
@@ -128,22 +131,22 @@ impl<F> Freezer<F> {
     }
 }
 
-/// What a row lists, if it can be found.
+/// What a record lists, if it can be found.
 fn look_for<P: Freeze + Clock>(
     platform: &mut P,
     line: &mut [u8],
-    row: &Row<'_>,
-    row_at: u64,
+    record: &Record<'_>,
+    record_at: u64,
     hangs: bool,
     standing: &mut Standing,
 ) -> Result<P::Filesystem, Errno> {
     // Who was about to freeze it is not gone yet: that is waited for.
-    if row.state == RowState::Listed && platform.lingers() {
+    if record.state == RecordState::Listed && platform.lingers() {
         standing.mark_stays = true;
         return Err(NOT_YET);
     }
     if hangs {
         return Err(Errno::TIMEDOUT);
     }
-    find(platform, line, row.superblock, row_at)
+    find(platform, line, record.superblock, record_at)
 }

@@ -1,19 +1,20 @@
-//! What is to be frozen: the mount table comes in, one entry and one row of the mark for each local superblock go
+//! What is to be frozen: the mount table comes in, one entry and one record of the mark for each local superblock go
 //! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
 
 use super::marks::boot;
+use super::stack::height;
 use super::telling::tell_about;
 use super::worker::hold;
 use super::{Freezer, GONE, HIDDEN, Marks};
 use crate::errno::Errno;
 use crate::lines::Lines;
-use crate::mark::{self, Row, RowState};
+use crate::mark::{self, Record, RecordState};
 use crate::mountinfo::{Local, each_local, local};
 use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, What};
 
 impl<F> Freezer<F> {
-    /// Puts every freezable local filesystem into `entries` and into the mark, in mount order. What is hidden is
-    /// in the log then, and the first of it in `subject`, with the reason in `hidden`.
+    /// Puts every freezable local filesystem into `entries` and into the mark, each after what it lies on, and
+    /// else in mount order: the table is read once for each height at which something lies. What is hidden is in the log then, and the first of it in `subject`, with the reason in `hidden`.
     pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -22,46 +23,57 @@ impl<F> Freezer<F> {
         let marked = |errno| Failure(What::Mark, errno);
         let boot = boot(platform);
         mark.append(&mark::new_head(&boot)).map_err(marked)?;
-        let mut row = mark::HEAD_BYTES as u64;
-        let Self { entries, subject, line, row: second_line, strict, hidden, .. } = self;
+        let mut record = mark::HEAD_BYTES as u64;
+        let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
         let unread = |errno| Failure(What::Table, errno);
-        // Not by `each_local`, which `find` goes through in the middle of this.
-        let mut lines = Lines::new(platform.mounts().map_err(unread)?, b'\n', line);
-        while let Some(line) = lines.line().map_err(unread)? {
-            let Some(mount) = local(line) else { continue };
-            let Local { superblock, path, .. } = mount;
-            if entries.iter().any(|entry| entry.place.superblock == superblock) {
-                continue;
-            }
-            let opened = reach(platform, &mount, row).or_else(|errno| {
-                // Its place in the order is this one all the same.
-                find(platform, second_line, superblock, row)
-                    .map_err(|other| if other.is_short() { other } else { errno })
-            });
-            let is_hidden = opened.as_ref().err().is_some_and(|&errno| is_hidden(errno));
-            match opened {
-                Ok(filesystem) => {
-                    let text = Row { state: RowState::Listed, superblock, path };
-                    let place =
-                        Place { superblock, row, frozen: false, busy: false, unsure: false };
-                    row += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
-                    hold(platform, entries, place, filesystem)?;
+        let mut level = 0;
+        while level != usize::MAX {
+            let mut next_level = usize::MAX;
+            // Not by `each_local`, which `find` goes through in the middle of this.
+            let mut lines = Lines::new(platform.mounts().map_err(unread)?, b'\n', line);
+            while let Some(line) = lines.line().map_err(unread)? {
+                let Some(mount) = local(line) else { continue };
+                let Local { superblock, path, .. } = mount;
+                if entries.iter().any(|entry| entry.place.superblock == superblock) {
+                    continue;
                 }
-                // Nobody writes to it.
-                Err(_) if is_hidden && mount.read_only => {}
-                Err(errno) => {
-                    if hidden.is_none() || !is_hidden {
-                        mark::show(path, subject);
+                tell_about(platform, What::Open, record, path);
+                let height = height(platform, superblock);
+                if height > level {
+                    next_level = next_level.min(height);
+                    continue;
+                }
+                let opened = reach(platform, &mount, record).or_else(|errno| {
+                    // Its place in the order is this one all the same.
+                    find(platform, second_line, superblock, record)
+                        .map_err(|other| if other.is_short() { other } else { errno })
+                });
+                let is_hidden = opened.as_ref().err().is_some_and(|&errno| is_hidden(errno));
+                match opened {
+                    Ok(filesystem) => {
+                        let text = Record { state: RecordState::Listed, superblock, path };
+                        let place =
+                            Place { superblock, record, frozen: false, busy: false, unsure: false };
+                        record += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
+                        hold(platform, entries, place, filesystem)?;
                     }
-                    if !is_hidden || *strict {
-                        let what = if is_hidden { What::Hidden } else { What::Open };
-                        return Err(Failure(what, errno));
+                    // Nobody writes to it, or it was said when its turn was.
+                    Err(_) if is_hidden && (mount.read_only || height < level) => {}
+                    Err(errno) => {
+                        if hidden.is_none() || !is_hidden {
+                            mark::show(path, subject);
+                        }
+                        if !is_hidden || *strict {
+                            let what = if is_hidden { What::Hidden } else { What::Open };
+                            return Err(Failure(what, errno));
+                        }
+                        hidden.get_or_insert(errno);
+                        platform.log_of(Level::Warning, &[HIDDEN.phrase(), phrase!(" ")], path);
                     }
-                    hidden.get_or_insert(errno);
-                    platform.log_of(Level::Warning, &[HIDDEN.phrase(), phrase!(" ")], path);
                 }
             }
+            level = next_level;
         }
         Ok(())
     }

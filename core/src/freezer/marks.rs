@@ -4,7 +4,7 @@
 
 use crate::errno::Errno;
 use crate::limits::MARK_PLACES_MAX;
-use crate::mark::{self, Head, Phase, RowState, Shown};
+use crate::mark::{self, Head, Phase, RecordState, Shown};
 use crate::platform::Freeze;
 use embedded_io::{Read, Seek, Write};
 
@@ -150,10 +150,10 @@ where
         Self::open(platform).found
     }
 
-    /// Puts the beginning of the path in the row `at` of what there is into `shown`.
+    /// Puts the beginning of the path in the record `at` of what there is into `shown`.
     #[inline(never)]
     pub fn show<P: Freeze<Mark = M>>(platform: &mut P, at: u64, shown: &mut Shown) {
-        Self::open(platform).show_row(at, shown);
+        Self::open(platform).show_record(at, shown);
     }
 
     /// Removes all marks, the last first: the one that is ahead is the last that is left.
@@ -163,7 +163,7 @@ where
         }
     }
 
-    /// The one that is ahead; after [`Marks::open`] it stands at its first row.
+    /// The one that is ahead; after [`Marks::open`] it stands at its first record.
     pub fn into_ahead(mut self) -> Option<M> {
         self.open.iter_mut().find_map(Option::take)
     }
@@ -174,15 +174,15 @@ where
         self.put(Some(mark::PHASE_AT), &[phase as u8])
     }
 
-    /// Records what became of the filesystem whose row begins `at` there. Errors: as
+    /// Notes what became of the filesystem whose record begins `at` there. Errors: as
     /// [`Marks::set_phase`].
-    pub fn set_row(&mut self, at: u64, state: RowState) -> Result<(), Errno> {
+    pub fn set_record(&mut self, at: u64, state: RecordState) -> Result<(), Errno> {
         self.put(Some(at), &[state as u8])
     }
 
-    /// Puts the beginning of the path in the row `at` there into `shown`, for an error text.
-    pub fn show_row(&mut self, at: u64, shown: &mut Shown) {
-        mark::show_row(self.open.iter_mut().flatten().next(), at, shown);
+    /// Puts the beginning of the path in the record `at` there into `shown`, for an error text.
+    pub fn show_record(&mut self, at: u64, shown: &mut Shown) {
+        mark::show_record(self.open.iter_mut().flatten().next(), at, shown);
     }
 }
 

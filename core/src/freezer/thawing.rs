@@ -6,7 +6,7 @@ use super::telling::tell_about;
 use super::worker::tell_done;
 use super::{Entry, Freezer, GONE, Marks, NO_LIST, is_no_more_than_gone};
 use crate::errno::Errno;
-use crate::mark::{self, Phase, RowState};
+use crate::mark::{self, Phase, RecordState};
 use crate::mountinfo::each_local;
 use crate::platform::{Clock, Failure, Freeze, Log, What};
 
@@ -47,16 +47,16 @@ impl<F> Freezer<F> {
         let _ = mark.set_phase(Phase::Thawing);
         let mut stuck = missing;
         let mut left = missing.is_some_and(|errno| errno != GONE);
-        // In the order of the rows, in which they do not stand when one was found later than the others.
+        // In the order of the records, in which they do not stand when one was found later than the others.
         let mut from = 0;
         while let Some(entry) = next(&mut self.entries, from) {
-            from = entry.place.row + 1;
-            // A row without a result that is not frozen gets its result before any after it does: else an agent
-            // that is killed here leaves it as the last such row, which the next one would thaw.
+            from = entry.place.record + 1;
+            // A record without a result that is not frozen gets its result before any after it does: else an agent
+            // that is killed here leaves it as the last such record, which the next one would thaw.
             let thawed = match entry.place.frozen {
-                true if self.hanging.contains(&entry.place.row) => Err(Errno::TIMEDOUT),
+                true if self.hanging.contains(&entry.place.record) => Err(Errno::TIMEDOUT),
                 true => {
-                    tell_about(platform, What::Thaw, entry.place.row, &[]);
+                    tell_about(platform, What::Thaw, entry.place.record, &[]);
                     platform.thaw(&entry.filesystem)
                 }
                 false => Err(Errno::INVAL),
@@ -67,7 +67,7 @@ impl<F> Freezer<F> {
                 Err(Errno::INVAL) => {}
                 Err(errno) => {
                     if is_no_more_than_gone(stuck) {
-                        mark.show_row(entry.place.row, &mut self.subject);
+                        mark.show_record(entry.place.record, &mut self.subject);
                         stuck = Some(errno);
                     }
                     left = true;
@@ -76,7 +76,7 @@ impl<F> Freezer<F> {
             }
             entry.place.frozen = false;
             tell_done(platform, entry, self.count);
-            let _ = mark.set_row(entry.place.row, RowState::NotOurs);
+            let _ = mark.set_record(entry.place.record, RecordState::NotOurs);
         }
         if left {
             self.standing.failed = true;
@@ -129,8 +129,11 @@ impl<F> Freezer<F> {
     }
 }
 
-/// The entry whose row is the first that begins at `from` or after it.
+/// The entry whose record is the first that begins at `from` or after it.
 #[inline(never)]
 fn next<F>(entries: &mut [Entry<F>], from: u64) -> Option<&mut Entry<F>> {
-    entries.iter_mut().filter(|entry| entry.place.row >= from).min_by_key(|entry| entry.place.row)
+    entries
+        .iter_mut()
+        .filter(|entry| entry.place.record >= from)
+        .min_by_key(|entry| entry.place.record)
 }

@@ -198,7 +198,7 @@ impl<F> Freezer<F> {
                 }
             }
             Report::Held(place) => match filesystem {
-                Some(filesystem) if self.entry(place.row).is_none() => {
+                Some(filesystem) if self.entry(place.record).is_none() => {
                     // As many fit as the worker holds.
                     let _ = keep(&mut self.entries, *place, filesystem);
                 }
@@ -206,7 +206,7 @@ impl<F> Freezer<F> {
                 _ => self.short = true,
             },
             Report::Done(place, count) => {
-                if let Some(entry) = self.entry(place.row) {
+                if let Some(entry) = self.entry(place.record) {
                     entry.place = *place;
                 }
                 self.count = *count;
@@ -252,8 +252,8 @@ impl<F> Freezer<F> {
     }
 
     /// What is held by this key.
-    fn entry(&mut self, row: u64) -> Option<&mut Entry<F>> {
-        self.entries.iter_mut().find(|entry| entry.place.row == row)
+    fn entry(&mut self, record: u64) -> Option<&mut Entry<F>> {
+        self.entries.iter_mut().find(|entry| entry.place.record == record)
     }
 
     /// Lets some descriptors go: the channel, its client and a thaw need them, else nobody could ask for that.

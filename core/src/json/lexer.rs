@@ -47,7 +47,7 @@ pub enum Found {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum State {
+enum LexerState {
     Between = 0,
     DoubleQuoted,
     DoubleQuotedEscape,
@@ -67,7 +67,7 @@ enum State {
 /// Where a byte leads.
 enum Go {
     /// On, within the token.
-    To(State),
+    To(LexerState),
     /// The token ends before this byte.
     Before(Token),
     /// The byte cannot stand here.
@@ -76,7 +76,7 @@ enum Go {
 
 /// The lexer's state between two pieces of input. All zero when new.
 pub struct Lexer {
-    state: State,
+    state: LexerState,
     /// Where the present token, or the last one found, begins.
     pub start: usize,
     /// Whether it has anything in it, if a string, that is not plain: see [`plain_prefix`].
@@ -86,17 +86,17 @@ pub struct Lexer {
 impl Lexer {
     /// A lexer at the beginning of a text.
     pub const fn new() -> Self {
-        Lexer { state: State::Between, start: 0, special: false }
+        Lexer { state: LexerState::Between, start: 0, special: false }
     }
 
     /// Whether a token has begun and not ended.
     pub fn inside(&self) -> bool {
-        self.state != State::Between
+        self.state != LexerState::Between
     }
 
     /// Forgets the present token.
     pub fn reset(&mut self) {
-        self.state = State::Between;
+        self.state = LexerState::Between;
     }
 
     /// Reads `bytes` from `at` on to the end of the next token. `at` moves past what was used.
@@ -107,7 +107,7 @@ impl Lexer {
                 *at += plain_prefix(bytes.get(*at..).unwrap_or(&[]), quote);
             }
             let Some(&byte) = bytes.get(*at) else { return Found::End };
-            let state = core::mem::replace(&mut self.state, State::Between);
+            let state = core::mem::replace(&mut self.state, LexerState::Between);
             if quote == Some(byte) {
                 *at += 1;
                 return Found::Token(Token::String);
@@ -116,7 +116,7 @@ impl Lexer {
                 *at += 1;
                 return Found::Sentinel;
             }
-            let go = if state == State::Between {
+            let go = if state == LexerState::Between {
                 self.start = *at;
                 self.special = false;
                 // Most tokens are one byte long.
@@ -167,8 +167,8 @@ impl Lexer {
 
     fn quote(&self) -> Option<u8> {
         match self.state {
-            State::DoubleQuoted => Some(b'"'),
-            State::SingleQuoted => Some(b'\''),
+            LexerState::DoubleQuoted => Some(b'"'),
+            LexerState::SingleQuoted => Some(b'\''),
             _ => None,
         }
     }
@@ -202,8 +202,8 @@ pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
 
 /// Where a byte inside a token leads; a string's end quote is none.
 #[inline(always)]
-fn on(state: State, byte: u8) -> Go {
-    use State as S;
+fn on(state: LexerState, byte: u8) -> Go {
+    use LexerState as S;
     match (state, byte) {
         (S::DoubleQuoted, b'\\') => Go::To(S::DoubleQuotedEscape),
         (S::SingleQuoted, b'\\') => Go::To(S::SingleQuotedEscape),
@@ -227,15 +227,15 @@ fn on(state: State, byte: u8) -> Go {
 }
 
 /// Where the first byte of a token leads.
-fn begin(byte: u8) -> Option<State> {
+fn begin(byte: u8) -> Option<LexerState> {
     Some(match byte {
-        b' ' | b'\t' | b'\r' | b'\n' => State::Between,
-        b'"' => State::DoubleQuoted,
-        b'\'' => State::SingleQuoted,
-        b'-' => State::Minus,
-        b'0' => State::Zero,
-        b'1'..=b'9' => State::Integer,
-        b'a'..=b'z' => State::Keyword,
+        b' ' | b'\t' | b'\r' | b'\n' => LexerState::Between,
+        b'"' => LexerState::DoubleQuoted,
+        b'\'' => LexerState::SingleQuoted,
+        b'-' => LexerState::Minus,
+        b'0' => LexerState::Zero,
+        b'1'..=b'9' => LexerState::Integer,
+        b'a'..=b'z' => LexerState::Keyword,
         _ => return None,
     })
 }

@@ -157,7 +157,7 @@ impl<'de, 'e> Value<'de, 'e> {
     }
 
     /// The object's members, the declared ones in the order of `fields`.
-    fn members(&mut self, members: &mut Members<'de>) -> Result<(), Raised> {
+    fn members(&mut self, members: &mut ObjectAccess<'de>) -> Result<(), Raised> {
         members.at = self.at;
         if let Some([]) = self.text {
             return Ok(());
@@ -235,7 +235,7 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         if fields.len() > FIELDS_MAX {
             unused();
         }
-        let mut members = Members::none(fields);
+        let mut members = ObjectAccess::none(fields);
         self.members(&mut members)?;
         let value = visitor.visit_seq(Each(&mut members, self.slot))?;
         members.end(self.slot)?;
@@ -264,7 +264,7 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
 }
 
 /// The members of an object.
-struct Members<'de> {
+struct ObjectAccess<'de> {
     /// The declared ones, each at its place.
     texts: [Option<&'de mut [u8]>; FIELDS_MAX],
     fields: &'static [&'static str],
@@ -275,11 +275,11 @@ struct Members<'de> {
     at: Parameter,
 }
 
-impl<'de> Members<'de> {
+impl<'de> ObjectAccess<'de> {
     #[inline(never)]
     fn none(fields: &'static [&'static str]) -> Self {
         let texts = Default::default();
-        Members { texts, fields, next: 0, unexpected: None, at: Parameter::default() }
+        ObjectAccess { texts, fields, next: 0, unexpected: None, at: Parameter::default() }
     }
 
     /// The next declared member; where one is missing, and after the last one, a value without text.
@@ -300,7 +300,7 @@ impl<'de> Members<'de> {
 }
 
 /// Visits the declared members, in the order of the struct.
-struct Each<'m, 'de, 'e>(&'m mut Members<'de>, &'e Slot<'de>);
+struct Each<'m, 'de, 'e>(&'m mut ObjectAccess<'de>, &'e Slot<'de>);
 
 impl<'de> SeqAccess<'de> for Each<'_, 'de, '_> {
     type Error = Raised;

@@ -16,7 +16,7 @@ pub enum Access {
 
 /// How a file is opened: the meaning of an fopen(3) mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct How {
+pub struct OpenOptions {
     /// Directions.
     pub access: Access,
     /// Make the file if it is missing, with mode 0644 whatever the umask.
@@ -44,8 +44,8 @@ pub trait Files {
 
     /// Opens a file (open(2)). A terminal does not become the agent's, a FIFO without a peer is ENXIO. Errors:
     /// those of open(2); failure leaves nothing.
-    fn open(&mut self, path: &[u8], how: How) -> Result<Self::File, Errno> {
-        let _ = (path, how);
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<Self::File, Errno> {
+        let _ = (path, options);
         Err(Errno::OPNOTSUPP)
     }
 

@@ -1,6 +1,6 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
-use super::device::Device;
+use super::device::{Below, Device};
 use super::{Freezing, Report, Task};
 use crate::errno::Errno;
 use embedded_io::{Read, Seek, Write};
@@ -60,6 +60,13 @@ pub trait Freeze {
     fn inspect_open(&mut self, filesystem: &Self::Filesystem) -> Result<Inode, Errno> {
         let _ = filesystem;
         Err(Errno::OPNOTSUPP)
+    }
+
+    /// Adds what a device lies on directly: the filesystem that the file of a loop device is on (LOOP_GET_STATUS64), the
+    /// devices of which a dm or md device is made (its `slaves` in sysfs), the disk of a partition. What cannot be known
+    /// counts as nothing.
+    fn below(&mut self, device: Device, below: &mut Below) {
+        let _ = (device, below);
     }
 
     /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY (frozen

@@ -6,7 +6,7 @@ use crate::error::Error;
 
 /// The answer to guest-fsfreeze-status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
+pub enum FreezeStatus {
     /// Nothing of ours is frozen.
     Thawed,
     /// Something of ours is.
@@ -45,12 +45,12 @@ pub trait Freezing<P: ?Sized> {
     }
 
     /// The present state.
-    fn status(&self) -> Status {
-        Status::Thawed
+    fn status(&self) -> FreezeStatus {
+        FreezeStatus::Thawed
     }
 
     /// The same for a client, which may act on it.
-    fn tell_status(&mut self) -> Status {
+    fn tell_status(&mut self) -> FreezeStatus {
         self.status()
     }
 

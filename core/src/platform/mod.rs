@@ -18,13 +18,13 @@ mod texts;
 mod worker;
 
 pub use clock::{Clock, WallClock};
-pub use device::Device;
-pub use files::{Access, Files, How};
+pub use device::{Below, Device};
+pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
-pub use freezing::{Freezing, Reason, Status};
+pub use freezing::{FreezeStatus, Freezing, Reason};
 pub use log::{Level, Log};
 pub use network::{Address, Dump, LINK_NAME_BYTES_MAX, Link, Network, Statistics};
-pub use offers::offers;
+pub(crate) use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
 pub use texts::{Fixed, Name, Room, Texts};
 pub use worker::{Failure, Place, Report, Standing, Task, What};

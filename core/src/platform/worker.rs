@@ -89,8 +89,8 @@ impl Standing {
 pub struct Place {
     /// What the mount table calls it.
     pub superblock: Device,
-    /// Where in the mark its row begins.
-    pub row: u64,
+    /// Where in the mark its record begins.
+    pub record: u64,
     /// It is.
     pub frozen: bool,
     /// Somebody else had frozen it, or suspended its device, when its turn came.
@@ -104,7 +104,7 @@ pub struct Place {
 pub enum Report {
     /// None.
     Nothing,
-    /// The worker is about to do something that may hang: what, to which filesystem (where its row in the mark begins, or
+    /// The worker is about to do something that may hang: what, to which filesystem (where its record in the mark begins, or
     /// the number of its mount), and its mount point, if that is not in the mark.
     About(What, u64, Shown),
     /// It has opened a filesystem, which comes with the report.

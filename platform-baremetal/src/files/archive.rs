@@ -14,7 +14,7 @@ const HEADER_BYTES: usize = 110;
 /// Longest archive that is looked at: more than any machine hands over, and less than a slice may
 /// have.
 const BYTES_MAX: u64 = 1 << 31;
-/// The name of the member behind the last.
+/// The name of the member after the last.
 const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// One member.
@@ -49,12 +49,12 @@ pub unsafe fn at(begin: u64, len: u64, mapped_end: u64) -> Result<&'static [u8],
 pub fn plant(tree: &mut Tree, archive: &[u8]) -> Result<(), Errno> {
     let mut rest = archive;
     while !rest.is_empty() {
-        let (member, behind) = member(rest).ok_or(Errno::INVAL)?;
+        let (member, after) = member(rest).ok_or(Errno::INVAL)?;
         if member.name == TRAILER {
             break;
         }
         plant_one(tree, &member)?;
-        rest = behind;
+        rest = after;
     }
     Ok(())
 }
@@ -90,10 +90,10 @@ fn member(archive: &[u8]) -> Option<(Member<'_>, &[u8])> {
     let end = begin.checked_add(number(6)? as usize)?;
     let contents = archive.get(begin..end)?;
     let member = Member { mode: number(1)?, device: (number(9)?, number(10)?), name, contents };
-    // Zeros may stand between members, and behind the last.
-    let behind = archive.get(end..)?;
-    let zeros = behind.iter().position(|&byte| byte != 0).unwrap_or(behind.len());
-    Some((member, behind.get(zeros..)?))
+    // Zeros may stand between members, and after the last.
+    let after = archive.get(end..)?;
+    let zeros = after.iter().position(|&byte| byte != 0).unwrap_or(after.len());
+    Some((member, after.get(zeros..)?))
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u32> {
@@ -105,9 +105,10 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qga_core::platform::{Access, How};
+    use qga_core::platform::{Access, OpenOptions};
 
-    const READ: How = How { access: Access::Read, create: false, truncate: false, append: false };
+    const READ: OpenOptions =
+        OpenOptions { access: Access::Read, create: false, truncate: false, append: false };
 
     fn entry(name: &str, mode: u32, device: (u32, u32), contents: &[u8]) -> Vec<u8> {
         let numbers = [1, mode, 0, 0, 1, 0, contents.len() as u32, 0, 0, device.0, device.1];

@@ -13,7 +13,7 @@ pub mod tree;
 use crate::single::Single;
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
-use qga_core::platform::How;
+use qga_core::platform::OpenOptions;
 use tree::{Open, Tree};
 
 /// The tree of the guest. All zero until [`start`].
@@ -27,8 +27,8 @@ pub fn start(archive: &[u8]) -> Result<(), Errno> {
 }
 
 /// Opens a file.
-pub fn open(path: &[u8], how: How) -> Result<File, Errno> {
-    with(|tree| tree.open(path, how)).map(File)
+pub fn open(path: &[u8], options: OpenOptions) -> Result<File, Errno> {
+    with(|tree| tree.open(path, options)).map(File)
 }
 
 fn with<R>(run: impl FnOnce(&mut Tree) -> Result<R, Errno>) -> Result<R, Errno> {

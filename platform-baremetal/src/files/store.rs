@@ -5,7 +5,7 @@
 //!          block 3 ------> block 7 ------> block 4        (0: the end; block 0 is never used)
 //! ```
 //!
-//! Invariant: a chain has as many blocks as its size needs, bytes behind its size in its last block
+//! Invariant: a chain has as many blocks as its size needs, bytes after its size in its last block
 //! are zero, and every block is in one chain or free.
 
 use qga_core::Errno;
@@ -48,7 +48,7 @@ impl Store {
         Store { next: [0; BLOCKS], used: [false; BLOCKS], bytes: [[0; BLOCK_BYTES]; BLOCKS] }
     }
 
-    /// Copies bytes of a chain from `at` on; how many, 0 at the end or behind it.
+    /// Copies bytes of a chain from `at` on; how many, 0 at the end or after it.
     pub fn read(&self, chain: &Chain, at: u64, into: &mut [u8]) -> usize {
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(chain.size());
         let wanted = into.len().min(chain.size() - at);
@@ -117,7 +117,7 @@ impl Store {
         count * BLOCK_BYTES
     }
 
-    /// Frees the blocks behind `size` bytes.
+    /// Frees the blocks after `size` bytes.
     fn shorten(&mut self, chain: &mut Chain, size: usize) {
         let kept = size.div_ceil(BLOCK_BYTES);
         let mut block = self.walk(chain, kept);
@@ -146,7 +146,7 @@ impl Store {
         Some(free as u16)
     }
 
-    /// The block number `count` steps behind the chain's first.
+    /// The block number `count` steps after the chain's first.
     fn walk(&self, chain: &Chain, count: usize) -> u16 {
         (0..count).fold(chain.first, |block, _| self.follow(block))
     }

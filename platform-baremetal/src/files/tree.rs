@@ -10,7 +10,7 @@ use super::store::{Chain, Store, copy};
 use embedded_io::SeekFrom;
 use qga_core::Errno;
 use qga_core::limits::{HANDLES_MAX, PATH_BYTES_MAX};
-use qga_core::platform::{Access, How};
+use qga_core::platform::{Access, OpenOptions};
 
 /// How many files and folders there can be, the root included.
 pub const NODES_MAX: usize = 128;
@@ -146,27 +146,29 @@ impl Tree {
     }
 
     /// Opens a file (open(2)).
-    pub fn open(&mut self, path: &[u8], how: How) -> Result<Open, Errno> {
-        let writes = how.access != Access::Read;
+    pub fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<Open, Errno> {
+        let writes = options.access != Access::Read;
         let slot = self.open.iter().position(|entry| !entry.used).ok_or(Errno::NFILE)?;
         let node = match self.resolve(path)? {
             Place::Found(id) => {
                 // As with O_NONBLOCK: nobody waits for a reader.
-                if how.access == Access::Write && self.is_idle_pipe(id)? {
+                if options.access == Access::Write && self.is_idle_pipe(id)? {
                     return Err(Errno::NXIO);
                 }
-                self.check_and_empty(id, how, path.ends_with(b"/"))?;
+                self.check_and_empty(id, options, path.ends_with(b"/"))?;
                 id
             }
-            // A name with a slash behind it can only be a folder's.
-            Place::Missing(..) if how.create && path.ends_with(b"/") => return Err(Errno::ISDIR),
-            Place::Missing(folder, name) if how.create => {
+            // A name with a slash after it can only be a folder's.
+            Place::Missing(..) if options.create && path.ends_with(b"/") => {
+                return Err(Errno::ISDIR);
+            }
+            Place::Missing(folder, name) if options.create => {
                 self.plant(folder, name, Kind::Regular)?
             }
             Place::Missing(..) => return Err(Errno::NOENT),
         };
-        let reads = how.access != Access::Write;
-        let entry = Entry { used: true, writes, reads, append: how.append, node, position: 0 };
+        let reads = options.access != Access::Write;
+        let entry = Entry { used: true, writes, reads, append: options.append, node, position: 0 };
         *self.open.get_mut(slot).ok_or(Errno::NFILE)? = entry;
         Ok(Open(slot as u16))
     }
@@ -246,14 +248,19 @@ impl Tree {
     }
 
     /// What open(2) checks of a file that is there, and O_TRUNC.
-    fn check_and_empty(&mut self, id: Id, how: How, as_folder: bool) -> Result<(), Errno> {
+    fn check_and_empty(
+        &mut self,
+        id: Id,
+        options: OpenOptions,
+        as_folder: bool,
+    ) -> Result<(), Errno> {
         let Tree { nodes, store, .. } = self;
         let node = nodes.get_mut(usize::from(id.0)).ok_or(Errno::NOENT)?;
         match node.kind {
-            Kind::Folder if how.create || how.access != Access::Read => Err(Errno::ISDIR),
+            Kind::Folder if options.create || options.access != Access::Read => Err(Errno::ISDIR),
             Kind::Folder => Ok(()),
             _ if as_folder => Err(Errno::NOTDIR),
-            Kind::Regular if how.truncate => {
+            Kind::Regular if options.truncate => {
                 store.clear(&mut node.chain);
                 Ok(())
             }

@@ -95,7 +95,7 @@ impl Transport for Device {
         each!(self.notify(queue))
     }
 
-    /// The line is let go of behind the sleep, and whoever called looks again then. The other way
+    /// The line is let go of after the sleep, and whoever called looks again then. The other way
     /// round what happens between looking and letting go would end no sleep.
     fn wait(&mut self) {
         arch::sleep();

@@ -71,7 +71,7 @@ fn ask(console: &mut Console<'_, Device, Region>, machine: &Machine) -> bool {
 }
 
 /// Says on the first serial line what is wrong with a console: the queue and the number that belong
-/// to it behind the words.
+/// to it after the words.
 fn complain(error: &Error) {
     let (queue, number) = error.numbers();
     arch::last_words(error.text(), &[u64::from(queue.unwrap_or(0)), number.unwrap_or(0)]);
@@ -79,7 +79,7 @@ fn complain(error: &Error) {
 
 impl Port {
     /// Looks, and where there is nothing lets go of the interrupt line and looks once more: what
-    /// comes behind that look raises the line and ends the sleep that follows.
+    /// comes after that look raises the line and ends the sleep that follows.
     fn look(
         &mut self,
         ready: impl Fn(&mut Console<'static, Device, Region>) -> Result<bool, Error>,

@@ -27,7 +27,7 @@ const ABSENT: u32 = 0xFFFF_FFFF;
 
 const DEVICES_PER_BUS: u8 = 32;
 const FUNCTIONS_PER_DEVICE: u8 = 8;
-/// Most capabilities that fit into the 192 bytes behind the header: a longer list goes in a circle.
+/// Most capabilities that fit into the 192 bytes after the header: a longer list goes in a circle.
 const CAPABILITIES_MAX: usize = 48;
 
 /// Capability of a vendor's own; virtio's are of this kind.

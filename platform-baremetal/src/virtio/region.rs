@@ -11,7 +11,7 @@ use virtio_console::regions::{
     CONTROL_RECEIVE_BYTES, CONTROL_TRANSMIT_BYTES, RECEIVE_BYTES, Regions, TRANSMIT_BYTES,
 };
 
-/// The pages of all four queues, one behind the other.
+/// The pages of all four queues, one after the other.
 #[repr(C, align(4096))]
 struct Pages {
     control_receive: [u8; CONTROL_RECEIVE_BYTES],

@@ -168,7 +168,7 @@ fn measure() -> Option<u64> {
 }
 
 /// Ticks of the time-stamp counter a millisecond, given how many it made until the timer had `left`
-/// of its own. Behind 0 the timer goes on with 65535, so a look that comes 50 ms late is as good as
+/// of its own. After 0 the timer goes on with 65535, so a look that comes 50 ms late is as good as
 /// any.
 fn ticks_per_ms(ticks: u64, left: u16) -> u64 {
     let timer_ticks = u64::from(MEASURED_TICKS.wrapping_sub(left)).max(1);

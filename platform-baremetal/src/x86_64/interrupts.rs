@@ -134,7 +134,7 @@ pub fn enable_pci() {
 
 /// Halts the processor until an interrupt comes.
 pub fn sleep() {
-    // SAFETY: `sti` takes effect behind `hlt`, so nothing comes between them; the handlers keep all
+    // SAFETY: `sti` takes effect after `hlt`, so nothing comes between them; the handlers keep all
     // registers. What they push may lie where the compiler has put nothing: no `nostack` here.
     unsafe { asm!("sti", "hlt", "cli") };
 }
@@ -162,7 +162,7 @@ unsafe extern "C" fn acknowledge() {
     )
 }
 
-/// Comes back with interrupts off, and behind a `hlt` (F4) that was about to be executed: a
+/// Comes back with interrupts off, and after a `hlt` (F4) that was about to be executed: a
 /// non-maskable interrupt comes between `sti` and `hlt` too, and with interrupts off that sleep
 /// would not end.
 #[unsafe(naked)]

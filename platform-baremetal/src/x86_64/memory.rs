@@ -7,7 +7,7 @@ use crate::single::Single;
 pub const MAPPED_END: u64 = 1 << 32;
 
 /// Where a device's memory at this address can be accessed. Up to 4 GiB that is the address itself;
-/// above, the 2 GiB around the first such address are mapped behind the fourth GiB. Nothing for an
+/// above, the 2 GiB around the first such address are mapped after the fourth GiB. Nothing for an
 /// address outside them, or that needs more than 4 levels of tables.
 pub fn map_device(address: u64) -> Option<usize> {
     const GIB: u64 = 1 << 30;
@@ -38,7 +38,7 @@ static HIGH: Single<High> =
     Single::new(High { first_gib: 0, pages: [const { PageTable([0; 512]) }; 2] });
 
 impl High {
-    /// Behind what boot.rs has mapped.
+    /// After what boot.rs has mapped.
     const WINDOW_GIB: u64 = 4;
 
     fn map(&mut self, address: u64) -> Option<usize> {

@@ -1,9 +1,8 @@
 //! A named virtio port: by its path, or, where no udev makes links, by its name in sysfs.
 
 use crate::fd::Fd;
-use crate::print::one_of;
 use crate::sys;
-use crate::sys::directory::each_entry;
+use crate::sysfs::{Names, text};
 use core::ffi::CStr;
 use qga_core::Errno;
 use rustix::fs::OFlags;
@@ -28,23 +27,13 @@ const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 /// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory there.
 #[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
-    let class = sys::open(CLASS, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-    let mut found = Err(Errno::NOENT);
-    each_entry(&class, &mut |port| {
-        if !has_name(&class, port, name) {
-            return true;
+    let class = sys::open(CLASS, OFlags::RDONLY, 0)?;
+    let mut ports = Names::new(&class);
+    while let Some(port) = ports.next() {
+        if text(&class, port, c"name", &mut [0; 256]) == name {
+            let devices = sys::open(c"/dev", OFlags::RDONLY, 0)?;
+            return sys::open_at(&devices, port, PORT, 0);
         }
-        let devices = sys::open(c"/dev", OFlags::RDONLY | OFlags::DIRECTORY, 0);
-        found = devices.and_then(|devices| sys::open_at(&devices, port, PORT, 0));
-        false
-    })?;
-    found
-}
-
-/// Whether the port's file `name` in `class` says `name`.
-fn has_name(class: &Fd, port: &CStr, name: &[u8]) -> bool {
-    let mut text = [0u8; 256];
-    let port = sys::open_at(class, port, OFlags::RDONLY | OFlags::DIRECTORY, 0);
-    let file = port.and_then(|port| sys::open_at(&port, c"name", OFlags::RDONLY, 0));
-    file.and_then(|file| file.get(&mut text)).is_ok() && one_of(&text, 0) == name
+    }
+    Err(Errno::NOENT)
 }

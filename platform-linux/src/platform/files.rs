@@ -4,23 +4,23 @@ use super::Linux;
 use crate::fd::Fd;
 use crate::sys;
 use qga_core::Errno;
-use qga_core::platform::{Access, Files, How};
+use qga_core::platform::{Access, Files, OpenOptions};
 use rustix::fs::{Mode, OFlags};
 
 impl Files for Linux {
     const OFFERED: bool = cfg!(feature = "files");
     type File = Fd;
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<Fd, Errno> {
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<Fd, Errno> {
         let mut flags = OFlags::NOCTTY | OFlags::NONBLOCK;
-        flags |= match how.access {
+        flags |= match options.access {
             Access::Read => OFlags::RDONLY,
             Access::Write => OFlags::WRONLY,
             Access::Both => OFlags::RDWR,
         };
-        flags.set(OFlags::CREATE, how.create);
-        flags.set(OFlags::TRUNC, how.truncate);
-        flags.set(OFlags::APPEND, how.append);
+        flags.set(OFlags::CREATE, options.create);
+        flags.set(OFlags::TRUNC, options.truncate);
+        flags.set(OFlags::APPEND, options.append);
         let path = self.path.path(path)?;
         // A new file can be read by everybody and written by its owner, whatever mask the agent was started with.
         let mask = rustix::process::umask(Mode::empty());

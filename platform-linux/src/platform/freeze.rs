@@ -3,10 +3,12 @@
 use super::{Linux, Worker};
 use crate::errno::errno;
 use crate::fd::Fd;
-use crate::sys::{self, Fork};
+use crate::sys;
+use crate::sysfs::{Names, enter, text};
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::platform::{Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::writer::Writer;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
 
@@ -35,6 +37,9 @@ fn is_plain(mode: u32) -> bool {
     matches!(FileType::from_raw_mode(mode), FileType::Directory | FileType::RegularFile)
 }
 
+/// The major number of loop devices.
+const LOOP: u32 = 7;
+
 impl Freeze for Linux {
     const OFFERED: bool = cfg!(feature = "freeze");
     type Table = Fd;
@@ -60,6 +65,42 @@ impl Freeze for Linux {
 
     fn inspect_open(&mut self, filesystem: &Fd) -> Result<Inode, Errno> {
         look(filesystem.as_fd(), c"", AtFlags::EMPTY_PATH)
+    }
+
+    fn below(&mut self, device: Device, below: &mut Below) {
+        let bytes = self.path.bytes();
+        let mut out = Writer::new(bytes);
+        if device.major() == LOOP {
+            out.ascii("/dev/loop");
+        } else {
+            out.ascii("/sys/dev/block/");
+            out.unsigned(device.major().into());
+            out.ascii(":");
+        }
+        out.unsigned(device.minor().into());
+        out.raw(&[0]);
+        // SAFETY: the last byte is a NUL, and there is room for many more.
+        let Ok(opened) = read_only(unsafe { CStr::from_ptr(bytes.as_ptr().cast()) }) else {
+            return;
+        };
+        if device.major() == LOOP {
+            if let Ok(on) = sys::loop_file(&opened) {
+                // As the kernel writes a number for programs (makedev(3)), in 32 bits.
+                below.add_filesystem(Device::new(on >> 8 & 0xFFF, on >> 12 & 0xF_FF00 | on & 0xFF));
+            }
+            return;
+        }
+        // A partition has none. Its folder is in that of its disk.
+        let Ok(slaves) = enter(&opened, c"slaves").or_else(|_| enter(&opened, c"../slaves")) else {
+            return;
+        };
+        let mut names = Names::new(&slaves);
+        // One of the names is `..`: that is the disk, or the device itself.
+        while let Some(name) = names.next() {
+            if let Some(slave) = Device::parse(text(&slaves, name, c"dev", &mut [0; 256])) {
+                below.add(slave);
+            }
+        }
     }
 
     fn freeze(&mut self, filesystem: &Fd) -> Result<(), Errno> {
@@ -97,20 +138,19 @@ impl Freeze for Linux {
             // The agent is to know it as well. Why there is none the worker finds out.
             let _ = self.state.ensure(self.path, false);
         }
-        let (ours, workers) = sys::socket::socket_pair()?;
-        sys::signal_when_readable(&ours)?;
-        // SAFETY: the child ends by exit.
-        if let Fork::Parent(_) = unsafe { sys::fork() }? {
-            self.worker = Worker::of_agent(ours);
+        let (socket, is_worker) = sys::socket::fork_with_socket()?;
+        if !is_worker {
+            self.worker = Worker::of_agent(socket);
             return Ok(());
         }
-        drop(ours);
         // Whoever comes after an agent that is gone wants the channel, however long the worker hangs.
         // Where there is none, the kernel says so.
         for &number in &self.channel {
             sys::close(number);
         }
-        self.worker = Worker::of_worker(workers);
+        self.worker = Worker::of_worker(socket);
+        // What that says is for the agent.
+        self.log.writer = None;
         self.state.show_worker();
         freezer.run(self, task);
         sys::exit(0)

@@ -5,15 +5,16 @@ mod files;
 mod freeze;
 mod helper;
 mod log;
+mod log_file;
 mod network;
 mod power;
 mod texts;
 mod worker;
 
 pub use helper::Helper;
+pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
 
-use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::process::Inherited;
 use crate::state_dir::StateDir;
@@ -23,14 +24,8 @@ use crate::state_dir::StateDir;
 pub struct Linux {
     /// Room for a path on its way to the kernel.
     pub path: &'static mut PathBuffer,
-    /// The log file, if it is not standard error.
-    pub log: Option<Fd>,
-    /// How many lines of the log nobody has taken since the last one that was.
-    pub log_dropped: u64,
-    /// Whether the log file was moved away: the next line belongs into a new one.
-    pub log_is_old: bool,
-    /// Where the log file is, if there is to be one.
-    pub log_file: Option<&'static core::ffi::CStr>,
+    /// Where the log goes.
+    pub log: LogFile,
     /// Whether everything is logged, or only errors.
     pub verbose: bool,
     /// Whether the agent is process 1.

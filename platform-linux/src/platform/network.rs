@@ -5,7 +5,6 @@ use crate::fd::Fd;
 use crate::sys::socket;
 use qga_core::Errno;
 use qga_core::formats::netlink::{self, Message, Request};
-use qga_core::lines::retry;
 use qga_core::platform::{Address, Dump, Link, Network};
 
 /// As much as the kernel puts into one datagram of a list (NLMSG_GOODSIZE of linux/netlink.h: a page, 8 KiB at most).
@@ -59,7 +58,7 @@ impl Netlink {
         let start = loop {
             if self.start >= self.end {
                 let socket = self.socket.as_ref().ok_or(Errno::BADF)?;
-                self.end = retry(|| socket.get(&mut self.datagram))?;
+                self.end = socket.get(&mut self.datagram)?;
                 self.start = 0;
             }
             let start = self.start;

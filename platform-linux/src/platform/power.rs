@@ -35,7 +35,7 @@ impl Linux {
 }
 
 /// A program's path and arguments as execve(2) wants them: one pointer each, and a null pointer.
-type Phrase = [*const c_char; PROGRAM_WORDS_MAX + 1];
+type Argv = [*const c_char; PROGRAM_WORDS_MAX + 1];
 
 impl Power for Linux {
     const OFFERED: bool = cfg!(feature = "power");
@@ -45,7 +45,7 @@ impl Power for Linux {
             return Err(Errno::TOOBIG);
         };
         rustix::fs::access(*path, rustix::fs::Access::EXEC_OK).map_err(errno)?;
-        let mut words: Phrase = [core::ptr::null(); PROGRAM_WORDS_MAX + 1];
+        let mut words: Argv = [core::ptr::null(); PROGRAM_WORDS_MAX + 1];
         for (place, word) in words.iter_mut().zip(command) {
             *place = word.as_ptr();
         }
@@ -156,7 +156,7 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
 ///
 /// # Safety
 /// As [`sys::execve`].
-unsafe fn become_program(path: &CStr, words: &Phrase, linux: &Linux, input: &Fd, output: &Fd) -> ! {
+unsafe fn become_program(path: &CStr, words: &Argv, linux: &Linux, input: &Fd, output: &Fd) -> ! {
     /// What shells return for a program that could not be executed.
     const NOT_EXECUTED: i32 = 127;
     let _ = rustix::process::setsid();

@@ -3,7 +3,7 @@
 use super::Linux;
 use crate::fd::Fd;
 use crate::sys;
-use crate::sys::directory::each_entry;
+use crate::sysfs::Names;
 use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::limits::LIST_BYTES;
@@ -25,10 +25,11 @@ impl Texts for Linux {
 
     fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let directory = sys::open(self.path.path(path)?, OFlags::DIRECTORY, 0)?;
-        each_entry(&directory, &mut |name| {
+        let mut names = Names::new(&directory);
+        while let Some(name) = names.next() {
             visit(name.to_bytes());
-            true
-        })
+        }
+        Ok(())
     }
 
     fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {

@@ -1,7 +1,7 @@
 //! Sockets: unix(7) ones that clients connect to, and the pair by which a worker tells the agent what it does. A path or a
 //! value comes in, descriptors and values go out.
 
-use super::{call, call_fd};
+use super::{Fork, call, call_fd, fork, signal_when_readable};
 use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
@@ -112,8 +112,21 @@ pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_accept4, listener.raw() as usize, 0, 0, flags) }
 }
 
+/// Makes a copy of this process (fork(2)), and a socket between the two that keeps messages apart. Each gets its end and
+/// whether it is the copy, which must end by [`super::exit`]. The old one gets SIGIO when something comes.
+#[inline(never)]
+pub fn fork_with_socket() -> Result<(Fd, bool), Errno> {
+    let (ours, copys) = socket_pair()?;
+    signal_when_readable(&ours)?;
+    // SAFETY: both callers see to it that the child ends by exit.
+    match unsafe { fork() }? {
+        Fork::Parent(_) => Ok((ours, false)),
+        Fork::Child => Ok((copys, true)),
+    }
+}
+
 /// Two ends of a socket that keeps messages apart, not inherited (socketpair(2)).
-pub fn socket_pair() -> Result<(Fd, Fd), Errno> {
+fn socket_pair() -> Result<(Fd, Fd), Errno> {
     const SOCK_SEQPACKET: u32 = 5;
     let kind = SOCK_SEQPACKET | raw::O_CLOEXEC;
     let mut ends = [0i32; 2];
@@ -193,6 +206,14 @@ const RIGHT_BYTES: usize = 24;
 /// Sends a value of plain numbers to another process of this program, and a descriptor (sendmsg(2)).
 pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(), Errno> {
     let part = [&raw const *value as usize, size_of::<T>()];
+    // SAFETY: the value lives until the call returns.
+    unsafe { send_part(socket, part, fd) }
+}
+
+/// # Safety
+/// The value of `part` is there.
+#[inline(never)]
+unsafe fn send_part(socket: &Fd, part: [usize; 2], fd: Option<&Fd>) -> Result<(), Errno> {
     let (control_bytes, mut right) = fd.map_or((0, -1), |fd| (RIGHT_BYTES, fd.raw()));
     // SAFETY: the kernel only reads the value.
     unsafe { pass(raw::__NR_sendmsg, socket, 0, part, control_bytes, &mut right) }.map(drop)
@@ -201,13 +222,21 @@ pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(),
 /// Receives what [`send_with`] has sent at the other end, of the same type, not inherited (recvmsg(2)). Errors: EAGAIN
 /// for nothing yet; ECHILD when the other end is closed.
 pub fn receive_with<T: Copy>(socket: &Fd, value: &mut T) -> Result<Option<Fd>, Errno> {
-    const MSG_DONTWAIT: u32 = 0x40;
-    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
     let part = [&raw mut *value as usize, size_of::<T>()];
-    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
-    let mut right = -1;
     // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value of that type, because
     // the socket keeps messages apart.
+    unsafe { receive_part(socket, part) }
+}
+
+/// # Safety
+/// The value of `part` is there, and may be written.
+#[inline(never)]
+unsafe fn receive_part(socket: &Fd, part: [usize; 2]) -> Result<Option<Fd>, Errno> {
+    const MSG_DONTWAIT: u32 = 0x40;
+    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+    let mut right = -1;
+    // SAFETY: passed on.
     let len = unsafe { pass(raw::__NR_recvmsg, socket, flags, part, RIGHT_BYTES, &mut right) }?;
     if len == 0 {
         return Err(Errno::CHILD);

@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::sim::Sim;
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
-use qga_core::platform::{Access, Files, How};
+use qga_core::platform::{Access, Files, OpenOptions};
 
 /// How much a pipe holds (pipe(7)).
 const PIPE_BYTES_MAX: usize = 65_536;
@@ -23,7 +23,7 @@ pub struct File {
     sim: Sim,
     path: Vec<u8>,
     inode: Inode,
-    how: How,
+    options: OpenOptions,
     position: u64,
 }
 
@@ -31,10 +31,10 @@ impl File {
     fn opened(&self, more: bool) {
         let mut node = self.inode.borrow_mut();
         let change = |count: &mut usize| *count = if more { *count + 1 } else { *count - 1 };
-        if self.how.access != Access::Write {
+        if self.options.access != Access::Write {
             change(&mut node.opened.0);
         }
-        if self.how.access != Access::Read {
+        if self.options.access != Access::Read {
             change(&mut node.opened.1);
         }
         self.sim.with(|world| change(&mut world.open.files));
@@ -55,7 +55,7 @@ impl Read for File {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
         let len = self.sim.call(Kind::Read, |world| Ok(world.faults.transfer(into.len())))?;
         let into = &mut into[..len];
-        if self.how.access == Access::Write {
+        if self.options.access == Access::Write {
             return Err(Errno::BADF);
         }
         let mut node = self.inode.borrow_mut();
@@ -94,7 +94,7 @@ impl Write for File {
             Ok((world.faults.transfer(bytes.len()), world.files.free_bytes))
         })?;
         let (asked, bytes) = (bytes.len(), &bytes[..len]);
-        if self.how.access == Access::Read {
+        if self.options.access == Access::Read {
             return Err(Errno::BADF);
         }
         let mut node = self.inode.borrow_mut();
@@ -111,7 +111,7 @@ impl Write for File {
                 Ok(len)
             }
             Content::Regular(file) => {
-                let start = if self.how.append { file.len() as u64 } else { self.position };
+                let start = if self.options.append { file.len() as u64 } else { self.position };
                 let len = put(file, start, bytes, free)?;
                 self.position = start + len.0 as u64;
                 let lies = self.sim.with(|world| {
@@ -168,16 +168,16 @@ impl Files for Sim {
     const OFFERED: bool = true;
     type File = File;
 
-    fn open(&mut self, path: &[u8], how: How) -> Result<File, Errno> {
+    fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<File, Errno> {
         let (path, inode) = self.call(Kind::Open, |world| {
-            let changes = how.access != Access::Read || how.create;
+            let changes = options.access != Access::Read || options.create;
             let frozen = changes && world.mounts.frozen_at(path);
             if frozen && world.forbid_while_frozen("open for writing") {
                 return Err(HANGS);
             }
-            world.files.open(path, how)
+            world.files.open(path, options)
         })?;
-        let file = File { sim: self.clone(), path, inode, how, position: 0 };
+        let file = File { sim: self.clone(), path, inode, options, position: 0 };
         file.opened(true);
         Ok(file)
     }

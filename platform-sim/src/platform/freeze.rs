@@ -5,12 +5,12 @@ use super::mark::Mark;
 use super::table::Table;
 use crate::canary::Canary;
 use crate::kind::Kind;
-use crate::mounts::{By, Hang};
+use crate::mounts::{By, Hang, Lies};
 use crate::sim::Sim;
 use crate::store::PLACES;
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
-use qga_core::platform::{Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Task};
 
 /// An open mount point.
 #[derive(Debug)]
@@ -83,9 +83,29 @@ impl Freeze for Sim {
         self.call(Kind::InspectOpen, |_| Ok(filesystem.inode))
     }
 
+    fn below(&mut self, device: Device, below: &mut Below) {
+        let told = self.call(Kind::Below, |world| {
+            let superblocks = &world.mounts.superblocks;
+            if let Some(number) = superblocks.iter().position(|found| found.device == device) {
+                world.hang_of(number, Hang::Below)?;
+            }
+            for &(_, lies) in world.mounts.lies.iter().filter(|(upper, _)| *upper == device) {
+                match lies {
+                    Lies::Made(of) => _ = below.add(of),
+                    Lies::File(on) => below.add_filesystem(on),
+                }
+            }
+            Ok(())
+        });
+        if told.is_err() {
+            self.with(|world| world.mounts.lies_untold = true);
+        }
+    }
+
     fn freeze(&mut self, filesystem: &Filesystem) -> Result<(), Errno> {
         self.call(Kind::Freeze, |world| {
             world.hang_of(filesystem.superblock, Hang::Freeze)?;
+            world.forbid_above_frozen(filesystem.superblock);
             let superblock = &mut world.mounts.superblocks[filesystem.superblock];
             if let Some(errno) = superblock.freeze_error {
                 return Err(errno);

@@ -85,7 +85,7 @@ fn what_else_is_asked_waits_for_its_turn() {
     }
 }
 
-/// A guest-sync that comes behind another request waits with that; nothing is lost, nothing out of order.
+/// A guest-sync that comes after another request waits with that; nothing is lost, nothing out of order.
 #[test]
 fn a_sync_after_another_request_is_answered_after_it() {
     let sim = slow();

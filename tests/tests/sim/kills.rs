@@ -7,14 +7,14 @@ use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
 use qga_core::Errno;
 use qga_core::platform::Device;
-use qga_sim::mounts::By;
+use qga_sim::mounts::{By, Lies};
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const THEIRS: &str = "/mnt/theirs";
 
-/// Five disks: one cannot be frozen, one is frozen by somebody else, one is mounted twice.
+/// Six disks: one cannot be frozen, one is frozen by somebody else, one is mounted twice, and lies on the last.
 fn guest() -> Sim {
     let sim = disks(3);
     sim.with(|world| {
@@ -24,6 +24,7 @@ fn guest() -> Sim {
         world.mounts.at("/mnt/cannot").freeze_error = Some(Errno::OPNOTSUPP);
         world.mount("ext4", Device::new(8, 0), "/mnt/bind");
         world.mount("ext4", Device::new(9, 3), "/mnt/last");
+        world.mounts.lies.push((Device::new(8, 0), Lies::File(Device::new(9, 3))));
     });
     sim
 }
@@ -77,8 +78,8 @@ fn ambiguous(calls: &[Kind]) -> std::ops::RangeInclusive<usize> {
     };
     let written_after =
         |at: usize| at + calls[at..].iter().position(|call| *call == Kind::WriteMark).expect("one");
-    // In reverse mount order: /mnt/last, /mnt/cannot, then theirs.
-    written_after(nth(Kind::Freeze, 1)) + 1..=written_after(nth(Kind::Freeze, 2))
+    // What lies on /mnt/last; then in reverse mount order: /mnt/last, /mnt/cannot, then theirs.
+    written_after(nth(Kind::Freeze, 2)) + 1..=written_after(nth(Kind::Freeze, 3))
 }
 
 /// The power comes back and an agent is started that lives: what it says must be true.

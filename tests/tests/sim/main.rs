@@ -18,6 +18,7 @@ mod moved;
 mod parts;
 mod requests;
 mod shutdown;
+mod stacks;
 mod store;
 mod table;
 mod told;

@@ -4,7 +4,7 @@
 use crate::freeze::{ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
 use qga_core::Errno;
-use qga_core::mark::{HEAD_BYTES, MAGIC};
+use qga_core::internals::mark::{HEAD_BYTES, MAGIC};
 use qga_sim::mounts::By;
 use qga_sim::store::PLACES;
 use qga_sim::{Fault, Kind, Sim};

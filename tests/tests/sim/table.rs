@@ -2,7 +2,7 @@
 //! with success and once without. Every reply is JSON to two parsers that are not ours.
 
 use crate::guest::{Cut, Large, guest, hold};
-use qga_core::command::Table;
+use qga_core::internals::command::Table;
 use qga_sim::Sim;
 use qga_tests::COMMANDS;
 use qga_tests::conversations::{Conversation, load};

@@ -77,7 +77,7 @@ fn bar(row: &Row, factor: f64, top: f64, x: &dyn Fn(f64) -> f64) -> String {
     if let Some(goal) = goal_factor(row) {
         let at = x(goal);
         out += &line("goal", at, top - 3.0, top + BAR + 3.0);
-        // A goal close behind the bar's end would cross the number.
+        // A goal close after the bar's end would cross the number.
         if (to..to + 48.0).contains(&at) {
             words_from = at;
         }

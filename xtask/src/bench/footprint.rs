@@ -35,7 +35,7 @@ pub fn files(bench: &Bench) -> Result<Vec<Row>> {
     }
     Ok(vec![
         Row::less("file-bytes", "the file, bytes", own)
-            .aim(Goal::AtMost(crate::size::FILE_BYTES_ASKED as f64)),
+            .aim(Goal::AtMost(crate::size::families::WHOLE.bytes_asked as f64)),
         Row::less("loaded-bytes", "the file and its shared libraries, bytes", all),
         Row::less("initramfs-bytes", "both in a gzip initramfs, bytes", packed)
             .aim(Goal::AtMost(60_000.0)),

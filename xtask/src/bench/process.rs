@@ -39,7 +39,7 @@ pub fn sleeps(process: u32) -> Result<u64> {
     sum_of_threads(process, "status", |text| field(text, "voluntary_ctxt_switches:"))
 }
 
-/// The number behind a name, in a text that a kernel wrote.
+/// The number after a name, in a text that a kernel wrote.
 pub fn field(text: &str, name: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());

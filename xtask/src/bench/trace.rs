@@ -146,7 +146,7 @@ fn counted(bench: &Bench, program: &Program, pings: u64) -> Result<u64> {
     let mut client = agent.connect()?;
     client.pings(pings)?;
     drop(client);
-    // The reference has been seen to ignore a SIGTERM that comes right behind a hang-up.
+    // The reference has been seen to ignore a SIGTERM that comes right after a hang-up.
     sleep(Duration::from_millis(3 * SETTLE_MS));
     if !agent.stop() {
         return Err(format!("{} does not end under valgrind", agent.name()));

@@ -7,7 +7,6 @@
 mod here;
 mod machine;
 mod session;
-mod terminal;
 mod unikernel;
 
 use xtask::words::Words;

@@ -1,6 +1,7 @@
 //! Requests in, printed with their replies and times; values out. The parts of the session that
 //! the virtual machine and this machine have in common.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -10,10 +11,11 @@ use xtask::vm::channel::request;
 use xtask::vm::{Channel, Vm};
 use xtask::{ElseSay, Result};
 
-use super::terminal;
-
 /// What the session writes into a file and reads back.
 const TEXT: &str = "hello from the hypervisor\n";
+
+/// The width where there is no terminal, or one that does not tell.
+const COLUMNS: usize = 100;
 
 /// A conversation with the agent that a person can follow.
 pub struct Session {
@@ -24,7 +26,7 @@ pub struct Session {
 impl Session {
     /// A session over `channel`, which is in sync already.
     pub fn new(channel: Channel) -> Session {
-        Session { channel, columns: terminal::columns() }
+        Session { channel, columns: columns() }
     }
 
     /// A heading between the parts of the session.
@@ -69,7 +71,7 @@ impl Session {
         self.heading("Shutdown: no reply by design, the machine ends");
         let begun = Instant::now();
         let text = request("shutdown", Value::Null);
-        println!("  -> {}", terminal::cut(text.trim_end(), self.columns - 5));
+        println!("  -> {}", cut(text.trim_end(), self.columns - 5));
         self.channel.send(text.as_bytes())?;
         let reason = vm.wait_shutdown(Duration::from_secs(60))?;
         self.remark(&format!(
@@ -115,7 +117,7 @@ impl Session {
         }
     }
 
-    /// guest-sync-delimited behind a 0xFF, byte for byte as clients do it.
+    /// guest-sync-delimited after a 0xFF, byte for byte as clients do it.
     fn sync_shown(&mut self) -> Result<()> {
         let text = request("sync-delimited", json!({"id": 20110211}));
         let text = text.trim_end();
@@ -144,7 +146,29 @@ impl Session {
     fn print(&self, request: &str, reply: &str, begun: Instant) {
         let time = format!("{:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
         let room = self.columns.saturating_sub(5 + 12);
-        println!("  -> {}", terminal::cut(request, self.columns - 5));
-        println!("  <- {:room$}{time:>12}", terminal::cut(reply, room));
+        println!("  -> {}", cut(request, self.columns - 5));
+        println!("  <- {:room$}{time:>12}", cut(reply, room));
+    }
+}
+
+/// How many columns a line of output may take.
+fn columns() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map(|(_, width)| width.into()).filter(|width| *width >= 40).unwrap_or(COLUMNS)
+}
+
+/// `text` cut to `width` columns, with dots where something is missing.
+fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    console::truncate_str(text, width, " ...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_fits() {
+        assert_eq!(cut("abcdefghij", 10), "abcdefghij");
+        assert_eq!(cut("abcdefghijk", 10), "abcdef ...");
     }
 }

@@ -68,11 +68,10 @@ pub fn run(
     jobs: usize,
     keep: bool,
 ) -> Result<Vec<Outcome>> {
-    let scratch = std::env::temp_dir().join(format!("qga-fuzz-{}", std::process::id()));
+    let scratch = tempfile::tempdir().else_say("cannot make a folder")?;
     let outcomes = progress::together("fuzz targets", targets, jobs, |target| {
-        run_one(built, target, &scratch.join(target), time, keep)
+        run_one(built, target, &scratch.path().join(target), time, keep)
     });
-    let _ = fs::remove_dir_all(&scratch);
     outcomes.into_iter().collect()
 }
 

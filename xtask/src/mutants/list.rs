@@ -29,7 +29,7 @@ pub struct Mutant {
     pub line: usize,
     /// The source line that it begins on, without its indentation.
     pub source: String,
-    /// What is changed, in cargo-mutants' words; `(2)` behind it for the second of its kind in a line.
+    /// What is changed, in cargo-mutants' words; `(2)` after it for the second of its kind in a line.
     pub what: String,
     /// How, in cargo-mutants' words.
     pub genre: String,

@@ -4,12 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
+use super::types::Types;
 use xtask::{ElseSay, Result, build, command, paths, progress};
 
 /// The shipped file and its analysed twin.
 pub struct Built {
     pub shipped: Image,
     pub analysed: Image,
+    /// The types of its functions.
+    pub types: Types,
     /// Where the two differ although nothing should; empty when they are the same, byte by byte.
     pub differences: Vec<String>,
 }
@@ -24,11 +27,12 @@ pub fn built() -> Result<Built> {
     let shipped = image(&shipped_file)?;
     let mut best: Option<Built> = None;
     for mangling in MANGLINGS {
-        let analysed = image(&twin(mangling)?)?;
+        let (file, code) = twin(mangling)?;
+        let (analysed, types) = (image(&file)?, Types::parse(&paths::text(&code)?));
         let differences = differences(&shipped, &analysed);
         let same = differences.is_empty();
         if best.as_ref().is_none_or(|best| differences.len() < best.differences.len()) {
-            best = Some(Built { shipped: image(&shipped_file)?, analysed, differences });
+            best = Some(Built { shipped: image(&shipped_file)?, analysed, types, differences });
         }
         if same {
             break;
@@ -37,25 +41,28 @@ pub fn built() -> Result<Built> {
     best.ok_or_else(|| "no build to analyse".to_owned())
 }
 
-/// Builds the twin. The options reach rustc through a wrapper and not through RUSTFLAGS or the
+/// Builds the twin; its file, and its code in LLVM's language as it is before it becomes the machine's. The options reach rustc through a wrapper and not through RUSTFLAGS or the
 /// profile: these two are part of every symbol's hash, and so of the order of functions.
-fn twin(mangling: &str) -> Result<PathBuf> {
+fn twin(mangling: &str) -> Result<(PathBuf, PathBuf)> {
     let folder = paths::target().join("size");
-    let wrapper = folder.join(format!("rustc-with-frame-sizes-{mangling}"));
+    let target = folder.join(format!("typed-{mangling}"));
+    let code = target.join("qga.ll");
+    let wrapper = folder.join(format!("rustc-typed-{mangling}"));
     let script = format!(
-        "#!/bin/sh\n# Written by cargo xtask size.\nRUSTC_BOOTSTRAP=1 exec \"$@\" \
+        "#!/bin/sh\n# Written by cargo xtask size.\ncase \" $* \" in\n*' --crate-name qga '*)\n    \
+         set -- \"$@\" --emit=llvm-ir='{}' ;;\nesac\nRUSTC_BOOTSTRAP=1 exec \"$@\" \
          -Z emit-stack-sizes -Z unstable-options -C symbol-mangling-version={mangling} \
-         -C strip=none\n"
+         -C strip=none\n",
+        code.display()
     );
-    paths::make(&folder)?;
+    paths::make(&target)?;
     paths::write_program(&wrapper, &script)?;
-    let target = folder.join(mangling);
     progress::timed("building it with symbols and frame sizes", || {
         let mut cargo = build::cargo();
         cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target);
         command::show(cargo.env("RUSTC_WRAPPER", &wrapper).current_dir(paths::root()))
     })?;
-    Ok(target.join("release/qga"))
+    Ok((target.join("release/qga"), code))
 }
 
 pub fn image(file: &Path) -> Result<Image> {

@@ -9,6 +9,7 @@ use iced_x86::{
 };
 
 use super::image::{Image, Symbol};
+use super::types::{Type, Types};
 
 /// A function as a node of the call graph.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,16 @@ pub struct Node {
     pub jumps_pointer: bool,
     /// Addresses of functions that the code of this one makes pointers to.
     pub takes: BTreeSet<u64>,
+    /// Its types, of which it has several when it is several functions in one; none: any.
+    pub own: Option<BTreeSet<Type>>,
+    /// The types of the pointers that it calls; none: any.
+    pub called: Option<BTreeSet<Type>>,
+}
+
+impl Node {
+    pub fn calls_pointer(&self) -> bool {
+        self.calls_pointer || self.jumps_pointer
+    }
 }
 
 pub struct Graph {
@@ -37,12 +48,25 @@ pub struct Graph {
     pub pointed_at: BTreeSet<u64>,
 }
 
-pub fn graph(image: &Image) -> Graph {
+impl Graph {
+    /// Where the calls through pointers in `caller` may lead: to what is of one of their types.
+    pub fn targets(&self, caller: &Node) -> impl Iterator<Item = u64> {
+        self.pointed_at.iter().copied().filter(|address| {
+            let own = self.nodes.get(address).and_then(|target| target.own.as_ref());
+            let both = caller.called.as_ref().zip(own);
+            both.is_none_or(|(called, own)| !called.is_disjoint(own))
+        })
+    }
+}
+
+pub fn graph(image: &Image, types: &Types) -> Graph {
     let mut pointed_at = image.pointed_at.clone();
     let mut nodes = BTreeMap::new();
     for function in &image.functions {
         let code = decode(image, function);
-        let node = examine(image, function, &code);
+        let mut node = examine(image, function, &code);
+        let names = || image.names.get(&function.address).into_iter().flatten();
+        (node.own, node.called) = (types.own(names()), types.called(names()));
         pointed_at.extend(&node.takes);
         nodes.insert(function.address, node);
     }
@@ -199,7 +223,7 @@ fn depths(code: &[Instruction], entry: u64) -> Depths {
         let unseen = result.at.iter().position(Option::is_none);
         match (unseen, tables.first()) {
             (Some(at), Some(place)) => pending.push((code[at].ip(), *place)),
-            // Padding and what stands behind a call that never returns.
+            // Padding and what stands after a call that never returns.
             _ => return result,
         }
     }

@@ -1,7 +1,9 @@
 //! memory-budget.md: a report goes in, its text comes out, and
 //! which lines of an older text are stale.
 
-use super::{DATA_BYTES_MAX, FILE_BYTES_MAX, Part, Report, STACK_BYTES_MAX};
+use super::families::{self, Measured, WHOLE};
+use super::stack::Pointers;
+use super::{DATA_BYTES_MAX, Part, Report, STACK_BYTES_MAX};
 use xtask::table::{self, bytes as number, cells};
 
 /// How many functions are named in the file, and on a terminal.
@@ -23,6 +25,7 @@ pub fn markdown(report: &Report, functions: usize) -> String {
     [
         format!("# Memory budget\n\n{}\n\n{about}\n\n", header(report)),
         table::markdown(&budgets, &[0]),
+        families(report),
         format!("\n## Sections that are loaded\n\n{}", parts("section", &report.sections)),
         statics(report),
         stack(report),
@@ -60,9 +63,9 @@ fn header(report: &Report) -> String {
 fn budgets(report: &Report) -> Vec<Vec<String>> {
     let most = |limit: u64| format!("<= {}", number(limit));
     let bound = report.stack.bound_bytes.map_or("no bound".to_owned(), number);
-    let file = match report.file_bytes.saturating_sub(FILE_BYTES_MAX) {
-        0 => most(FILE_BYTES_MAX),
-        over => format!("{}, **missed by {}**", most(FILE_BYTES_MAX), number(over)),
+    let file = match report.file_bytes.saturating_sub(WHOLE.bytes_max) {
+        0 => most(WHOLE.bytes_max),
+        over => format!("{}, **missed by {}**", most(WHOLE.bytes_max), number(over)),
     };
     vec![
         cells([&"file", &number(report.file_bytes), &file]),
@@ -77,6 +80,17 @@ fn budgets(report: &Report) -> Vec<Vec<String>> {
         cells([&"stack, worst case", &bound, &most(STACK_BYTES_MAX)]),
         cells([&"heap", &"0", &"0"]),
     ]
+}
+
+fn families(report: &Report) -> String {
+    if report.families.is_empty() {
+        return String::new();
+    }
+    let about = "Each is a feature of Cargo; what one adds is how much smaller the whole file is without it.";
+    let head = families::HEAD.map(str::to_owned).to_vec();
+    let rows = std::iter::once(head).chain(report.families.iter().map(Measured::cells));
+    let table = table::markdown(&rows.collect::<Vec<_>>(), &[0]);
+    format!("\n## Families of commands\n\n{about}\n\n{table}")
 }
 
 /// Parts with their sizes.
@@ -122,7 +136,24 @@ fn stack(report: &Report) -> String {
     for line in remarks(report) {
         out += &format!("\n{line}\n");
     }
-    out
+    out + &pointers(&stack.pointers)
+}
+
+/// Where calls through pointers may lead.
+fn pointers(pointers: &[Pointers]) -> String {
+    if pointers.is_empty() {
+        return "\nNo calls through pointers.\n".to_owned();
+    }
+    let about = "A call through a pointer is taken to lead to every function of the pointer's type whose address is\n\
+                 taken. The types are LLVM's: what is returned, and how each parameter is passed.";
+    let row = |pointers: &Pointers| {
+        let types = pointers.types.as_ref().map(|all| all.iter().map(|name| quoted(name)));
+        let types = types.map_or("any".to_owned(), |all| all.collect::<Vec<_>>().join(" or "));
+        cells([&quoted(&pointers.caller), &types, &pointers.targets])
+    };
+    let head = cells([&"calls through pointers in", &"of the type", &"functions"]);
+    let rows: Vec<_> = std::iter::once(head).chain(pointers.iter().map(row)).collect();
+    format!("\n{about}\n\n{}", table::markdown(&rows, &[0, 1]))
 }
 
 /// What qualifies the numbers.
@@ -145,20 +176,6 @@ fn remarks(report: &Report) -> Vec<String> {
         let names = stack.undeclared.iter().map(|(name, bytes)| format!("`{name}` {bytes}"));
         let names: Vec<String> = names.collect();
         out.push(format!("Frames from the disassembly alone: {}.", names.join(", ")));
-    }
-    match stack.calling_pointers.len() {
-        0 => out.push("No calls through pointers.".to_owned()),
-        count => out.push(format!(
-            "Calls through pointers, in {count} functions, are taken to lead to every function \
-             whose address is taken."
-        )),
-    }
-    if !stack.calling_closures.is_empty() {
-        let names = stack.calling_closures.iter().map(|name| quoted(name));
-        out.push(format!(
-            "But for {}, taken to lead to the functions whose address its callers take.",
-            names.collect::<Vec<_>>().join(", ")
-        ));
     }
     match report.differences.is_empty() {
         true => out.push("The analysed build and the shipped file agree byte by byte.".to_owned()),

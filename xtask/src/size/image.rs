@@ -53,6 +53,8 @@ pub struct Image {
     /// In the order of their addresses, without overlaps.
     pub functions: Vec<Symbol>,
     pub statics: Vec<Symbol>,
+    /// What the linker calls the functions, by their addresses: of one that is several in one, all.
+    pub names: BTreeMap<u64, BTreeSet<String>>,
     /// Function address to the frame size that the compiler states, without the return address.
     pub declared_frames: BTreeMap<u64, u64>,
     /// Functions whose address stands in data (tables of function pointers, vtables).
@@ -81,6 +83,12 @@ impl Image {
             }
         }
         let (functions, statics) = symbols(&file, &sections);
+        let texts = file.symbols().filter(|s| s.kind() == SymbolKind::Text && s.is_definition());
+        let mut names: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for symbol in texts {
+            let name = symbol.name().map_err(failed)?.to_owned();
+            names.entry(symbol.address()).or_default().insert(name);
+        }
         let declared_frames = match file.section_by_name(".stack_sizes") {
             Some(section) => declared_frames(section.data().map_err(failed)?)?,
             None => BTreeMap::new(),
@@ -91,6 +99,7 @@ impl Image {
             sections,
             functions,
             statics,
+            names,
             declared_frames,
             pointed_at: BTreeSet::new(),
         };
@@ -219,23 +228,13 @@ fn declared_frames(mut data: &[u8]) -> Result<BTreeMap<u64, u64>, String> {
     let broken = || "section .stack_sizes ends in the middle of an entry".to_owned();
     let mut frames = BTreeMap::new();
     while !data.is_empty() {
-        let (address, mut rest) = data.split_first_chunk::<8>().ok_or_else(broken)?;
-        let mut size: u64 = 0;
-        let mut shift = 0;
-        loop {
-            let (byte, after) = rest.split_first().ok_or_else(broken)?;
-            rest = after;
-            size |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(0);
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
+        let (address, rest) = data.split_first_chunk::<8>().ok_or_else(broken)?;
+        data = rest;
+        let size = leb128::read::unsigned(&mut data).map_err(|_| broken())?;
         // The linker leaves entries of functions that it removed, with address 0.
         let address = u64::from_le_bytes(*address);
         let frame = frames.entry(address).or_insert(size);
         *frame = size.max(*frame);
-        data = rest;
     }
     Ok(frames)
 }

@@ -34,11 +34,11 @@ fn pointers_to(image: &Image, target: u64) -> Vec<u64> {
     hits.map(|(address, _)| address).collect()
 }
 
-/// The nearest text, a pair of address and length, before the pointer or else behind it.
+/// The nearest text, a pair of address and length, before the pointer or else after it.
 fn text_beside(image: &Image, pointer: u64) -> Option<String> {
     let before = (16..=ROW_BYTES).step_by(8).map(|distance| pointer.saturating_sub(distance));
-    let behind = (8..=ROW_BYTES).step_by(8).map(|distance| pointer + distance);
-    before.chain(behind).find_map(|place| {
+    let after = (8..=ROW_BYTES).step_by(8).map(|distance| pointer + distance);
+    before.chain(after).find_map(|place| {
         let (address, bytes) = (image.constant(place)?, image.constant(place + 8)?);
         let text = image.bytes(address, bytes.min(TEXT_BYTES_MAX))?;
         let text = std::str::from_utf8(text).ok()?;

@@ -7,11 +7,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 
 use super::calls::{Graph, Node};
-
-/// Functions that call, through a pointer, only the closure that they are called with; said here
-/// because the machine code does not tell. They are taken to call every function that their own
-/// callers make pointers to, and not, as others are, every function that anyone makes pointers to.
-const CALLED_WITH_CLOSURE: [&str; 1] = ["qga_core::mountinfo::each_local"];
+use super::types::Type;
 
 /// Pushed by a call.
 const RETURN_ADDRESS_BYTES: u64 = 8;
@@ -25,6 +21,16 @@ pub struct Step {
     pub called: bool,
 }
 
+/// A function's calls through pointers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointers {
+    pub caller: String,
+    /// The types of the pointers; none when they are not known.
+    pub types: Option<BTreeSet<Type>>,
+    /// To how many functions they may lead.
+    pub targets: usize,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Stack {
     /// Bytes of stack at most, return addresses included; `None` with a cycle or an unknown frame.
@@ -36,10 +42,8 @@ pub struct Stack {
     pub undeclared: Vec<(String, u64)>,
     /// Reached functions whose frame is not known at all.
     pub unbounded: Vec<String>,
-    /// Reached functions that call through any pointer.
-    pub calling_pointers: Vec<String>,
-    /// Reached functions that call a closure of their caller's, and nothing else through a pointer.
-    pub calling_closures: Vec<String>,
+    /// Reached functions that call through pointers, in the order of their names.
+    pub pointers: Vec<Pointers>,
     pub reached: usize,
 }
 
@@ -70,12 +74,18 @@ pub fn worst_case(graph: &Graph, entry: u64) -> Stack {
     };
     let mut cycles: Vec<Vec<String>> = components.iter().filter(is_cycle).map(cycle).collect();
     cycles.sort();
+    let calling = nodes().filter(|node| node.calls_pointer()).map(|node| Pointers {
+        caller: node.name.clone(),
+        types: node.called.clone(),
+        targets: graph.targets(node).count(),
+    });
+    let mut pointers: Vec<Pointers> = calling.collect();
+    pointers.sort();
     let mut result = Stack {
         cycles,
         undeclared,
         unbounded: names(|node| node.unbounded),
-        calling_pointers: names(|node| calls_pointer(node) && !is_called_with_closure(node)),
-        calling_closures: names(|node| calls_pointer(node) && is_called_with_closure(node)),
+        pointers,
         reached: edges.node_count(),
         ..Default::default()
     };
@@ -85,29 +95,6 @@ pub fn worst_case(graph: &Graph, entry: u64) -> Stack {
         result.bound_bytes = result.unbounded.is_empty().then_some(bound);
     }
     result
-}
-
-fn calls_pointer(node: &Node) -> bool {
-    node.calls_pointer || node.jumps_pointer
-}
-
-fn is_called_with_closure(node: &Node) -> bool {
-    CALLED_WITH_CLOSURE.contains(&node.name.as_str())
-}
-
-/// Where a call through a pointer in `node` may lead.
-fn pointed_at(graph: &Graph, address: u64, node: &Node) -> BTreeSet<u64> {
-    // A function that is itself behind a pointer has callers that are not known.
-    if !is_called_with_closure(node) || graph.pointed_at.contains(&address) {
-        return graph.pointed_at.clone();
-    }
-    let calls = |caller: &&Node| caller.calls.contains(&address) || caller.jumps.contains(&address);
-    let callers: Vec<&Node> = graph.nodes.values().filter(calls).collect();
-    // A caller that makes no pointer passes one on that it was given.
-    match callers.iter().any(|caller| caller.takes.is_empty()) {
-        true => graph.pointed_at.clone(),
-        false => callers.iter().flat_map(|caller| &caller.takes).copied().collect(),
-    }
 }
 
 /// What `entry` reaches.
@@ -127,8 +114,8 @@ fn edges(graph: &Graph, entry: u64) -> Edges {
         };
         node.calls.iter().for_each(|to| add(*to, true));
         node.jumps.iter().for_each(|to| add(*to, false));
-        if calls_pointer(node) {
-            pointed_at(graph, address, node).iter().for_each(|to| add(*to, node.calls_pointer));
+        if node.calls_pointer() {
+            graph.targets(node).for_each(|to| add(to, node.calls_pointer));
         }
     }
     edges
@@ -210,22 +197,34 @@ mod tests {
         assert_eq!(worst_case(&through_pointer, 0).cycles, [["b", "c"]]);
     }
 
+    /// `start` calls `command`, which calls through a pointer: to itself or to `closure`, as their types allow.
+    fn through_pointers(types: [Option<&str>; 3]) -> Stack {
+        let [called, command, closure] =
+            types.map(|kind| kind.map(|kind| [kind.to_owned()].into()));
+        let of = |name, frame, own| Node { own, ..node(name, frame, &[], &[]) };
+        let nodes = vec![
+            node("start", 0, &[1], &[]),
+            Node { calls_pointer: true, called, ..of("command", 100, command) },
+            of("closure", 5, closure),
+        ];
+        worst_case(&graph_of(nodes, &[1, 2]), 0)
+    }
+
     #[test]
-    fn a_function_called_with_a_closure_calls_what_its_callers_point_at() {
-        let name = CALLED_WITH_CLOSURE[0];
-        let mut graph = graph_of(
-            vec![
-                node("start", 0, &[1], &[]),
-                node("command", 100, &[2], &[]),
-                Node { calls_pointer: true, ..node(name, 10, &[], &[]) },
-                node("closure", 5, &[], &[]),
-            ],
-            &[1, 3],
-        );
-        graph.nodes.entry(1).and_modify(|node| node.takes = BTreeSet::from([3]));
-        assert_eq!(worst_case(&graph, 0).bound_bytes, Some(8 + 100 + 8 + 10 + 8 + 5));
-        // With a caller that only passes a pointer on, anything may be called: a cycle.
-        graph.nodes.entry(1).and_modify(|node| node.takes = BTreeSet::new());
-        assert_eq!(worst_case(&graph, 0).bound_bytes, None);
+    fn a_call_through_a_pointer_leads_to_functions_of_its_type() {
+        let stack = through_pointers([Some("b"), Some("a"), Some("b")]);
+        assert_eq!(stack.bound_bytes, Some(8 + 100 + 8 + 5));
+        let types = Some(["b".to_owned()].into());
+        assert_eq!(stack.pointers, [Pointers { caller: "command".into(), types, targets: 1 }]);
+        assert_eq!(through_pointers([Some("c"), Some("a"), Some("b")]).pointers[0].targets, 0);
+    }
+
+    #[test]
+    fn a_pointer_or_a_function_of_unknown_type_fits_all() {
+        for types in [[None, Some("a"), Some("b")], [Some("b"), None, Some("b")]] {
+            let stack = through_pointers(types);
+            assert_eq!((stack.bound_bytes, stack.pointers[0].targets), (None, 2));
+            assert_eq!(stack.cycles, [["command"]]);
+        }
     }
 }

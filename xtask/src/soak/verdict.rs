@@ -1,6 +1,6 @@
 //! Quiet points in; a table of at most 80 columns and, for each promise, whether it was kept, out.
 //!
-//! Flat means: behind the first fifth, which warms up, all quiet points show the same but for CPU
+//! Flat means: after the first fifth, which warms up, all quiet points show the same but for CPU
 //! time, of which the last third shows what the first third showed.
 
 use xtask::Result;

@@ -9,12 +9,13 @@ mod tally;
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::{fuzz, sim};
 use tally::Tally;
+use tempfile::NamedTempFile;
 use xtask::words::Words;
 use xtask::{ElseSay, Result, build, install, paths, progress, vm};
 
@@ -48,16 +49,17 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let begun = Instant::now();
     prepare();
     let mut tally = Tally::default();
-    let skipped = skipped_file()?;
+    let noted = NamedTempFile::new().else_say("no file for the tests to note their skips in")?;
+    let skipped = noted.path();
     let agent = build::release();
     if let Err(error) = &agent {
         tally.could_not_run("building the agent", error);
     }
     // Without an agent the core's and the simulated platform's tests still tell something.
-    cargo_test("core and platforms", &paths::root(), &["--workspace"], &skipped, &mut tally);
-    cargo_test("the tasks themselves", &paths::root().join("xtask"), &[], &skipped, &mut tally);
+    cargo_test("core and platforms", &paths::root(), &["--workspace"], skipped, &mut tally);
+    cargo_test("the tasks themselves", &paths::root().join("xtask"), &[], skipped, &mut tally);
     let directory = paths::root().join("simulation");
-    cargo_test("the simulation itself", &directory, &["--release"], &skipped, &mut tally);
+    cargo_test("the simulation itself", &directory, &["--release"], skipped, &mut tally);
     for arguments in sim::ORDINARY {
         let arguments = [&["sim"], arguments].concat();
         task_holds(&arguments, &mut tally);
@@ -65,15 +67,15 @@ pub fn run(arguments: &[String]) -> Result<()> {
     fuzzes(&mut tally);
     if agent.is_ok() {
         let directory = paths::root().join("tests");
-        cargo_test("the agent's binary", &directory, &[], &skipped, &mut tally);
+        cargo_test("the agent's binary", &directory, &[], skipped, &mut tally);
         // memory-budget.md is what the present build yields.
         task_holds(&["size", "--check"], &mut tally);
     }
     let microvm = vm::baremetal::prepare(vm::baremetal::Machine::Microvm);
     task_in_machine(microvm, &["demo", "--unikernel"], &mut tally);
     task_in_machine(vm::prepare(), &["soak", "--minutes", "1"], &mut tally);
-    tally.skips_in(&fs::read_to_string(&skipped).unwrap_or_default());
-    let _ = fs::remove_file(&skipped);
+    tally.skips_in(&fs::read_to_string(skipped).unwrap_or_default());
+    let _ = noted.close();
     progress::say(&format!("all done in {:.0} s", begun.elapsed().as_secs_f64()));
     println!("{}", tally.report());
     match tally.failed() {
@@ -95,12 +97,6 @@ fn prepare() {
     for error in results.into_iter().filter_map(Result::err) {
         progress::say(&format!("going on without: {error}"));
     }
-}
-
-/// An empty file of ours in which tests note their skips.
-fn skipped_file() -> Result<PathBuf> {
-    let path = env::temp_dir().join(format!("qga-skipped-{}", std::process::id()));
-    paths::write(&path, "").map(|()| path)
 }
 
 /// Runs the tests of one workspace, shows their output as it comes and counts them.

@@ -1,12 +1,10 @@
 //! A [`Builder`] in, a started QEMU out: private directory, disk, command line, sockets.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -86,19 +84,15 @@ pub(super) fn start(
 
 /// A new directory that only we may enter, with a path short enough for sockets in it.
 fn private_directory() -> Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let longest = "/qga-vm-0000000-0000.000000000/".len() + AGENT_PORT.len() + 30;
+    let longest = "/qga-vm-0000000-000000/".len() + AGENT_PORT.len() + 30;
     let mut parent = std::env::temp_dir();
     if parent.as_os_str().len() + longest > SOCKET_PATH_BYTES_MAX {
         parent = PathBuf::from("/tmp");
     }
     sweep(&parent);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let unique = since_1970.map_or(0, |time| time.subsec_nanos());
-    let directory = parent.join(format!("qga-vm-{}-{count}.{unique}", std::process::id()));
-    DirBuilder::new().mode(0o700).create(&directory).else_say_of("cannot make", &directory)?;
-    Ok(directory)
+    let prefix = format!("qga-vm-{}-", std::process::id());
+    let made = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent);
+    Ok(made.else_say_of("cannot make a folder in", &parent)?.keep())
 }
 
 /// Removes what interrupted runs left: directories whose maker is gone and whose QEMU is, too.

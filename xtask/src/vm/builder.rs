@@ -18,6 +18,8 @@ pub enum RunAs {
     Respawned,
     /// A child of the `init` shell, which then becomes the program of [`Builder::init`].
     BesideInit,
+    /// It is /init itself, and the only file there is: nothing is mounted, no module is loaded.
+    Alone,
     /// Not started (its file is in the guest as /bin/qga).
     Absent,
 }

@@ -60,7 +60,7 @@ impl Channel {
             .map_err(|_| format!("{}: a reply is no UTF-8: {line:?}", self.name))
     }
 
-    /// Brings the conversation to a known point: guest-sync-delimited behind a 0xFF, again every
+    /// Brings the conversation to a known point: guest-sync-delimited after a 0xFF, again every
     /// `every` until the reply to the latest one is there, `patience` at most.
     pub fn sync(&mut self, patience: Duration, every: Duration) -> Result<()> {
         let usual = self.timeout;

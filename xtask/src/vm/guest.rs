@@ -45,6 +45,12 @@ await() {
 /// Builds the initramfs of the machine that `builder` describes.
 pub(super) fn build(builder: &Builder, kernel: &Kernel) -> Result<Vec<u8>> {
     let mut archive = Initramfs::default();
+    if builder.run_as == RunAs::Alone {
+        if let Some(path) = builder.agent_binary()? {
+            archive.file("/init", &paths::read(&path)?, 0o755);
+        }
+        return Ok(archive.finish());
+    }
     for directory in ["proc", "sys", "dev", "run", "tmp", "data", "var"] {
         archive.directory(directory);
     }
@@ -124,7 +130,7 @@ fn agent_lines(builder: &Builder) -> String {
         RunAs::BesideInit => {
             format!("{uptime}{agent} &\necho $! >/run/agent-pid\nexec {}\n", builder.init)
         }
-        RunAs::Absent => idle.to_owned(),
+        RunAs::Absent | RunAs::Alone => idle.to_owned(),
     }
 }
 

@@ -4,6 +4,9 @@
 //! The archive is not compressed: under emulation the guest unpacks slower than QEMU copies.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+
+use cpio::newc::{Builder, trailer};
 
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
@@ -48,8 +51,7 @@ impl Initramfs {
 
     /// Ends the archive and yields its bytes.
     pub fn finish(mut self) -> Vec<u8> {
-        self.inode = 0;
-        self.entry("TRAILER!!!", 0, b"");
+        trailer(&mut self.bytes).expect("memory takes what is written");
         self.bytes
     }
 
@@ -64,30 +66,14 @@ impl Initramfs {
     }
 
     fn entry(&mut self, path: &str, mode: u32, contents: &[u8]) {
-        let path = path.trim_matches('/');
         self.inode += 1;
         let links = if mode & 0o170_000 == DIRECTORY { 2 } else { 1 };
         let size = u32::try_from(contents.len()).expect("an initramfs file is under 4 GiB");
-        let name_size = path.len() as u32 + 1;
-        // Inode, mode, owner, group, links, time, size, device and node numbers, name, checksum.
-        let fields =
-            [self.inode, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name_size, 0].map(hexadecimal);
-        self.bytes.extend_from_slice(b"070701");
-        self.bytes.extend(fields.concat().bytes());
-        self.bytes.extend_from_slice(path.as_bytes());
-        self.bytes.push(0);
-        self.align();
-        self.bytes.extend_from_slice(contents);
-        self.align();
+        let header = Builder::new(path.trim_matches('/')).ino(self.inode).mode(mode).nlink(links);
+        let mut entry = header.write(&mut self.bytes, size);
+        let written = entry.write_all(contents).and_then(|()| entry.finish().map(drop));
+        written.expect("memory takes what is written");
     }
-
-    fn align(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-    }
-}
-
-fn hexadecimal(field: u32) -> String {
-    format!("{field:08X}")
 }
 
 #[cfg(test)]

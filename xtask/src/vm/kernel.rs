@@ -46,15 +46,7 @@ impl Kernel {
     /// The wanted modules and everything they depend on, in the order in which to load them:
     /// pairs of name and contents. A module that is built into the kernel is left out.
     pub fn modules(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut files = Vec::new();
-        let mut pending = vec![self.modules.clone()];
-        while let Some(directory) = pending.pop() {
-            let is_folder = |path: &PathBuf| path.is_dir() && !path.is_symlink();
-            let (folders, others): (Vec<PathBuf>, Vec<PathBuf>) =
-                paths::entries(&directory)?.into_iter().partition(is_folder);
-            pending.extend(folders);
-            files.extend(others);
-        }
+        let files = paths::files(&self.modules)?;
         let built_in = fs::read_to_string(self.modules.join("modules.builtin")).unwrap_or_default();
         let built_in: Vec<String> = built_in.lines().map(|l| module_name(Path::new(l))).collect();
         let mut ordered = Vec::new();
@@ -65,7 +57,7 @@ impl Kernel {
     }
 }
 
-/// Adds `name` behind its dependencies. A module graph has no cycles: the kernel could not load it.
+/// Adds `name` after its dependencies. A module graph has no cycles: the kernel could not load it.
 fn add_module(
     name: &str,
     files: &[PathBuf],

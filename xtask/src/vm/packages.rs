@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
 
 use super::initramfs::Initramfs;
 use super::kernel::unpacked;
@@ -23,34 +25,24 @@ const LEFT_OUT: [&str; 7] = [
 /// Adds the files of a package and of the libraries behind it.
 pub(super) fn add(archive: &mut Initramfs, name: &str) -> Result<()> {
     let directory = unpacked(&format!("package-{name}"), || install::with_libraries(&[name], &[]))?;
-    let mut pending = vec![directory.clone()];
-    while let Some(folder) = pending.pop() {
-        for path in paths::entries(&folder)? {
-            let place = path.strip_prefix(&directory).map_err(|error| error.to_string())?;
-            if !LEFT_OUT.iter().any(|left_out| place == Path::new(left_out)) {
-                add_entry(archive, &path, place, &mut pending)?;
-            }
+    let place = |entry: &DirEntry| -> PathBuf {
+        entry.path().iter().skip(directory.iter().count()).collect()
+    };
+    let is_left_out =
+        |entry: &DirEntry| LEFT_OUT.iter().any(|name| place(entry) == Path::new(name));
+    let entries = WalkDir::new(&directory).min_depth(1).into_iter();
+    for entry in entries.filter_entry(|entry| !is_left_out(entry)) {
+        let entry = entry.else_say_of("cannot list", &directory)?;
+        let (path, place) = (entry.path(), place(&entry).display().to_string());
+        if entry.file_type().is_dir() {
+            archive.directory(&place);
+        } else if entry.path_is_symlink() {
+            let target = fs::read_link(path).else_say_of("cannot look at", path)?;
+            archive.symlink(&place, &target.display().to_string());
+        } else {
+            let found = entry.metadata().else_say_of("cannot look at", path)?;
+            archive.file(&place, &paths::read(path)?, found.permissions().mode() & 0o777);
         }
-    }
-    Ok(())
-}
-
-fn add_entry(
-    archive: &mut Initramfs,
-    path: &Path,
-    place: &Path,
-    folders: &mut Vec<std::path::PathBuf>,
-) -> Result<()> {
-    let found = fs::symlink_metadata(path).else_say_of("cannot look at", path)?;
-    let place = place.display().to_string();
-    if found.is_dir() {
-        archive.directory(&place);
-        folders.push(path.to_path_buf());
-    } else if found.is_symlink() {
-        let target = fs::read_link(path).else_say_of("cannot look at", path)?;
-        archive.symlink(&place, &target.display().to_string());
-    } else {
-        archive.file(&place, &paths::read(path)?, found.permissions().mode() & 0o777);
     }
     Ok(())
 }

@@ -3,10 +3,14 @@
 use super::*;
 use crate::files::preset;
 
-const READ: How = How { access: Access::Read, create: false, truncate: false, append: false };
-const WRITE: How = How { access: Access::Write, create: true, truncate: true, append: false };
-const BOTH: How = How { access: Access::Both, create: false, truncate: false, append: false };
-const APPEND: How = How { access: Access::Both, create: true, truncate: false, append: true };
+const READ: OpenOptions =
+    OpenOptions { access: Access::Read, create: false, truncate: false, append: false };
+const WRITE: OpenOptions =
+    OpenOptions { access: Access::Write, create: true, truncate: true, append: false };
+const BOTH: OpenOptions =
+    OpenOptions { access: Access::Both, create: false, truncate: false, append: false };
+const APPEND: OpenOptions =
+    OpenOptions { access: Access::Both, create: true, truncate: false, append: true };
 
 fn planted() -> Box<Tree> {
     // SAFETY: a tree with nothing in it is all zero. In place, because it is larger than a test's
@@ -16,8 +20,8 @@ fn planted() -> Box<Tree> {
     tree
 }
 
-fn fails(tree: &mut Tree, path: &str, how: How) -> Errno {
-    tree.open(path.as_bytes(), how).expect_err(path)
+fn fails(tree: &mut Tree, path: &str, options: OpenOptions) -> Errno {
+    tree.open(path.as_bytes(), options).expect_err(path)
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! A guest that has nothing but a clock: no command but the few that need nothing, and what the traits say
 //! for it.
 
-use qga_core::command::Table;
+use qga_core::internals::command::Table;
 use qga_core::platform::{
-    About, Access, Clock, Exit, Files, Freeze, How, Level, Log, Mode, Power, Signal, WallClock,
+    About, Access, Clock, Exit, Files, Freeze, Level, Log, Mode, OpenOptions, Power, Signal,
+    WallClock,
 };
-use qga_core::platform::{Freezing, Reason, Status, Task};
+use qga_core::platform::{FreezeStatus, Freezing, Reason, Task};
 use qga_core::{Agent, Errno, Step};
 
 /// A guest without anything.
@@ -94,8 +95,9 @@ fn a_guest_that_only_ends_is_asked_to_end() {
 fn what_a_guest_without_it_says() {
     const NOT: Errno = Errno::OPNOTSUPP;
     let guest = &mut Bare;
-    let how = How { access: Access::Read, create: false, truncate: false, append: false };
-    assert_eq!(guest.open(b"/x", how).map(drop), Err(NOT));
+    let options =
+        OpenOptions { access: Access::Read, create: false, truncate: false, append: false };
+    assert_eq!(guest.open(b"/x", options).map(drop), Err(NOT));
     assert_eq!(guest.load_state(&mut [0; 9]), Err(Errno::NOENT));
     assert_eq!(guest.save_state(b"x"), Ok(()));
     assert_eq!(guest.now_ns(), Err(NOT));
@@ -131,7 +133,7 @@ fn what_a_guest_without_it_says() {
 fn without_a_freezer_nothing_is_frozen() {
     let nothing = &mut ();
     assert!(!Freezing::<Bare>::is_frozen(nothing));
-    assert_eq!(Freezing::<Bare>::status(nothing), Status::Thawed);
+    assert_eq!(Freezing::<Bare>::status(nothing), FreezeStatus::Thawed);
     assert!(Freezing::<Bare>::scratch(nothing).is_empty());
     Freezing::<Bare>::restore(nothing, &mut Bare);
     Freezing::<Bare>::freeze(nothing, &mut Bare);

@@ -1,9 +1,9 @@
 //! Typed arguments of every shape that a schema can have, also those that no command has yet.
 
-use qga_core::command::file::Whence;
 use qga_core::error::Slot;
-use qga_core::json::check::{Members, check};
-use qga_core::json::read::{Base64, from_text};
+use qga_core::internals::command::file::Whence;
+use qga_core::internals::json::check::{Members, check};
+use qga_core::internals::json::read::{Base64, from_text};
 use serde::Deserialize;
 use std::fmt::Debug;
 

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use qga_core::base64::{decode_in_place, encode_in_place, raw_room};
-use qga_core::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
+use qga_core::internals::base64::{decode_in_place, encode_in_place, raw_room};
+use qga_core::internals::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
 
 /// Bytes in which no piece is like another.
 fn bytes(len: usize) -> Vec<u8> {

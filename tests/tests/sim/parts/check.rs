@@ -2,7 +2,7 @@
 //! words, and QEMU's dialect where it differs.
 
 use qga_core::error::Slot;
-use qga_core::json::check::{Members, check};
+use qga_core::internals::json::check::{Members, check};
 use qga_core::limits::{DEPTH_MAX, MEMBERS_MAX};
 
 /// What the check says of a text: nothing, or the error's words.

@@ -1,6 +1,6 @@
 //! The framer's buffer: what is moved, what a reset drops, what may be given back.
 
-use qga_core::frame::{Fault, Framer, Scan};
+use qga_core::internals::frame::{Fault, Framer, Scan};
 use qga_core::limits::{DEPTH_MAX, FRAME_KEEP_BYTES, SYNC_BYTES_MAX};
 use std::ops::Range;
 

@@ -4,8 +4,8 @@
 use crate::freeze::{SHORT, ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
 use qga_core::Errno;
+use qga_core::internals::mark::MAGIC;
 use qga_core::limits::PATH_BYTES_MAX;
-use qga_core::mark::MAGIC;
 use qga_core::platform::Device;
 use qga_sim::files::Content;
 use qga_sim::mounts::By;

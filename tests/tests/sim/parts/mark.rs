@@ -2,24 +2,24 @@
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
-use qga_core::limits::PATH_SHOWN_BYTES;
-use qga_core::mark::{
-    HEAD_BYTES, Head, NO_BOOT, PHASE_AT, Phase, ROW_HEAD_BYTES_MAX, Row, RowState, Shown, new_head,
-    put, read_head, show_row,
+use qga_core::internals::mark::{
+    HEAD_BYTES, Head, NO_BOOT, PHASE_AT, Phase, RECORD_HEAD_BYTES_MAX, Record, RecordState, Shown,
+    new_head, put, read_head, show_record,
 };
+use qga_core::limits::PATH_SHOWN_BYTES;
 use qga_core::platform::Device;
 
 const BOOT: [u8; 36] = *b"01234567-89ab-cdef-0123-456789abcdef";
 const OTHER: [u8; 36] = *b"11234567-89ab-cdef-0123-456789abcdef";
 const HEAD: &[u8] = b"qga-frozen 2 01234567-89ab-cdef-0123-456789abcdef f\n";
 
-fn rows() -> [Row<'static>; 4] {
-    let row = |state, minor, path| Row { state, superblock: Device::new(8, minor), path };
+fn records() -> [Record<'static>; 4] {
+    let record = |state, minor, path| Record { state, superblock: Device::new(8, minor), path };
     [
-        row(RowState::Listed, 1, b"/"),
-        row(RowState::Frozen, 17, b"/mnt/a b"),
-        row(RowState::NotOurs, 4_000_000, b"/mnt/\xFF"),
-        Row { state: RowState::Frozen, superblock: Device::new(0, 40), path: b"/mnt/btrfs" },
+        record(RecordState::Listed, 1, b"/"),
+        record(RecordState::Frozen, 17, b"/mnt/a b"),
+        record(RecordState::NotOurs, 4_000_000, b"/mnt/\xFF"),
+        Record { state: RecordState::Frozen, superblock: Device::new(0, 40), path: b"/mnt/btrfs" },
     ]
 }
 
@@ -28,8 +28,8 @@ const ROWS: &[u8] = b". 8:1 /\0F 8:17 /mnt/a b\0- 8:4000000 /mnt/\xFF\0F 0:40 /m
 fn mark(troubles: &[Trouble], piece_bytes: usize) -> Result<(Stream, Vec<u64>), Errno> {
     let mut mark = Stream::in_pieces(b"", piece_bytes).with(troubles);
     put(&mut mark, None, &new_head(&BOOT))?;
-    let append = |row: &Row| row.append(|bytes| put(&mut mark, None, bytes));
-    let lengths: Result<_, _> = rows().iter().map(append).collect();
+    let append = |record: &Record| record.append(|bytes| put(&mut mark, None, bytes));
+    let lengths: Result<_, _> = records().iter().map(append).collect();
     Ok((mark, lengths?))
 }
 
@@ -72,7 +72,7 @@ fn a_step_overwrites_one_byte() {
         assert_eq!(mark.at, HEAD_BYTES);
     }
     let (mut mark, _) = mark(&[], 0).expect("a mark");
-    put(&mut mark, Some(HEAD_BYTES as u64 + 8), &[RowState::NotOurs as u8]).expect("a state");
+    put(&mut mark, Some(HEAD_BYTES as u64 + 8), &[RecordState::NotOurs as u8]).expect("a state");
     assert_eq!(mark.bytes[HEAD_BYTES + 8], b'-');
 }
 
@@ -108,15 +108,22 @@ fn a_head_is_ours_or_of_another_boot_or_foreign() {
 
 #[test]
 fn a_row_reads_as_it_was_written() {
-    for (text, row) in ROWS.split(|&byte| byte == 0).zip(rows()) {
-        let read = Row::parse(text).expect("a row");
-        assert_eq!((read.state, read.superblock, read.path), (row.state, row.superblock, row.path));
+    for (text, record) in ROWS.split(|&byte| byte == 0).zip(records()) {
+        let read = Record::parse(text).expect("a record");
+        assert_eq!(
+            (read.state, read.superblock, read.path),
+            (record.state, record.superblock, record.path)
+        );
     }
-    for (text, state) in [("x 8:1 /", RowState::NotOurs), (" 8:1 /", RowState::NotOurs)] {
-        assert_eq!(Row::parse(text.as_bytes()).map(|row| row.state), Some(state), "{text}");
+    for (text, state) in [("x 8:1 /", RecordState::NotOurs), (" 8:1 /", RecordState::NotOurs)] {
+        assert_eq!(
+            Record::parse(text.as_bytes()).map(|record| record.state),
+            Some(state),
+            "{text}"
+        );
     }
     for wrong in ["", "F", "F 8:1", "F 8 /", "F 8: /", "F :1 /", "F x:1 /", "F 8:1:2 /", "F  /"] {
-        assert!(Row::parse(wrong.as_bytes()).is_none(), "{wrong}");
+        assert!(Record::parse(wrong.as_bytes()).is_none(), "{wrong}");
     }
 }
 
@@ -124,21 +131,21 @@ fn a_row_reads_as_it_was_written() {
 fn a_path_is_shown_as_far_as_there_is_room() {
     let (mut mark, _) = mark(&[], 0).expect("a mark");
     let mut shown = Shown::new();
-    show_row(Some(&mut mark), HEAD_BYTES as u64 + 8, &mut shown);
+    show_record(Some(&mut mark), HEAD_BYTES as u64 + 8, &mut shown);
     assert_eq!(&*shown, b"/mnt/a b");
-    show_row(Some(&mut mark), 3, &mut shown);
+    show_record(Some(&mut mark), 3, &mut shown);
     assert_eq!(&*shown, b"(unknown mount point)");
-    show_row(Some(&mut Stream::default()), 0, &mut shown);
+    show_record(Some(&mut Stream::default()), 0, &mut shown);
     assert_eq!(&*shown, b"(unknown mount point)");
     let mut long = Stream::default();
     let path = [b'/'; 2 * PATH_SHOWN_BYTES];
     let widest = Device::new(u32::MAX, u32::MAX);
-    Row { state: RowState::Frozen, superblock: widest, path: &path }
+    Record { state: RecordState::Frozen, superblock: widest, path: &path }
         .append(|bytes| put(&mut long, None, bytes))
-        .expect("a row");
-    assert_eq!(long.bytes.len(), ROW_HEAD_BYTES_MAX + path.len() + 1);
-    show_row(Some(&mut long), 0, &mut shown);
+        .expect("a record");
+    assert_eq!(long.bytes.len(), RECORD_HEAD_BYTES_MAX + path.len() + 1);
+    show_record(Some(&mut long), 0, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);
-    qga_core::mark::show(&path, &mut shown);
+    qga_core::internals::mark::show(&path, &mut shown);
     assert_eq!(&*shown, &path[..PATH_SHOWN_BYTES]);
 }

@@ -3,8 +3,8 @@
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
 use qga_core::bytes::decimal;
-use qga_core::lines::{Lines, kept_bytes, retry};
-use qga_core::mountinfo::{Local, Mount, device, each_local, unescape};
+use qga_core::internals::lines::{Lines, kept_bytes, retry};
+use qga_core::internals::mountinfo::{Local, Mount, device, each_local, unescape};
 use qga_core::platform::{Absent, Device, Freeze, Inode};
 
 /// All lines through a buffer of `room` bytes.

@@ -3,9 +3,9 @@
 
 use super::stream::Stream;
 use qga_core::Errno;
+use qga_core::internals::shutdown::{Progress, Shutdown};
 use qga_core::limits::{SHUTDOWN_KILL_MS, SHUTDOWN_TERM_MS, SHUTDOWN_TERM_POLL_MS};
 use qga_core::platform::{Absent, Clock, Freeze, Mode, Power, Signal};
-use qga_core::shutdown::{Progress, Shutdown};
 
 /// A guest whose agent is its process 1, with one filesystem inside another.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! The characters of JSON strings, against the standard library's UTF-8.
 
-use qga_core::json::text::{
+use qga_core::internals::json::text::{
     BadEscape, Characters, decode_in_place, escape, is_character, is_named, plain_prefix, utf8,
 };
 

@@ -1,6 +1,6 @@
 //! The window, and the echo of an `id` where it ends: at every size the same bytes.
 
-use qga_core::response::{Echo, Window};
+use qga_core::internals::response::{Echo, Window};
 use qga_core::writer::Writer;
 
 /// All that `fill` writes through windows of `room` bytes, and how many it took.

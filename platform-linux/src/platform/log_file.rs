@@ -1,0 +1,138 @@
+//! Where the log goes: a line comes in, and whether it was taken goes out. Invariant: nothing here waits for long. Opening a
+//! file and writing to it hang for as long as somebody keeps its filesystem frozen, so a copy of the agent does both, the
+//! writer, one a line. While one hangs there is no other: what comes then is lost, and counted.
+
+use crate::fd::Fd;
+use crate::print::{STDERR, events, offer};
+use crate::sys;
+use core::ffi::CStr;
+use linux_raw_sys::general::{AT_EMPTY_PATH, AT_STATX_DONT_SYNC, S_IFMT, S_IFREG, STATX_TYPE};
+use qga_core::Errno;
+use qga_core::limits::{FROZEN_MAX, HANDLES_MAX};
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+
+/// How long a line waits until it is in the file, or until the one before it is: a client is to be answered within 100 ms.
+pub const LINE_MS_MAX: u32 = 50;
+/// The same for the opening at the start, which fails where the file cannot be opened.
+pub const START_MS_MAX: u32 = 500;
+
+/// A writer closes all descriptors below: what an agent may hold, and room for what its parent left.
+const DESCRIPTORS: i32 = 1024;
+const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 128 < DESCRIPTORS as usize);
+
+/// Where the log goes.
+pub struct LogFile {
+    /// The file that is to be it, if it is not standard error.
+    pub path: Option<&'static CStr>,
+    /// It is still to be opened, or was moved away since: the next line belongs into a new one.
+    pub is_old: bool,
+    /// Whether what is open is a file, or standard error.
+    is_file: bool,
+    /// What is open.
+    to: Option<Fd>,
+    /// The writer that has not answered yet.
+    pub writer: Option<Fd>,
+    /// How many lines were lost since that was said.
+    pub lost: u64,
+}
+
+impl LogFile {
+    /// Goes to a file, or where there is none to standard error.
+    pub fn new(path: Option<&'static CStr>) -> Self {
+        let mut to = None;
+        if path.is_none() && sys::is_terminal(&STDERR) {
+            // It may have less room than a line. Other processes have the same terminal, and wait as they like.
+            to = open(c"/proc/self/fd/2").ok();
+        }
+        let is_file = is_file(&STDERR);
+        LogFile { path, is_old: path.is_some(), is_file, to, writer: None, lost: 0 }
+    }
+
+    /// Opens the file, if there is to be one, at first or anew: then the old one is closed when the new one is open. While
+    /// a line hangs the next one does it. Why that failed, 0 if it did not.
+    pub fn open(&mut self, ms_max: u32) -> Errno {
+        self.is_old = self.path.is_some();
+        if self.is_old && self.writer.is_none() { self.put(&[], ms_max) } else { Errno(0) }
+    }
+
+    /// Has a line written, or nothing but the file opened. Why it is lost, 0 if it is not.
+    #[inline(never)]
+    pub fn put(&mut self, line: &[u8], ms_max: u32) -> Errno {
+        if self.writer.is_some() {
+            return Errno::AGAIN;
+        }
+        // Where there can be no writer, as when no descriptor is left, it is better to wait than to say nothing.
+        if (self.is_file || self.is_old)
+            && let Ok((socket, is_writer)) = sys::socket::fork_with_socket()
+        {
+            if is_writer {
+                self.write(line, &socket)
+            }
+            self.writer = Some(socket);
+            return match self.hear(ms_max) {
+                // It is written as soon as that can be.
+                Errno::AGAIN => Errno(0),
+                errno => errno,
+            };
+        }
+        let taken = offer(self.to.as_ref().unwrap_or(&STDERR), line);
+        if taken { Errno(0) } else { Errno::AGAIN }
+    }
+
+    /// Takes over what the writer has done, if there is one. Why its line is lost, 0 if it is not; EAGAIN for nothing yet.
+    #[inline(never)]
+    pub fn hear(&mut self, ms_max: u32) -> Errno {
+        let Some(writer) = &self.writer else { return Errno(0) };
+        if events(writer, PollFlags::IN, ms_max).is_empty() {
+            return Errno::AGAIN;
+        }
+        let mut errno = Errno(0);
+        let heard = sys::socket::receive_with(writer, &mut errno);
+        self.writer = None;
+        match heard {
+            Ok(None) => {}
+            Ok(Some(opened)) => {
+                self.is_file = is_file(&opened);
+                self.to = Some(opened);
+                self.is_old = false;
+            }
+            // It was killed.
+            Err(gone) => errno = gone,
+        }
+        errno
+    }
+
+    /// What the writer does. No signal ends it: all are blocked.
+    fn write(&self, line: &[u8], agent: &Fd) -> ! {
+        let to = self.to.as_ref().unwrap_or(&STDERR);
+        for number in 0..DESCRIPTORS {
+            // Somebody else may want them while this one hangs.
+            if number != to.raw() && number != agent.raw() {
+                sys::close(number);
+            }
+        }
+        let mut failed = Errno(0);
+        let path = self.path.filter(|_| self.is_old);
+        let opened = path.and_then(|path| open(path).map_err(|errno| failed = errno).ok());
+        if !line.is_empty() {
+            let written = opened.as_ref().unwrap_or(to).put(line);
+            failed = written.err().unwrap_or(Errno(0));
+        }
+        let _ = sys::socket::send_with(agent, &failed, opened.as_ref());
+        sys::exit(0)
+    }
+}
+
+fn open(path: &CStr) -> Result<Fd, Errno> {
+    // A FIFO that nobody reads is an error, where open(2) would wait for somebody.
+    let how = OFlags::NOCTTY | OFlags::NONBLOCK;
+    sys::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | how, 0o600)
+}
+
+/// Whether it is a file on a disk, or where else it may hang; as the kernel remembers it, without asking there.
+fn is_file(file: &Fd) -> bool {
+    let flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+    let stat = sys::statx(file.raw(), c"", flags, STATX_TYPE);
+    stat.is_some_and(|stat| u32::from(stat.stx_mode) & S_IFMT == S_IFREG)
+}

@@ -1,0 +1,52 @@
+//! Folders of sysfs: a folder in, the names in it and short texts below them out.
+
+use crate::fd::Fd;
+use crate::print::one_of;
+use crate::sys;
+use core::ffi::CStr;
+use qga_core::Errno;
+use rustix::fs::OFlags;
+
+/// Opens what is called `name` in a folder.
+#[inline(never)]
+pub fn enter(folder: &Fd, name: &CStr) -> Result<Fd, Errno> {
+    sys::open_at(folder, name, OFlags::RDONLY, 0)
+}
+
+/// The first line of the file `name` in the folder `below` of `folder`; empty where there is none.
+#[inline(never)]
+pub fn text<'t>(folder: &Fd, below: &CStr, name: &CStr, text: &'t mut [u8; 256]) -> &'t [u8] {
+    let file = enter(folder, below).and_then(|below| enter(&below, name));
+    let _ = file.and_then(|file| file.get(text));
+    one_of(text, 0)
+}
+
+/// The names in a folder, by turns.
+pub struct Names<'f> {
+    folder: &'f Fd,
+    /// Where what is not given out yet begins and ends.
+    start: usize,
+    end: usize,
+    entries: [u8; 1024],
+}
+
+impl<'f> Names<'f> {
+    /// Those of an open folder.
+    pub fn new(folder: &'f Fd) -> Self {
+        Names { folder, start: 0, end: 0, entries: [0; 1024] }
+    }
+
+    /// The next one; nothing when there is none any more, or none can be read (getdents64(2)).
+    #[inline(never)]
+    pub fn next(&mut self) -> Option<&CStr> {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = sys::read_directory(self.folder, &mut self.entries).ok()?;
+        }
+        // Each entry says its length at byte 16, in two bytes; its name begins at byte 19 and ends with a NUL.
+        let entry = self.entries.get(self.start..self.end)?.get(16..)?;
+        self.start += usize::from(u16::from_ne_bytes(*entry.first_chunk()?));
+        // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that borrowed.
+        Some(unsafe { CStr::from_ptr(entry.get(3..)?.as_ptr().cast()) })
+    }
+}

@@ -1,0 +1,123 @@
+//! What each family of commands costs: sets of Cargo's features in; how large the binary is with these
+//! alone, beside its budget, and what each family adds to the whole out.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use xtask::table::{bytes as number, cells};
+use xtask::{ElseSay, Result, build, command, paths, progress};
+
+/// How large the file may be with these features alone.
+#[derive(Clone, Copy)]
+pub struct Budget {
+    pub features: &'static [&'static str],
+    pub bytes_max: u64,
+    /// What was asked for: less, where that is missed.
+    pub bytes_asked: u64,
+}
+
+/// Every budget of the file. A row of one feature is a family, and a new family is a new row. `default` is all of them:
+/// what was asked held for the first fourteen commands (98,304 for all 43), and what keeps the agent safe from hostile
+/// users and odd guests, with the freeze worker, is more than fitted in (docs/decisions.md, "What safety costs").
+pub const BUDGETS: [Budget; 7] = [
+    Budget { features: &["default"], bytes_max: 61_952, bytes_asked: 59_392 },
+    // guest-sync, guest-ping and guest-info are always there.
+    within(&[], 33_792),
+    within(&["files"], 41_984),
+    within(&["freeze"], 48_640),
+    within(&["power"], 41_984),
+    within(&["time"], 34_304),
+    // What a guest needs to be backed up and shut down.
+    within(&["files", "freeze", "power"], 61_952),
+];
+
+/// The budget of the whole file.
+pub const WHOLE: Budget = BUDGETS[0];
+
+const fn within(features: &'static [&'static str], bytes_max: u64) -> Budget {
+    Budget { features, bytes_max, bytes_asked: bytes_max }
+}
+
+/// One of these, measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub name: String,
+    pub bytes: u64,
+    pub bytes_max: u64,
+    /// Of a family: how much smaller the whole is without it.
+    pub adds: Option<u64>,
+}
+
+impl Measured {
+    /// A row of the table.
+    pub fn cells(&self) -> Vec<String> {
+        let most = format!("<= {}", number(self.bytes_max));
+        cells([&self.name, &number(self.bytes), &most, &self.adds.map_or(String::new(), number)])
+    }
+}
+
+/// What stands above the columns.
+pub const HEAD: [&str; 4] = ["families", "file with these alone", "budget", "adds to the whole"];
+
+/// The families, in the order of their budgets.
+pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+    BUDGETS.iter().filter_map(|budget| match budget.features {
+        [family] if *family != "default" => Some(*family),
+        _ => None,
+    })
+}
+
+/// Measures every budget but that of the whole file, which is `whole_bytes` large.
+pub fn measure(whole_bytes: u64) -> Result<Vec<Measured>> {
+    let small = BUDGETS.iter().filter(|budget| budget.features != WHOLE.features);
+    small.map(|budget| measure_one(budget, whole_bytes)).collect()
+}
+
+fn measure_one(budget: &Budget, whole_bytes: u64) -> Result<Measured> {
+    let Budget { features, bytes_max, .. } = *budget;
+    let adds = match features {
+        [family] => {
+            let others: Vec<&str> = names().filter(|name| name != family).collect();
+            Some(whole_bytes.saturating_sub(paths::bytes(&with(&others)?)?))
+        }
+        _ => None,
+    };
+    let name = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    Ok(Measured { name, bytes: paths::bytes(&with(features)?)?, bytes_max, adds })
+}
+
+/// Builds the agent with these features alone, without a warning; the file.
+pub fn with(features: &[&str]) -> Result<PathBuf> {
+    let name = if features.is_empty() { "none".to_owned() } else { features.join("-") };
+    let folder = paths::target().join("families");
+    paths::make(&folder)?;
+    // Another process that builds here would put its file in this one's place before it is copied.
+    let lock = File::create(folder.join("lock")).else_say_of("cannot make a lock in", &folder)?;
+    lock.lock().else_say_of("cannot lock", &folder)?;
+    progress::timed(&format!("building it with the families: {name}"), || {
+        let mut cargo = build::cargo();
+        cargo.args(["build", "--release", "-p", "qga-linux", "--no-default-features"]);
+        cargo.arg("--features").arg(features.join(",")).arg("--target-dir").arg(&folder);
+        let said = command::output(cargo.current_dir(paths::root()))?.stderr;
+        let said = String::from_utf8_lossy(&said);
+        if said.contains("warning") { Err(said.into_owned()) } else { Ok(()) }
+    })?;
+    let file = folder.join(format!("qga-{name}"));
+    fs::copy(folder.join("release/qga"), &file).else_say_of("cannot write", &file)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_a_budget_of_its_own() {
+        let manifest = paths::text(&paths::root().join("platform-linux/Cargo.toml")).unwrap();
+        let all = manifest.split_once("\ndefault = ").and_then(|(_, rest)| rest.lines().next());
+        let all: Vec<String> = serde_json::from_str(all.unwrap()).unwrap();
+        assert_eq!(names().collect::<Vec<_>>(), all);
+        let known = |name: &&str| names().any(|family| family == *name);
+        assert!(BUDGETS[1..].iter().all(|budget| budget.features.iter().all(known)));
+    }
+}
