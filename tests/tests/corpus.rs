@@ -91,6 +91,11 @@ fn slow() {
     replay("slow");
 }
 
+#[test]
+fn formats() {
+    replay("formats");
+}
+
 /// Inputs that no corpus needs to hold: each byte on its own, and nothing.
 #[test]
 fn tiny_inputs() {
@@ -160,6 +165,35 @@ fn write_seeds_of_texts() {
     for (number, phase) in [0x11, 0x51, 0x91, 0xD1].into_iter().enumerate() {
         let rows = [phase, 0x55, 0, 0, 0, 0, 0x11, 1, 0x22, 2, 0x33];
         put("mark", &format!("rows-{number}"), &rows);
+    }
+}
+
+#[test]
+#[ignore = "writes the seeds of the corpus"]
+fn write_seeds_of_formats() {
+    // The tables by the numbers of their formats.
+    let tables = [
+        (0, "os-release"),
+        (1, "glob"),
+        (5, "loadavg"),
+        (6, "stat"),
+        (7, "diskstats"),
+        (8, "route"),
+        (9, "ipv6_route"),
+        (10, "cpulist"),
+        (11, "posix_tz"),
+    ];
+    for (format, table) in tables {
+        let text = fs::read_to_string(repository().join("tests/data/formats").join(table));
+        let text = text.expect("a table");
+        let lines = text.lines().filter(|line| !line.starts_with("##") && !line.starts_with("=>"));
+        for (number, line) in lines.enumerate().filter(|(number, _)| number % 6 == 1) {
+            let line = if table == "glob" { line.replace(' ', "\n") } else { line.to_owned() };
+            let moment: &[u8] =
+                if table == "posix_tz" { &[0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0] } else { &[] };
+            let seed = [&[format], moment, line.as_bytes()].concat();
+            fs::write(folder("formats").join(format!("{table}-{number}")), seed).expect("a seed");
+        }
     }
 }
 

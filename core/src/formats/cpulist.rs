@@ -3,22 +3,26 @@
 use super::fields::cut;
 use crate::bytes::decimal;
 
-/// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over.
+/// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over, and so is
+/// the largest of 64 bits, which numbers nothing.
 #[inline(never)]
 pub fn next(list: &[u8], from: u64) -> Option<u64> {
-    let mut smallest = None;
-    let mut rest = Some(list.trim_ascii());
-    while let Some(list) = rest {
-        let (part, after) = cut(list, b',');
-        let (first, last) = cut(part, b'-');
-        let (first, last) = (decimal(first), decimal(last.unwrap_or(first)));
-        let next = first.map(|first| first.max(from));
-        if next.is_some() && next <= last && (smallest.is_none() || next < smallest) {
-            smallest = next;
+    let mut smallest = u64::MAX;
+    let mut rest = list.trim_ascii();
+    while !rest.is_empty() {
+        let mut last = cut(&mut rest, b',');
+        let first = cut(&mut last, b'-');
+        if last.is_empty() {
+            last = first;
         }
-        rest = after;
+        if let (Some(first), Some(last)) = (decimal(first), decimal(last)) {
+            let next = first.max(from);
+            if next <= last {
+                smallest = smallest.min(next);
+            }
+        }
     }
-    smallest
+    (smallest < u64::MAX).then_some(smallest)
 }
 
 /// All numbers of the list, each once, in their order.

@@ -19,10 +19,9 @@ impl<'l> Fields<'l> {
     /// The next word; nothing, which is a failure, where there is none.
     #[inline(never)]
     pub fn word(&mut self) -> &'l [u8] {
-        let text = self.rest.trim_ascii_start();
-        let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
-        let (word, rest) = text.split_at_checked(end).unwrap_or_default();
-        self.rest = rest;
+        self.rest = self.rest.trim_ascii_start();
+        let end = self.rest.iter().position(u8::is_ascii_whitespace).unwrap_or(self.rest.len());
+        let word = take(&mut self.rest, end);
         self.failed |= word.is_empty();
         word
     }
@@ -53,10 +52,19 @@ impl<'l> Fields<'l> {
     }
 }
 
-/// What stands before the first `byte`, and what after it; all of it and nothing where there is none.
+/// Takes what stands before the next `byte` off the front, and that byte too; all of it where there is none.
 #[inline(never)]
-pub fn cut(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
-    let end = text.iter().position(|&other| other == byte).unwrap_or(text.len());
-    let (before, after) = text.split_at_checked(end).unwrap_or_default();
-    (before, after.split_first().map(|(_, after)| after))
+pub fn cut<'t>(rest: &mut &'t [u8], byte: u8) -> &'t [u8] {
+    let end = rest.iter().position(|&other| other == byte).unwrap_or(rest.len());
+    let before = take(rest, end);
+    take(rest, 1);
+    before
+}
+
+/// Takes so many bytes off the front; all and none of them if there are fewer.
+#[inline(never)]
+pub fn take<'t>(rest: &mut &'t [u8], len: usize) -> &'t [u8] {
+    let (taken, left) = rest.split_at_checked(len).unwrap_or_default();
+    *rest = left;
+    taken
 }

@@ -10,10 +10,11 @@ pub fn loads(line: &[u8]) -> Option<[&[u8]; 3]> {
     let mut loads = [&[][..]; 3];
     for load in &mut loads {
         *load = fields.word();
-        let (whole, fraction) = cut(load, b'.');
+        let mut fraction = *load;
+        let whole = cut(&mut fraction, b'.');
         // JSON has no leading zeroes but the one before the point.
         let leads = whole.len() > 1 && load.first() == Some(&b'0');
-        if leads || decimal(whole).is_none() || fraction.and_then(decimal).is_none() {
+        if leads || decimal(whole).is_none() || decimal(fraction).is_none() {
             return None;
         }
     }

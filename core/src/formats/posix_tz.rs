@@ -3,6 +3,8 @@
 //!
 //! Source: POSIX, "Other Environment Variables", TZ, and what RFC 9636 adds: hours from -167 to 167.
 
+use super::fields::take;
+
 /// The local time at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Local<'t> {
@@ -28,24 +30,22 @@ const CYCLE_S: i64 = 146_097 * DAY_S;
 #[inline(never)]
 pub fn rule(text: &[u8], at_s: i64) -> Option<Local<'_>> {
     let mut rest = Text { rest: text, failed: false };
-    let standard = Local { name: rest.name(), offset_s: -rest.time(24) };
-    let mut locals = [standard, standard];
-    let mut changes = [const { Change::none() }; 2];
+    let standard = rest.name();
+    let standard_s = -rest.time(24);
+    let (mut daylight, mut daylight_s) = (standard, standard_s);
+    let (mut begin, mut end) = (Change::none(), Change::none());
     if !rest.rest.is_empty() {
-        let name = rest.name();
-        let mut offset_s = standard.offset_s + 3600;
+        daylight = rest.name();
+        daylight_s += 3600;
         if !matches!(rest.rest, [] | [b',', ..]) {
-            offset_s = -rest.time(24);
+            daylight_s = -rest.time(24);
         }
-        locals[1] = Local { name, offset_s };
         if rest.rest.is_empty() {
             rest.rest = CHANGES_DEFAULT;
         }
-        // The clock goes to daylight saving time by the time that holds before, and back by that.
-        for (change, before) in changes.iter_mut().rev().zip(&locals) {
-            *change = rest.change();
-            change.time_s -= before.offset_s;
-        }
+        // The clock goes forward by the time that holds before, and back by that.
+        rest.change(&mut begin, standard_s);
+        rest.change(&mut end, daylight_s);
     }
     if rest.failed || !rest.rest.is_empty() {
         return None;
@@ -54,21 +54,23 @@ pub fn rule(text: &[u8], at_s: i64) -> Option<Local<'_>> {
     // saving time counts: so rules say that it always holds.
     let at_s = at_s.rem_euclid(CYCLE_S);
     let (mut year, mut first_day) = (1969, -365);
-    let (mut last_s, mut now) = (i64::MIN, 0);
+    let (mut last_s, mut is_daylight) = (i64::MIN, false);
     // A change is up to 167 hours and the distance from UTC away from its day.
     while i64::from(first_day - 8) * DAY_S <= at_s {
-        let leap = i32::from(year % 4 == 0 && !matches!(year, 2100 | 2200 | 2300));
-        for (to, change) in changes.iter().enumerate() {
-            let day = change.day(first_day, leap);
-            let change_s = i64::from(day) * DAY_S + i64::from(change.time_s);
-            if last_s <= change_s && change_s <= at_s {
-                (last_s, now) = (change_s, to);
-            }
+        let leap = i32::from(year % 4 == 0 && (year % 100 != 0 || year == 2000));
+        if end.is_last(first_day, leap, at_s, &mut last_s) {
+            is_daylight = false;
+        }
+        if begin.is_last(first_day, leap, at_s, &mut last_s) {
+            is_daylight = true;
         }
         year += 1;
         first_day += 365 + leap;
     }
-    locals.get(now).copied()
+    Some(match is_daylight {
+        true => Local { offset_s: daylight_s, name: daylight },
+        false => Local { offset_s: standard_s, name: standard },
+    })
 }
 
 /// When the clock is changed each year.
@@ -79,7 +81,7 @@ struct Change {
     week: i32,
     /// Day of the week from Sunday on, or of the year.
     day: i32,
-    /// When on that day.
+    /// When on that day, by UTC.
     time_s: i32,
 }
 
@@ -94,27 +96,35 @@ impl Change {
         Change { month: ANY_DAY, week: 0, day: 0, time_s: 0 }
     }
 
-    /// The day of the change since 1970, in the year whose first day is given, with so many leap days.
+    /// Whether this is the last change up to a moment that is known so far; if it is, `last_s` is when it is: in the year
+    /// whose first day is given, counted from 1970, with so many leap days.
     #[inline(never)]
-    fn day(&self, first_day: i32, leap: i32) -> i32 {
-        if self.month <= COMMON_DAY {
-            let left_out = self.month == COMMON_DAY && (leap == 0 || self.day < 60);
-            return first_day + self.day - i32::from(left_out);
+    fn is_last(&self, first_day: i32, leap: i32, at_s: i64, last_s: &mut i64) -> bool {
+        let mut day = first_day + self.day;
+        if self.month > COMMON_DAY {
+            let (mut first, mut days, mut month) = (first_day, 31, 1);
+            while month < self.month {
+                first += days;
+                month += 1;
+                days = match month {
+                    2 => 28 + leap,
+                    4 | 6 | 9 | 11 => 30,
+                    _ => 31,
+                };
+            }
+            // The first of 1970 was a Thursday, and 53 weeks before the beginning is early enough.
+            let weekday = (first + 4 + 53 * 7) % 7;
+            let of_month = (self.day - weekday + 7) % 7 + 7 * (self.week - 1);
+            day = first + if of_month < days { of_month } else { of_month - 7 };
+        } else if self.month == COMMON_DAY && (leap == 0 || self.day < 60) {
+            day -= 1;
         }
-        let (mut first, mut days, mut month) = (first_day, 31, 1);
-        while month < self.month {
-            first += days;
-            month += 1;
-            days = match month {
-                2 => 28 + leap,
-                4 | 6 | 9 | 11 => 30,
-                _ => 31,
-            };
+        let change_s = i64::from(day) * DAY_S + i64::from(self.time_s);
+        let is_last = *last_s <= change_s && change_s <= at_s;
+        if is_last {
+            *last_s = change_s;
         }
-        // The first of 1970 was a Thursday, and 53 weeks before the beginning is early enough.
-        let weekday = (first + 4 + 53 * 7) % 7;
-        let day = (self.day - weekday + 7) % 7 + 7 * (self.week - 1);
-        first + if day < days { day } else { day - 7 }
+        is_last
     }
 }
 
@@ -153,8 +163,7 @@ impl<'t> Text<'t> {
             _ => byte.is_ascii_alphabetic(),
         };
         let len = self.rest.iter().position(|byte| !is_part(byte)).unwrap_or(self.rest.len());
-        let (name, rest) = self.rest.split_at_checked(len).unwrap_or_default();
-        self.rest = rest;
+        let name = take(&mut self.rest, len);
         self.failed |= len < 3;
         if quoted {
             self.need(b'>');
@@ -191,10 +200,10 @@ impl<'t> Text<'t> {
         if negative { -time_s } else { time_s }
     }
 
-    /// When the clock is changed: `,M3.5.0`, `,J60` or `,59`, and the time if it is not two o'clock.
+    /// When the clock is changed: `,M3.5.0`, `,J60` or `,59`, and the time if it is not two o'clock, which is so far ahead
+    /// of UTC.
     #[inline(never)]
-    fn change(&mut self) -> Change {
-        let mut change = Change { time_s: 2 * 3600, ..Change::none() };
+    fn change(&mut self, change: &mut Change, offset_s: i32) {
         self.need(b',');
         if self.skip(b'M') {
             change.month = self.number(1, 12);
@@ -203,13 +212,11 @@ impl<'t> Text<'t> {
             self.need(b'.');
             change.day = self.number(0, 6);
         } else {
-            let common = self.skip(b'J');
-            change.month += i32::from(common);
-            change.day = self.number(i32::from(common), 365);
+            let common = i32::from(self.skip(b'J'));
+            change.month += common;
+            change.day = self.number(common, 365);
         }
-        if self.skip(b'/') {
-            change.time_s = self.time(167);
-        }
-        change
+        let time_s = if self.skip(b'/') { self.time(167) } else { 2 * 3600 };
+        change.time_s = time_s - offset_s;
     }
 }

@@ -22,11 +22,10 @@ pub fn login(text: &[u8]) -> Option<Login<'_>> {
 /// without quotes.
 #[inline(never)]
 fn value<'t>(mut text: &'t [u8], key: &[u8]) -> Option<&'t [u8]> {
-    loop {
-        let (line, after) = cut(text, b'\n');
-        if let Some(value) = line.strip_prefix(key) {
+    while !text.is_empty() {
+        if let Some(value) = cut(&mut text, b'\n').strip_prefix(key) {
             return Some(value);
         }
-        text = after?;
     }
+    None
 }

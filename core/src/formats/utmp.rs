@@ -30,8 +30,7 @@ pub struct Login<'t> {
 #[inline(never)]
 pub fn login(record: &[u8]) -> Option<Login<'_>> {
     let kind = i16::from_ne_bytes(*record.first_chunk()?);
-    let user = record.get(USER..USER + USER_BYTES)?;
-    let (user, _) = cut(user, 0);
+    let user = cut(&mut record.get(USER..USER + USER_BYTES)?, 0);
     let (seconds, microseconds) = match record.len() {
         // Without a sign: 32 bits of it end in 2038.
         SHORT => (u64::from(short(record, 340)?), u64::from(short(record, 344)?)),

@@ -3,7 +3,7 @@
 //!
 //! A file lists past changes and says by a rule (`posix_tz.rs`) what holds after the last of them. Source: RFC 9636.
 
-use super::fields::cut;
+use super::fields::{cut, take};
 use super::posix_tz::rule;
 use crate::writer::Writer;
 
@@ -35,19 +35,30 @@ pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
         let mut count = || signed(take(&mut rest, 4)) as u32 as usize;
         let (in_ut, standard, leaps) = (count(), count(), count());
         let (changes, kinds, name_bytes) = (count(), count(), count());
-        let block = Block {
-            time_bytes,
-            times: take(&mut rest, changes.saturating_mul(time_bytes)),
-            kind_of: take(&mut rest, changes),
-            kinds: take(&mut rest, kinds.saturating_mul(KIND_BYTES)),
-            names: take(&mut rest, name_bytes),
-        };
-        take(&mut rest, leaps.saturating_mul(time_bytes + 4));
-        take(&mut rest, standard);
-        take(&mut rest, in_ut);
-        // Since version 2 all of it comes a second time with longer times, and the rule after it.
+        let left_out = leaps.saturating_mul(time_bytes + 4).saturating_add(standard + in_ut);
+        // Which kind of time it is: before the first change the first one.
+        let mut times = take(&mut rest, changes.saturating_mul(time_bytes));
+        let mut begun: usize = 0;
+        while !times.is_empty() && signed(take(&mut times, time_bytes)) <= at_s {
+            begun += 1;
+        }
+        let kind_of = take(&mut rest, changes);
+        let kind = kind_of.get(begun.wrapping_sub(1)).copied().unwrap_or(0);
+        // Where the file ends too early, all that follows is empty.
+        let mut kinds = take(&mut rest, kinds.saturating_mul(KIND_BYTES));
+        take(&mut kinds, usize::from(kind) * KIND_BYTES);
+        let offset_s = signed(take(&mut kinds, 4)) as i32;
+        let name_at = take(&mut kinds, 2).last().copied().map_or(usize::MAX, usize::from);
+        let mut names = take(&mut rest, name_bytes);
+        take(&mut names, name_at);
+        let name = cut(&mut names, 0);
+        take(&mut rest, left_out);
+        // Since version 2 all of it comes a second time with longer times, and after it, between two line ends, the rule
+        // that holds after the last change.
         if time_bytes == 8 || header.get(4) == Some(&0) {
-            return block.local(rest, at_s);
+            take(&mut rest, 1);
+            let by_rule = if begun == changes { rule(cut(&mut rest, b'\n'), at_s) } else { None };
+            return by_rule.or_else(|| (!name.is_empty()).then_some(Local { offset_s, name }));
         }
         time_bytes = 8;
     }
@@ -55,52 +66,6 @@ pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
 
 /// Length of a kind of time: its distance from UTC, whether it is daylight saving time, where its name begins.
 const KIND_BYTES: usize = 6;
-
-/// What a file says of all changes. Where it ends too early, that and all that follows is empty.
-struct Block<'f> {
-    time_bytes: usize,
-    /// When another kind of time began, in order.
-    times: &'f [u8],
-    /// Which it is, one byte each.
-    kind_of: &'f [u8],
-    /// The kinds of time, [`KIND_BYTES`] each.
-    kinds: &'f [u8],
-    /// Their names, each ended by a NUL.
-    names: &'f [u8],
-}
-
-impl<'f> Block<'f> {
-    /// Local time at a moment; `footer` is the rule between two line ends.
-    fn local(mut self, footer: &'f [u8], at_s: i64) -> Option<Local<'f>> {
-        let mut begun: usize = 0;
-        while !self.times.is_empty() && signed(take(&mut self.times, self.time_bytes)) <= at_s {
-            begun += 1;
-        }
-        // After the last change the rule holds, if there is one.
-        if begun == self.kind_of.len()
-            && let Some(footer) = cut(footer, b'\n').1
-            && let Some(local) = rule(cut(footer, b'\n').0, at_s)
-        {
-            return Some(local);
-        }
-        // Before the first change the first kind does.
-        let kind = self.kind_of.get(begun.wrapping_sub(1)).copied().unwrap_or(0);
-        take(&mut self.kinds, usize::from(kind) * KIND_BYTES);
-        let offset_s = signed(take(&mut self.kinds, 4)) as i32;
-        let name_at = take(&mut self.kinds, 2).last()?;
-        take(&mut self.names, usize::from(*name_at));
-        let (name, _) = cut(self.names, 0);
-        (!name.is_empty()).then_some(Local { offset_s, name })
-    }
-}
-
-/// Takes so many bytes off the front; all and none of them if there are fewer.
-#[inline(never)]
-fn take<'f>(rest: &mut &'f [u8], len: usize) -> &'f [u8] {
-    let (taken, left) = rest.split_at_checked(len).unwrap_or_default();
-    *rest = left;
-    taken
-}
 
 /// A number in the order of the network, with a sign.
 #[inline(never)]

@@ -123,7 +123,8 @@ fn lists_of_numbers() {
             cpulist::numbers(line).take(20).map(|number| number.to_string()).collect();
         Some(numbers.join(" ")).filter(|numbers| !numbers.is_empty())
     });
-    assert_eq!(cpulist::next(b"0-18446744073709551615\n", u64::MAX), Some(u64::MAX));
+    assert_eq!(cpulist::next(b"0-18446744073709551615\n", 1 << 63), Some(1 << 63));
+    assert_eq!(cpulist::next(b"0-18446744073709551615\n", u64::MAX), None);
     assert_eq!(cpulist::next(b"0-3,8\n", 4), Some(8));
     assert_eq!(cpulist::next(b"0-3,8\n", 9), None);
 }
