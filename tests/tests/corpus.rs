@@ -183,16 +183,25 @@ fn write_seeds_of_formats() {
         (10, "cpulist"),
         (11, "posix_tz"),
     ];
+    let put = |name: &str, seed: &[u8]| {
+        fs::write(folder("formats").join(name), seed).expect("a seed");
+    };
+    put("session", b"\x02USER=jane\nSTATE=active\nCLASS=user\nREALTIME=1700000100500000\n");
+    put("utmp", &[&[3, 7, 0][..], &[0; 42], b"jane"].concat());
+    put("mapped", b"\x04\0\0\0\0\0\0\0\0\0\0\xFF\xFF\xC0\0\x02\x01");
+    put("numbers", b"\x0C\x13\x13\x37\0\x80\x30\0\0\x02\x05\0\xA9\0\x01\x40\x0B\xAA\0\x02");
+    put("file", &[&[13, 0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0, 2, 2][..], &[1; 30]].concat());
     for (format, table) in tables {
         let text = fs::read_to_string(repository().join("tests/data/formats").join(table));
         let text = text.expect("a table");
         let lines = text.lines().filter(|line| !line.starts_with("##") && !line.starts_with("=>"));
         for (number, line) in lines.enumerate().filter(|(number, _)| number % 6 == 1) {
             let line = if table == "glob" { line.replace(' ', "\n") } else { line.to_owned() };
-            let moment: &[u8] =
-                if table == "posix_tz" { &[0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0] } else { &[] };
-            let seed = [&[format], moment, line.as_bytes()].concat();
-            fs::write(folder("formats").join(format!("{table}-{number}")), seed).expect("a seed");
+            let moment: &[u8] = match table {
+                "posix_tz" => &[0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0],
+                _ => &[],
+            };
+            put(&format!("{table}-{number}"), &[&[format], moment, line.as_bytes()].concat());
         }
     }
 }
