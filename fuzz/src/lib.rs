@@ -8,6 +8,7 @@
 
 pub mod base64;
 pub mod device_tree;
+pub mod formats;
 pub mod framer;
 mod input;
 pub mod mark;
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("framer", framer::run),
     ("request", request::run),
     ("session", session::run),
@@ -39,6 +40,7 @@ pub const TARGETS: [Target; 11] = [
     ("options", options::run),
     ("device_tree", device_tree::run),
     ("slow", slow::run),
+    ("formats", formats::run),
 ];
 
 /// Runs `target` on each file named on the command line, and on each file of the folders named

@@ -91,6 +91,11 @@ fn slow() {
     replay("slow");
 }
 
+#[test]
+fn formats() {
+    replay("formats");
+}
+
 /// Inputs that no corpus needs to hold: each byte on its own, and nothing.
 #[test]
 fn tiny_inputs() {
@@ -160,6 +165,44 @@ fn write_seeds_of_texts() {
     for (number, phase) in [0x11, 0x51, 0x91, 0xD1].into_iter().enumerate() {
         let rows = [phase, 0x55, 0, 0, 0, 0, 0x11, 1, 0x22, 2, 0x33];
         put("mark", &format!("rows-{number}"), &rows);
+    }
+}
+
+#[test]
+#[ignore = "writes the seeds of the corpus"]
+fn write_seeds_of_formats() {
+    // The tables by the numbers of their formats.
+    let tables = [
+        (0, "os-release"),
+        (1, "glob"),
+        (5, "loadavg"),
+        (6, "stat"),
+        (7, "diskstats"),
+        (8, "route"),
+        (9, "ipv6_route"),
+        (10, "cpulist"),
+        (11, "posix_tz"),
+    ];
+    let put = |name: &str, seed: &[u8]| {
+        fs::write(folder("formats").join(name), seed).expect("a seed");
+    };
+    put("session", b"\x02USER=jane\nSTATE=active\nCLASS=user\nREALTIME=1700000100500000\n");
+    put("utmp", &[&[3, 7, 0][..], &[0; 42], b"jane"].concat());
+    put("mapped", b"\x04\0\0\0\0\0\0\0\0\0\0\xFF\xFF\xC0\0\x02\x01");
+    put("numbers", b"\x0C\x13\x13\x37\0\x80\x30\0\0\x02\x05\0\xA9\0\x01\x40\x0B\xAA\0\x02");
+    put("file", &[&[13, 0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0, 2, 2][..], &[1; 30]].concat());
+    for (format, table) in tables {
+        let text = fs::read_to_string(repository().join("tests/data/formats").join(table));
+        let text = text.expect("a table");
+        let lines = text.lines().filter(|line| !line.starts_with("##") && !line.starts_with("=>"));
+        for (number, line) in lines.enumerate().filter(|(number, _)| number % 6 == 1) {
+            let line = if table == "glob" { line.replace(' ', "\n") } else { line.to_owned() };
+            let moment: &[u8] = match table {
+                "posix_tz" => &[0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0],
+                _ => &[],
+            };
+            put(&format!("{table}-{number}"), &[&[format], moment, line.as_bytes()].concat());
+        }
     }
 }
 

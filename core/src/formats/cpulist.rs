@@ -1,21 +1,28 @@
 //! Lists of numbers as sysfs writes them, `0-3,8,10-11`: text in, one number after the other out.
 
+use super::fields::cut;
 use crate::bytes::decimal;
 
-/// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over.
+/// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over, and so is
+/// the largest of 64 bits, which numbers nothing.
 #[inline(never)]
 pub fn next(list: &[u8], from: u64) -> Option<u64> {
-    let mut smallest = None;
-    for part in list.trim_ascii().split(|&byte| byte == b',') {
-        let mut ends = part.splitn(2, |&byte| byte == b'-').map(decimal);
-        let Some(Some(first)) = ends.next() else { continue };
-        let Some(last) = ends.next().unwrap_or(Some(first)) else { continue };
-        let next = first.max(from);
-        if next <= last && smallest.is_none_or(|smallest| next < smallest) {
-            smallest = Some(next);
+    let mut smallest = u64::MAX;
+    let mut rest = list.trim_ascii();
+    while !rest.is_empty() {
+        let mut last = cut(&mut rest, b',');
+        let first = cut(&mut last, b'-');
+        if last.is_empty() {
+            last = first;
+        }
+        if let (Some(first), Some(last)) = (decimal(first), decimal(last)) {
+            let next = first.max(from);
+            if next <= last {
+                smallest = smallest.min(next);
+            }
         }
     }
-    smallest
+    (smallest < u64::MAX).then_some(smallest)
 }
 
 /// All numbers of the list, each once, in their order.

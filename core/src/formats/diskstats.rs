@@ -29,18 +29,15 @@ impl<'l> Disk<'l> {
     #[inline(never)]
     pub fn parse(line: &'l [u8]) -> Option<Self> {
         let mut fields = Fields::new(line);
-        let (major, minor, name) = (fields.number()?, fields.number()?, fields.next()?);
+        let (major, minor, name) = (fields.number(), fields.number(), fields.word());
         let mut stats = [None; STATS];
-        match fields.numbers(&mut stats) {
-            0..4 => return None,
+        let count = fields.numbers(&mut stats);
+        if count == 4 {
             // Reads, sectors of them, writes, sectors of them.
-            4 => {
-                let [reads, read, writes, written, ..] = stats;
-                stats = [None; STATS];
-                (stats[0], stats[2], stats[4], stats[6]) = (reads, read, writes, written);
-            }
-            _ => {}
+            let [_, read, writes, written, ..] = stats;
+            (stats[1], stats[2], stats[3], stats[4], stats[6]) =
+                (None, read, None, writes, written);
         }
-        Some(Disk { major, minor, name, stats })
+        (!fields.failed && count >= 4).then_some(Disk { major, minor, name, stats })
     }
 }

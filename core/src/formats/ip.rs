@@ -26,32 +26,31 @@ pub fn v6(address: &[u8; 16], text: &mut Writer<'_>) {
             (end, longest) = (at + 1, run);
         }
     }
-    let [.., a, b, c, d] = *address;
+    let start = usize::wrapping_sub(end, longest);
     // The compatible ones, ::a.b.c.d, and the mapped ones, ::ffff:a.b.c.d.
-    let is_v4 = end == longest && (end == 6 || end == 5 && groups.get(5) == Some(&[0xFF; 2]));
-    for (at, group) in groups.iter().enumerate() {
-        if at < end && at + longest >= end {
-            if at + longest == end {
-                text.ascii(":");
-            }
-            continue;
-        }
-        if at > 0 {
+    let is_v4 = start == 0 && (end == 6 || end == 5 && groups.get(5) == Some(&[0xFF; 2]));
+    for at in 0..=groups.len() {
+        let is_left_out = start <= at && at < end;
+        let goes_on = at < groups.len() || end == groups.len();
+        if at == start || at > 0 && !is_left_out && goes_on {
             text.ascii(":");
         }
-        if at == 6 && is_v4 {
-            return v4(&[a, b, c, d], text);
+        match groups.get(at) {
+            _ if is_left_out => {}
+            Some(_) if at == 6 && is_v4 => {
+                return address.last_chunk().map_or((), |address| v4(address, text));
+            }
+            Some(group) => hexadecimal(u16::from_be_bytes(*group), text),
+            None => {}
         }
-        hexadecimal(u16::from_be_bytes(*group), text);
-    }
-    if end == 8 {
-        text.ascii(":");
     }
 }
 
 /// A number in hexadecimal, without leading zeroes.
 fn hexadecimal(number: u16, text: &mut Writer<'_>) {
-    for shift in [12, 8, 4, 0] {
+    let mut shift = 16;
+    while shift > 0 {
+        shift -= 4;
         if shift == 0 || number >> shift != 0 {
             let digit = (number >> shift & 0xF) as u8;
             text.raw(&[digit + if digit < 10 { b'0' } else { b'a' - 10 }]);

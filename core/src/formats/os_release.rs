@@ -24,34 +24,38 @@ pub fn assignment(line: &mut [u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     // The value goes to where the `=` stands.
-    let (mut read, mut write, mut quote) = (1, 0, None);
-    while let Some(&byte) = value.get(read) {
+    let (mut read, mut write, mut quote) = (1, 0, NONE);
+    while let Some(&first) = value.get(read) {
         read += 1;
-        let mut plain = byte;
+        let mut byte = first;
         match byte {
-            b'"' | b'\'' if quote.is_none() => {
-                quote = Some(byte);
+            b'"' | b'\'' if quote == NONE => {
+                quote = byte;
                 continue;
             }
-            _ if quote == Some(byte) => {
-                quote = None;
-                continue;
-            }
-            b'\\' if quote != Some(b'\'') => {
+            b';' | b' ' | b'\t' | b'\r' if quote == NONE => break,
+            b'\\' if quote != b'\'' => {
                 // Without quotes the end of the line cannot be escaped: the value would go on in the next one.
                 let next = value.get(read).copied();
-                if quote.is_none() || matches!(next, Some(b'"' | b'$' | b'\\' | b'`' | b'\'')) {
-                    plain = next?;
+                if quote == NONE || matches!(next, Some(b'"' | b'$' | b'\\' | b'`' | b'\'')) {
+                    byte = next?;
                     read += 1;
                 }
             }
-            b';' | b' ' | b'\t' | b'\r' if quote.is_none() => break,
+            NONE => {}
+            _ if byte == quote => {
+                quote = NONE;
+                continue;
+            }
             _ => {}
         }
-        put(value, &mut write, u32::from(plain));
+        put(value, &mut write, u32::from(byte));
     }
-    match quote {
-        Some(_) => None,
-        None => Some((&*key, value.get(..write)?)),
+    if quote != NONE {
+        return None;
     }
+    Some((&*key, value.get(..write)?))
 }
+
+/// No quote is open.
+const NONE: u8 = 0;

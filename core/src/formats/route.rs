@@ -33,20 +33,21 @@ impl<'l> V4<'l> {
     /// Reads one line; nothing for the head of the table, and for what is none of it.
     #[inline(never)]
     pub fn parse(line: &'l [u8]) -> Option<Self> {
-        let fields = &mut Fields::new(line);
-        Some(V4 {
-            interface: fields.next()?,
-            destination: number(fields, 16)?.to_ne_bytes(),
-            gateway: number(fields, 16)?.to_ne_bytes(),
-            flags: number(fields, 16)?,
-            references: number(fields, 10)?,
-            uses: number(fields, 10)?,
-            metric: number(fields, 10)?,
-            mask: number(fields, 16)?.to_ne_bytes(),
-            mtu: number(fields, 10)?,
-            window: number(fields, 10)?,
-            irtt: number(fields, 10)?,
-        })
+        let mut fields = Numbers(Fields::new(line));
+        let route = V4 {
+            interface: fields.0.word(),
+            destination: fields.of_base(16).to_ne_bytes(),
+            gateway: fields.of_base(16).to_ne_bytes(),
+            flags: fields.of_base(16),
+            references: fields.of_base(10),
+            uses: fields.of_base(10),
+            metric: fields.of_base(10),
+            mask: fields.of_base(16).to_ne_bytes(),
+            mtu: fields.of_base(10),
+            window: fields.of_base(10),
+            irtt: fields.of_base(10),
+        };
+        (!fields.0.failed).then_some(route)
     }
 }
 
@@ -79,54 +80,61 @@ impl<'l> V6<'l> {
     /// Reads one line; nothing for what is none of the table.
     #[inline(never)]
     pub fn parse(line: &'l [u8]) -> Option<Self> {
-        let fields = &mut Fields::new(line);
-        Some(V6 {
-            destination: address(fields)?,
-            destination_bits: number(fields, 16)?,
-            source: address(fields)?,
-            source_bits: number(fields, 16)?,
-            next_hop: address(fields)?,
-            metric: number(fields, 16)?,
-            references: number(fields, 16)?,
-            uses: number(fields, 16)?,
-            flags: number(fields, 16)?,
-            interface: fields.next()?,
-        })
+        let mut fields = Numbers(Fields::new(line));
+        let route = V6 {
+            destination: fields.address(),
+            destination_bits: fields.of_base(16),
+            source: fields.address(),
+            source_bits: fields.of_base(16),
+            next_hop: fields.address(),
+            metric: fields.of_base(16),
+            references: fields.of_base(16),
+            uses: fields.of_base(16),
+            flags: fields.of_base(16),
+            interface: fields.0.word(),
+        };
+        (!fields.0.failed).then_some(route)
     }
 }
 
-/// The next word, which is a number of 32 bits. Some that have no sign are written with one.
-#[inline(never)]
-fn number(fields: &mut Fields<'_>, base: u32) -> Option<u32> {
-    let text = fields.next()?;
-    match text.strip_prefix(b"-") {
-        Some(text) => Some(digits(text, base)?.wrapping_neg() as u32),
-        None => u32::try_from(digits(text, base)?).ok(),
-    }
-}
+/// The words of a line that are numbers of 32 bits or addresses.
+struct Numbers<'l>(Fields<'l>);
 
-/// The next word, which is an address of 32 hexadecimal digits.
-#[inline(never)]
-fn address(fields: &mut Fields<'_>) -> Option<[u8; 16]> {
-    let text = fields.next()?;
-    if text.len() != 32 {
-        return None;
+impl Numbers<'_> {
+    /// The next word as a number. Some that have no sign are written with one.
+    #[inline(never)]
+    fn of_base(&mut self, base: u32) -> u32 {
+        let text = self.0.word();
+        match text {
+            [b'-', text @ ..] => self.digits(text, base).wrapping_neg(),
+            _ => self.digits(text, base),
+        }
     }
-    let mut address = [0; 16];
-    for (byte, digits) in address.iter_mut().zip(text.as_chunks::<2>().0) {
-        *byte = self::digits(digits, 16)? as u8;
-    }
-    Some(address)
-}
 
-/// A number of 32 bits and maybe more, of digits alone.
-#[inline(never)]
-fn digits(text: &[u8], base: u32) -> Option<u64> {
-    if text.is_empty() || text.len() > 12 {
-        return None;
+    /// The next word as an address of 32 hexadecimal digits.
+    #[inline(never)]
+    fn address(&mut self) -> [u8; 16] {
+        let text = self.0.word();
+        self.0.failed |= text.len() != 32;
+        let mut address = [0; 16];
+        for (byte, digits) in address.iter_mut().zip(text.as_chunks::<2>().0) {
+            *byte = self.digits(digits, 16) as u8;
+        }
+        address
     }
-    text.iter().try_fold(0, |number: u64, &byte| {
-        let digit = char::from(byte).to_digit(base)?;
-        Some(number.wrapping_mul(u64::from(base)).wrapping_add(u64::from(digit)))
-    })
+
+    /// A number of digits alone.
+    #[inline(never)]
+    fn digits(&mut self, text: &[u8], base: u32) -> u32 {
+        let mut number = 0u64;
+        self.0.failed |= text.is_empty();
+        for byte in text {
+            let digit = char::from(*byte).to_digit(base);
+            self.0.failed |= digit.is_none() || number > u64::from(u32::MAX);
+            number =
+                number.wrapping_mul(u64::from(base)).wrapping_add(u64::from(digit.unwrap_or(0)));
+        }
+        self.0.failed |= number > u64::from(u32::MAX);
+        number as u32
+    }
 }

@@ -23,16 +23,13 @@ impl Cpu {
     #[inline(never)]
     pub fn parse(line: &[u8]) -> Option<Cpu> {
         let mut fields = Fields::new(line);
-        let number = match fields.next()?.strip_prefix(b"cpu")? {
+        let number = match fields.word().strip_prefix(b"cpu")? {
             [] => None,
             digits => Some(decimal(digits)?),
         };
-        let mut times = [0; 4];
-        for time in &mut times {
-            *time = fields.number()?;
-        }
+        let times = [(); 4].map(|()| fields.number());
         let mut later = [None; 6];
         fields.numbers(&mut later);
-        Some(Cpu { number, times, later })
+        (!fields.failed).then_some(Cpu { number, times, later })
     }
 }

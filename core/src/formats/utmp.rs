@@ -1,5 +1,7 @@
 //! The records of who is logged in, utmp(5): one record in, the user and the time of the login out.
 
+use super::fields::cut;
+
 /// Length of a record of this machine's C library. Time has 64 bits where there never were programs with 32.
 pub const RECORD_BYTES: usize =
     if cfg!(any(target_arch = "aarch64", target_arch = "loongarch64")) { LONG } else { SHORT };
@@ -28,8 +30,7 @@ pub struct Login<'t> {
 #[inline(never)]
 pub fn login(record: &[u8]) -> Option<Login<'_>> {
     let kind = i16::from_ne_bytes(*record.first_chunk()?);
-    let user = record.get(USER..USER + USER_BYTES)?;
-    let user = user.split(|&byte| byte == 0).next()?;
+    let user = cut(&mut record.get(USER..USER + USER_BYTES)?, 0);
     let (seconds, microseconds) = match record.len() {
         // Without a sign: 32 bits of it end in 2038.
         SHORT => (u64::from(short(record, 340)?), u64::from(short(record, 344)?)),

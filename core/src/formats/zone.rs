@@ -3,6 +3,7 @@
 //!
 //! A file lists past changes and says by a rule (`posix_tz.rs`) what holds after the last of them. Source: RFC 9636.
 
+use super::fields::{cut, take};
 use super::posix_tz::rule;
 use crate::writer::Writer;
 
@@ -25,81 +26,46 @@ pub fn path(value: Option<&[u8]>, path: &mut Writer<'_>) {
 #[inline(never)]
 pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
     let mut rest = file;
-    let mut block = Block::take(&mut rest, 4)?;
-    let mut footer = &[][..];
-    // Since version 2 all of it comes a second time with longer times, and the rule after it.
-    if file.get(4) != Some(&0) {
-        block = Block::take(&mut rest, 8)?;
-        footer = rest.split(|&byte| byte == b'\n').nth(1).unwrap_or(&[]);
+    let mut time_bytes = 4;
+    loop {
+        let header = take(&mut rest, 20);
+        if !header.starts_with(b"TZif") {
+            return None;
+        }
+        let mut count = || signed(take(&mut rest, 4)) as u32 as usize;
+        let (in_ut, standard, leaps) = (count(), count(), count());
+        let (changes, kinds, name_bytes) = (count(), count(), count());
+        let left_out = leaps.saturating_mul(time_bytes + 4).saturating_add(standard + in_ut);
+        // Which kind of time it is: before the first change the first one.
+        let mut times = take(&mut rest, changes.saturating_mul(time_bytes));
+        let mut begun: usize = 0;
+        while !times.is_empty() && signed(take(&mut times, time_bytes)) <= at_s {
+            begun += 1;
+        }
+        let kind_of = take(&mut rest, changes);
+        let kind = kind_of.get(begun.wrapping_sub(1)).copied().unwrap_or(0);
+        // Where the file ends too early, all that follows is empty.
+        let mut kinds = take(&mut rest, kinds.saturating_mul(KIND_BYTES));
+        take(&mut kinds, usize::from(kind) * KIND_BYTES);
+        let offset_s = signed(take(&mut kinds, 4)) as i32;
+        let name_at = take(&mut kinds, 2).last().copied().map_or(usize::MAX, usize::from);
+        let mut names = take(&mut rest, name_bytes);
+        take(&mut names, name_at);
+        let name = cut(&mut names, 0);
+        take(&mut rest, left_out);
+        // Since version 2 all of it comes a second time with longer times, and after it, between two line ends, the rule
+        // that holds after the last change.
+        if time_bytes == 8 || header.get(4) == Some(&0) {
+            take(&mut rest, 1);
+            let by_rule = if begun == changes { rule(cut(&mut rest, b'\n'), at_s) } else { None };
+            return by_rule.or_else(|| (!name.is_empty()).then_some(Local { offset_s, name }));
+        }
+        time_bytes = 8;
     }
-    let (mut times, mut begun) = (block.times, 0);
-    while let Some(time) = take(&mut times, block.time_bytes)
-        && signed(time) <= at_s
-    {
-        begun += 1;
-    }
-    // After the last change the rule holds, if there is one; before the first one the first kind.
-    if begun == block.kind_of.len()
-        && let Some(local) = rule(footer, at_s)
-    {
-        return Some(local);
-    }
-    let kind = match usize::checked_sub(begun, 1) {
-        Some(last) => usize::from(*block.kind_of.get(last)?),
-        None => 0,
-    };
-    let [offset @ .., _, name] = block.kinds.as_chunks::<KIND_BYTES>().0.get(kind)?;
-    let name = block.names.get(usize::from(*name)..)?.split(|&byte| byte == 0).next()?;
-    Some(Local { offset_s: signed(offset) as i32, name })
 }
 
 /// Length of a kind of time: its distance from UTC, whether it is daylight saving time, where its name begins.
 const KIND_BYTES: usize = 6;
-
-/// What a file says of all changes.
-struct Block<'f> {
-    time_bytes: usize,
-    /// When another kind of time began, in order.
-    times: &'f [u8],
-    /// Which it is, one byte each.
-    kind_of: &'f [u8],
-    /// The kinds of time, [`KIND_BYTES`] each.
-    kinds: &'f [u8],
-    /// Their names, each ended by a NUL.
-    names: &'f [u8],
-}
-
-impl<'f> Block<'f> {
-    /// Takes a block with times of so many bytes off a file.
-    #[inline(never)]
-    fn take(file: &mut &'f [u8], time_bytes: usize) -> Option<Self> {
-        if take(file, 20)?.first_chunk() != Some(b"TZif") {
-            return None;
-        }
-        let mut count = || Some(signed(take(file, 4)?) as u32 as usize);
-        let (in_ut, standard, leaps) = (count()?, count()?, count()?);
-        let (changes, kinds, name_bytes) = (count()?, count()?, count()?);
-        let block = Block {
-            time_bytes,
-            times: take(file, changes.saturating_mul(time_bytes))?,
-            kind_of: take(file, changes)?,
-            kinds: take(file, kinds.saturating_mul(KIND_BYTES))?,
-            names: take(file, name_bytes)?,
-        };
-        take(file, leaps.saturating_mul(time_bytes + 4))?;
-        take(file, standard)?;
-        take(file, in_ut)?;
-        Some(block)
-    }
-}
-
-/// Takes so many bytes off the front.
-#[inline(never)]
-fn take<'f>(rest: &mut &'f [u8], len: usize) -> Option<&'f [u8]> {
-    let (taken, left) = rest.split_at_checked(len)?;
-    *rest = left;
-    Some(taken)
-}
 
 /// A number in the order of the network, with a sign.
 #[inline(never)]
