@@ -4,7 +4,7 @@ use super::stream::{Stream, Trouble};
 use qga_core::Errno;
 use qga_core::bytes::decimal;
 use qga_core::internals::lines::{Lines, kept_bytes, retry};
-use qga_core::internals::mountinfo::{Local, Mount, device, each_local, unescape};
+use qga_core::internals::mountinfo::{Local, Mount, each_local, unescape};
 use qga_core::platform::{Absent, Device, Freeze, Inode};
 
 /// All lines through a buffer of `room` bytes.
@@ -170,7 +170,7 @@ fn numbers_are_digits_and_nothing_else() {
         ("8:1:2", None),
         ("", None),
     ] {
-        assert_eq!(device(text.as_bytes()), expected, "{text}");
+        assert_eq!(Device::parse(text.as_bytes()), expected, "{text}");
     }
     let device = Device::new(8, 17);
     assert_eq!((device.major(), device.minor()), (8, 17));
