@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Longest line; what does not fit is left out.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// Puts a line together by `fill` and writes it with a newline, unless that would wait. Whether it was taken.
+/// Puts a line together by `fill` and writes it with a newline, unless that would wait. Whether it
+/// was taken.
 pub fn line(to: &Fd, fill: impl FnOnce(&mut Writer<'_>)) -> bool {
     let mut bytes = [0; LINE_BYTES_MAX];
     let mut out = Writer::new(&mut bytes);
@@ -26,8 +27,9 @@ fn end_line(out: &mut Writer<'_>, to: &Fd) -> bool {
     takes_a_line(to) && to.put(out.written()).is_ok()
 }
 
-/// Whether something takes a line at once: nobody may read the pipe that it is. One that can be written to has room for
-/// [`PIPE_BYTES`] (pipe(7)); a terminal that is stopped says that it has none.
+/// Whether something takes a line at once: nobody may read the pipe that it is. One that can be
+/// written to has room for [`PIPE_BYTES`] (pipe(7)); a terminal that is stopped says that it has
+/// none.
 fn takes_a_line(to: &Fd) -> bool {
     let mut state = [PollFd::new(to, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,7 +1,7 @@
 //! The corpus of the fuzz targets, replayed without libFuzzer: whatever was once found stays found.
 //!
-//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations and from a few
-//! true texts; `cargo xtask fuzz --minimise` afterwards throws out those that show nothing new.
+//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations and from a
+//! few true texts; `cargo xtask fuzz --minimise` afterwards throws out those that show nothing new.
 
 use qga_fuzz::TARGETS;
 use qga_tests::conversations::{Conversation, load};
@@ -163,8 +163,8 @@ fn write_seeds_of_texts() {
     }
 }
 
-/// What once was slow, or might be: keys that differ late, with and without escapes, many members, many tokens, text that
-/// is not ASCII, guest-syncs in what is no request.
+/// What once was slow, or might be: keys that differ late, with and without escapes, many members,
+/// many tokens, text that is not ASCII, guest-syncs in what is no request.
 const SLOW: [(&str, &[u8]); 26] = [
     ("keys", b"\x03\"a\xFD\xFD\xFE\":1,"),
     ("keys-escaped", b"\x03\"\\u0061\xFD\xFD\xFE\":1,"),

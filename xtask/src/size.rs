@@ -25,10 +25,12 @@ const DOCUMENT: &str = "memory-budget.md";
 
 /// What was asked of the file: 98,304 for all 43 commands, so much for the first fourteen.
 pub const FILE_BYTES_ASKED: u64 = 59_392;
-/// The whole file. What was asked held for the first fourteen commands and what keeps the agent safe from hostile users and
-/// odd guests; the freeze worker is more than fitted in (docs/decisions.md, "What safety costs").
+/// The whole file. What was asked held for the first fourteen commands and what keeps the agent
+/// safe from hostile users and odd guests; the freeze worker is more than fitted in
+/// (docs/decisions.md, "What safety costs").
 pub const FILE_BYTES_MAX: u64 = 61_952;
-/// The section .data: state that is not zero at the start takes room in the file and in memory. There is none.
+/// The section .data: state that is not zero at the start takes room in the file and in memory.
+/// There is none.
 pub const DATA_BYTES_MAX: u64 = 0;
 /// The worst case of the stack, from the entry point down.
 pub const STACK_BYTES_MAX: u64 = 8_192;

@@ -24,7 +24,8 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
 /// How a port is opened.
 const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory there.
+/// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory
+/// there.
 #[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let class = sys::open(CLASS, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
@@ -45,13 +46,14 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     }
 }
 
-/// Splits the first entry's name off a directory's (getdents64(2)): its length stands at byte 16, in two
-/// bytes, the name begins at byte 19 and ends with a NUL.
+/// Splits the first entry's name off a directory's (getdents64(2)): its length stands at byte 16,
+/// in two bytes, the name begins at byte 19 and ends with a NUL.
 fn entry(entries: &[u8]) -> Option<(&CStr, &[u8])> {
     let len = u16::from_ne_bytes(*entries.get(16..)?.first_chunk()?);
     let (this, rest) = entries.split_at_checked(usize::from(len))?;
     let name = this.get(19..)?.as_ptr();
-    // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that borrowed.
+    // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that
+    // borrowed.
     Some((unsafe { CStr::from_ptr(name.cast()) }, rest))
 }
 

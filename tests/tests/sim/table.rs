@@ -16,8 +16,8 @@ fn rows_are_the_pinned_commands() {
     assert_eq!(rows, COMMANDS);
 }
 
-/// Commands whose success no conversation can have, because it is never the same: the test below is about
-/// them on the simulated platform, `conversations.rs` on Linux, `baremetal` on bare metal.
+/// Commands whose success no conversation can have, because it is never the same: the test below is
+/// about them on the simulated platform, `conversations.rs` on Linux, `baremetal` on bare metal.
 const NEVER_TWICE_THE_SAME: [&str; 1] = ["guest-get-time"];
 
 #[test]
