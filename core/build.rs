@@ -1,5 +1,6 @@
-//! Gathers the core's texts: every literal in a `text!` of src goes in, and the list by whose numbers they go comes out
-//! (src/text.rs). The numbers follow the order in the source, so that neighbours there are neighbours in the list.
+//! Gathers the core's texts: every literal in a `text!` of src goes in, and the list by whose
+//! numbers they go comes out (src/text.rs). The numbers follow the order in the source, so that
+//! neighbours there are neighbours in the list.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

@@ -1,8 +1,8 @@
 //! How the binary is linked: static, nothing of libc, no sections that nobody reads at run time.
 //!
-//! The flags are given here and not in a configuration file because there they would reach build scripts
-//! too, which are ordinary programs. In an optimised build a reachable panic is a link error: the panic
-//! handler calls a function that does not exist (src/main.rs).
+//! The flags are given here and not in a configuration file because there they would reach build
+//! scripts too, which are ordinary programs. In an optimised build a reachable panic is a link
+//! error: the panic handler calls a function that does not exist (src/main.rs).
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

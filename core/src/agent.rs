@@ -2,7 +2,7 @@
 //! unit of work at a time. Control flow only: it knows no command.
 //!
 //! ```text
-//!  space/received -> Framer -> check -> envelope -> row of THE TABLE -> Pieces -> Window -> pending/sent
+//! space/received -> Framer -> check -> envelope -> THE TABLE -> Pieces -> Window -> pending/sent
 //! ```
 //!
 //! It performs no I/O of its own and never waits. The next request is not looked at before the

@@ -1,9 +1,9 @@
-//! Base64 of RFC 4648 section 4, in fixed blocks: decoded where it stands, encoded from a buffer's tail
-//! into its head, so that neither direction needs memory of its own.
+//! Base64 of RFC 4648 section 4, in fixed blocks: decoded where it stands, encoded from a buffer's
+//! tail into its head, so that neither direction needs memory of its own.
 //!
-//! The arithmetic is in [`crate::bulk`], always on whole blocks; a shorter end is filled up with zeros and cut
-//! again. Decoding takes what real clients send: newlines
-//! anywhere (Proxmox breaks every 76 characters), padding or none; anything else is refused.
+//! The arithmetic is in [`crate::bulk`], always on whole blocks; a shorter end is filled up with
+//! zeros and cut again. Decoding takes what real clients send: newlines anywhere (Proxmox breaks
+//! every 76 characters), padding or none; anything else is refused.
 
 use crate::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
 use crate::json::text::decode_in_place as unescape;
@@ -12,8 +12,8 @@ use core::ops::Range;
 /// What fills a text block up: the digit zero.
 const ZERO: u8 = b'A';
 
-/// Decodes `text` in place and returns the decoded part, or nothing if it is not base64. `text` is the inside
-/// of a JSON string, escapes and all.
+/// Decodes `text` in place and returns the decoded part, or nothing if it is not base64. `text` is
+/// the inside of a JSON string, escapes and all.
 #[inline(never)]
 pub fn decode_in_place(text: &mut [u8]) -> Option<&mut [u8]> {
     let mut bytes = [0; BYTES_BLOCK];
@@ -83,9 +83,10 @@ pub const fn raw_room(room: usize) -> usize {
     room / 4 * 3
 }
 
-/// Encodes the bytes of `buffer` at `raw` into its beginning and returns the length of the text, padded to
-/// a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or after, so that the
-/// text never overtakes the bytes it is made of. What stands in the buffer after the text means nothing then.
+/// Encodes the bytes of `buffer` at `raw` into its beginning and returns the length of the text,
+/// padded to a multiple of four. `raw` begins at `buffer.len() - raw_room(buffer.len())` or after,
+/// so that the text never overtakes the bytes it is made of. What stands in the buffer after the
+/// text means nothing then.
 pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
     let (mut read, mut write) = (raw.start, 0);
     let mut text = [0; TEXT_BLOCK];

@@ -1,9 +1,9 @@
-//! The loops that touch every byte of a large request or reply: finding the end of plain text, and base64 in
-//! blocks of constant size (RFC 4648 section 4).
+//! The loops that touch every byte of a large request or reply: finding the end of plain text, and
+//! base64 in blocks of constant size (RFC 4648 section 4).
 //!
-//! Eight bytes at a time in an ordinary register: optimising for size turns the vectoriser off in the whole
-//! program, and a table costs room and cache. Every step below works on all eight
-//! bytes at once and never carries from one into the next. Nothing here can panic.
+//! Eight bytes at a time in an ordinary register: optimising for size turns the vectoriser off in
+//! the whole program, and a table costs room and cache. Every step below works on all eight bytes
+//! at once and never carries from one into the next. Nothing here can panic.
 
 use crate::limits::STACK_WIPE_BYTES;
 
@@ -35,7 +35,8 @@ fn spread(marks: u64, times: u64) -> u64 {
     (marks >> 7).wrapping_mul(times)
 }
 
-/// How many bytes at the start of `bytes` are plain: printable ASCII, neither `quote` nor a backslash.
+/// How many bytes at the start of `bytes` are plain: printable ASCII, neither `quote` nor a
+/// backslash.
 pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
     // In a text that is not ASCII one special byte follows the other.
     if bytes.first().is_none_or(|&byte| byte >= 0x80) {
@@ -60,7 +61,8 @@ pub fn plain_prefix(bytes: &[u8], quote: u8) -> usize {
     len + rest.iter().take_while(|&&byte| !special(byte)).count()
 }
 
-/// Makes all bytes zero by writing to those that are not: memory that was never written to stays untouched.
+/// Makes all bytes zero by writing to those that are not: memory that was never written to stays
+/// untouched.
 pub fn wipe(bytes: &mut [u8]) {
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {
@@ -89,8 +91,8 @@ pub fn encode_block(bytes: &[u8; BYTES_BLOCK], text: &mut [u8; TEXT_BLOCK]) {
         let bits = u64::from_be_bytes([0, a, b, c, 0, d, e, f]);
         let halves = (bits << 4 & 0x0FFF_0000_0FFF_0000) + (bits & 0x0000_0FFF_0000_0FFF);
         let digits = (halves << 2 & 0x3F00_3F00_3F00_3F00) + (halves & 0x003F_003F_003F_003F);
-        // ... and each digit its letter: `A` is digit 0 plus 65, and where the alphabet goes on in another
-        // range of ASCII the distance changes by 6 (`a`), -75 (`0`), -15 (`+`) and 3 (`/`).
+        // ... and each digit its letter: `A` is digit 0 plus 65, and where the alphabet goes on in
+        // another range of ASCII the distance changes by 6 (`a`), -75 (`0`), -15 (`+`) and 3 (`/`).
         let up = spread(at_least(digits, 26), 6) + spread(at_least(digits, 63), 3);
         let down = spread(at_least(digits, 52), 75) + spread(at_least(digits, 62), 15);
         *eight = digits.wrapping_add(each(65)).wrapping_add(up).wrapping_sub(down).to_be_bytes();

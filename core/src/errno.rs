@@ -1,5 +1,6 @@
-//! Why a platform call failed: the number of errno(3) and its text, as glibc words it, because clients show
-//! and match these texts. Numbers are Linux's generic ones; a platform that has others translates.
+//! Why a platform call failed: the number of errno(3) and its text, as glibc words it, because
+//! clients show and match these texts. Numbers are Linux's generic ones; a platform that has others
+//! translates.
 
 use crate::text::{Phrase, Phrases};
 

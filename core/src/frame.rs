@@ -1,5 +1,5 @@
-//! Bytes from the channel in, whole requests (frames) out: one JSON text each, cut where its brackets
-//! balance, not at newlines, because several clients send none.
+//! Bytes from the channel in, whole requests (frames) out: one JSON text each, cut where its
+//! brackets balance, not at newlines, because several clients send none.
 //!
 //! ```text
 //!  buffer   |  given out  |  next frame, partly here  |      free       |
@@ -11,18 +11,19 @@
 //! stream. One malformed request makes one [`Scan::Bad`], whatever it consists of:
 //!
 //! * bytes that are no token: the rest up to the next control character or 0xFF is skipped. When a
-//!   control character itself was the offence (a line that was cut short), a next line that begins with
-//!   `{` is a new request, any other is skipped as well;
+//!   control character itself was the offence (a line that was cut short), a next line that begins
+//!   with `{` is a new request, any other is skipped as well;
 //! * a request over a limit is swallowed to its end in constant memory;
 //! * what is wrong inside a balanced text is found by [`crate::json::check`]; closing brackets that
 //!   follow it are part of it ([`Framer::refused`]).
 //!
 //! 0xFF drops whatever is partial and resets the reader, without a reply (QGA schema, guest-sync).
 //!
-//! A client that hangs up in the middle of a request leaves its half here when nobody says that it has gone.
-//! The next one's guest-sync stands inside that half then, or on a line that is being skipped. So an object
-//! inside a faulty request that may be a guest-sync is shown ([`Scan::Sync`]), and where it is one the reader
-//! begins anew with it ([`Framer::resume`]). Only bytes decide that, never where the channel cut them.
+//! A client that hangs up in the middle of a request leaves its half here when nobody says that it
+//! has gone. The next one's guest-sync stands inside that half then, or on a line that is being
+//! skipped. So an object inside a faulty request that may be a guest-sync is shown
+//! ([`Scan::Sync`]), and where it is one the reader begins anew with it ([`Framer::resume`]). Only
+//! bytes decide that, never where the channel cut them.
 
 mod bytes;
 mod found;
@@ -53,8 +54,8 @@ enum FramerState {
     LineStart,
 }
 
-/// The reader of the channel. All zero when new, so that a static one takes no place in a file. The buffer
-/// stands last so that the other fields are near: that makes shorter instructions.
+/// The reader of the channel. All zero when new, so that a static one takes no place in a file. The
+/// buffer stands last so that the other fields are near: that makes shorter instructions.
 #[repr(C)]
 pub struct Framer<const N: usize> {
     lexer: Lexer,
@@ -108,7 +109,8 @@ impl<const N: usize> Framer<N> {
     /// Where the next bytes go; never empty once [`Framer::scan`] has said [`Scan::More`].
     pub fn space(&mut self) -> &mut [u8] {
         let most = self.most();
-        // What was there before is kept for `sync`, unless a long frame wants the room: that reaches no farther back then.
+        // What was there before is kept for `sync`, unless a long frame wants the room: that
+        // reaches no farther back then.
         let long = self.filled.saturating_sub(self.start) > most / 2;
         let by = self.start.saturating_sub(if long { 0 } else { Self::SYNC_BYTES });
         // It moves when it has become as much again, not with each small request.
@@ -129,7 +131,8 @@ impl<const N: usize> Framer<N> {
         self.buffer.get_mut(self.filled..most).unwrap_or(&mut [])
     }
 
-    /// Whether from now on a frame may have [`FRAME_KEEP_BYTES`] at most. Of the buffer no more is used then.
+    /// Whether from now on a frame may have [`FRAME_KEEP_BYTES`] at most. Of the buffer no more is
+    /// used then.
     pub fn limit(&mut self, tight: bool) {
         self.tight = tight;
     }
@@ -160,8 +163,8 @@ impl<const N: usize> Framer<N> {
         self.state = FramerState::Refused;
     }
 
-    /// Makes everything zero that was answered or dropped; what waits to be answered stays, and is not moved: of many
-    /// small requests each would move all that wait.
+    /// Makes everything zero that was answered or dropped; what waits to be answered stays, and is
+    /// not moved: of many small requests each would move all that wait.
     pub fn wipe(&mut self) {
         let (start, filled) = (self.start, self.filled);
         let before = core::mem::replace(&mut self.wiped, start)..start;
@@ -171,8 +174,8 @@ impl<const N: usize> Framer<N> {
         crate::bulk::wipe(self.part(beyond));
     }
 
-    /// What [`Scan::Sync`] has just shown is a guest-sync: it comes as a frame next, after the fault of the request
-    /// that it stands in, if that has not been said yet.
+    /// What [`Scan::Sync`] has just shown is a guest-sync: it comes as a frame next, after the
+    /// fault of the request that it stands in, if that has not been said yet.
     pub fn resume(&mut self) {
         let said = self.is_dropping();
         self.scanned = self.found;
@@ -192,8 +195,8 @@ impl<const N: usize> Framer<N> {
         self.start == self.filled
     }
 
-    /// Where in the buffer stands what [`Framer::scan`] has just found. It stays there until [`Framer::space`]
-    /// or [`Framer::wipe`] is asked for.
+    /// Where in the buffer stands what [`Framer::scan`] has just found. It stays there until
+    /// [`Framer::space`] or [`Framer::wipe`] is asked for.
     pub fn place(&self) -> Range<usize> {
         self.found..self.scanned
     }
@@ -204,9 +207,10 @@ impl<const N: usize> Framer<N> {
         self.buffer.get_mut(range).unwrap_or(&mut [])
     }
 
-    /// The buffer beyond the first [`FRAME_KEEP_BYTES`], when it was written to and no request is in it. The
-    /// caller may give its memory back to the system; its content does not matter. All of it: a part cut at what
-    /// was written to ends inside a page, which whoever gives back whole pages would keep.
+    /// The buffer beyond the first [`FRAME_KEEP_BYTES`], when it was written to and no request is
+    /// in it. The caller may give its memory back to the system; its content does not matter. All
+    /// of it: a part cut at what was written to ends inside a page, which whoever gives back whole
+    /// pages would keep.
     pub fn reclaim(&mut self) -> Option<&mut [u8]> {
         if !self.is_empty() || self.touched <= FRAME_KEEP_BYTES {
             return None;

@@ -1,4 +1,5 @@
-//! The frozen set: which filesystems this agent has stopped, and the promise that it can start them again.
+//! The frozen set: which filesystems this agent has stopped, and the promise that it can start them
+//! again.
 //!
 //! Freeze: list every freezable local filesystem of the mount table, each superblock once, holding each
 //! open; write the mark; then freeze what lies on others before those ([`stack`]), and else in reverse mount order. If one
@@ -6,11 +7,13 @@
 //! Thaw: exactly those, through the descriptors still open, in the reverse of the order they froze in.
 //!
 //! The mark (mark.rs) says which step was under way, so that an agent that was killed at any point
-//! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a finished
-//! freeze is what `frozen` means. While anything is frozen nothing but the mark is written.
+//! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a
+//! finished freeze is what `frozen` means. While anything is frozen nothing but the mark is
+//! written.
 //!
-//! Whatever touches a filesystem may hang, so a worker does it (worker.rs): the agent is there for its clients all the
-//! time, and gives up what takes too long. In a guest without workers the agent does it itself.
+//! Whatever touches a filesystem may hang, so a worker does it (worker.rs): the agent is there for
+//! its clients all the time, and gives up what takes too long. In a guest without workers the agent
+//! does it itself.
 
 mod failure;
 mod freezing;
@@ -55,7 +58,8 @@ pub struct Freezer<F> {
     standing: Standing,
     /// The last freeze has ended because its time was over: a thaw may still come for it.
     expired: bool,
-    /// Somebody has been told that all is frozen while a worker was at it, and has not thawed since.
+    /// Somebody has been told that all is frozen while a worker was at it, and has not thawed
+    /// since.
     seen: bool,
     /// The thaw under way is one for which nobody has asked, because the time is over.
     expiring: bool,
@@ -85,7 +89,8 @@ pub struct Freezer<F> {
     hidden: Option<Errno>,
     // What is used most stands first, within what a short address reaches.
     entries: Vec<Entry<F>, FROZEN_MAX>,
-    /// The filesystems, by their keys as above, that have taken too long since the present command began.
+    /// The filesystems, by their keys as above, that have taken too long since the present command
+    /// began.
     hanging: Vec<u64, HANGING_MAX>,
     /// The mount point that the present error is about.
     subject: Shown,
@@ -147,7 +152,8 @@ impl<F> Freezer<F> {
                 Marks::show(platform, entry.place.record, &mut path);
                 platform.log_of(Level::Warning, &[THEIRS], &path);
             }
-            // The agent does it when the worker has ended: until it knows that, the mark is what it goes by.
+            // The agent does it when the worker has ended: until it knows that, the mark is what it
+            // goes by.
             if !platform.is_worker() {
                 Marks::remove(platform);
             }
@@ -156,8 +162,8 @@ impl<F> Freezer<F> {
         self.standing = Standing { mark_stays, ..Standing::NONE };
     }
 
-    /// Lets go what has its record there; without one what runs again, in a command that has left something frozen. What is
-    /// busy is said when nothing is.
+    /// Lets go what has its record there; without one what runs again, in a command that has left
+    /// something frozen. What is busy is said when nothing is.
     #[inline(never)]
     fn let_go(&mut self, record: Option<u64>) {
         // Not by `retain`: 400 bytes less.
@@ -226,8 +232,8 @@ where
         }
     }
 
-    /// Freezes everything. Errors: one cannot be opened or frozen (all run again then), nothing can be reached that should
-    /// be frozen, or the mark cannot be written (nothing was frozen).
+    /// Freezes everything. Errors: one cannot be opened or frozen (all run again then), nothing can
+    /// be reached that should be frozen, or the mark cannot be written (nothing was frozen).
     fn freeze(&mut self, platform: &mut P) {
         self.expired = false;
         (self.standing.inherited, self.standing.failed) = (false, false);
@@ -240,9 +246,9 @@ where
         self.begin(platform, Task::Freeze, Failure::NONE);
     }
 
-    /// Thaws what was frozen. With nothing recorded it tries every mount, for an operator who must get a guest going that
-    /// somebody else froze; but the first thaw after a freeze that was over by itself does nothing, nor does any while a
-    /// worker lingers, which undoes what it does.
+    /// Thaws what was frozen. With nothing recorded it tries every mount, for an operator who must
+    /// get a guest going that somebody else froze; but the first thaw after a freeze that was over
+    /// by itself does nothing, nor does any while a worker lingers, which undoes what it does.
     /// Errors: one could not be thawed; it stays on record, and the next thaw tries again.
     fn thaw(&mut self, platform: &mut P, reason: Reason) {
         // Here it comes.
@@ -309,8 +315,8 @@ where
 /// What the mark lists is mounted nowhere.
 const GONE: Errno = Errno::NODEV;
 
-/// Whether there is nothing to say yet, or only that something is gone, which must not hide what could not be
-/// looked at or thawed.
+/// Whether there is nothing to say yet, or only that something is gone, which must not hide what
+/// could not be looked at or thawed.
 fn is_no_more_than_gone(said: Option<Errno>) -> bool {
     said.is_none_or(|errno| errno == GONE)
 }

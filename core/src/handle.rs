@@ -1,8 +1,8 @@
-//! The open files, by number, and the numbers, which are never given out twice: not after a close, not
-//! after the agent was restarted.
+//! The open files, by number, and the numbers, which are never given out twice: not after a close,
+//! not after the agent was restarted.
 //!
-//! The next number is saved before it is used ([`Handles::open`]), in the reference's own format, so that
-//! either agent goes on where the other stopped: `[global]`, `fd_counter=N`.
+//! The next number is saved before it is used ([`Handles::open`]), in the reference's own format,
+//! so that either agent goes on where the other stopped: `[global]`, `fd_counter=N`.
 
 use crate::bytes::decimal;
 use crate::errno::Errno;
@@ -30,9 +30,9 @@ impl<F> Handles<F> {
         Handles { next: 0, saved: false, open: Vec::new() }
     }
 
-    /// Reads where the numbers go on. A damaged state is replaced by one above everything that can have
-    /// been given out: the milliseconds since 1970, of which no agent has opened as many files.
-    /// While `frozen` nothing is written. Errors: the state cannot be read or saved.
+    /// Reads where the numbers go on. A damaged state is replaced by one above everything that can
+    /// have been given out: the milliseconds since 1970, of which no agent has opened as many
+    /// files. While `frozen` nothing is written. Errors: the state cannot be read or saved.
     #[inline(never)]
     pub fn restore<P: Files<File = F> + WallClock + Log>(
         &mut self,

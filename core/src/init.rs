@@ -1,18 +1,20 @@
 //! Process 1 as the kernel shows it: which init it is, and whether it is seen going down.
 //!
-//! A signal that process 1 does not want is dropped by the kernel without a word, and one that it wants may mean
-//! something else to it. Which it wants is not to be seen: one that is waited for (sigtimedwait(2), as busybox
-//! init does) shows neither as caught nor as blocked. So being asked counts for nothing, and only
-//! [`Init::is_going_down`] does.
+//! A signal that process 1 does not want is dropped by the kernel without a word, and one that it
+//! wants may mean something else to it. Which it wants is not to be seen: one that is waited for
+//! (sigtimedwait(2), as busybox init does) shows neither as caught nor as blocked. So being asked
+//! counts for nothing, and only [`Init::is_going_down`] does.
 
 use crate::platform::{About, Mode, Power};
 
-/// The inits that are known, each with a space after it: the end of their file's path, and their signals for
-/// powerdown, halt and reboot, 0 for none. Systemd is the one with [`SYSTEMD`] for powerdown.
+/// The inits that are known, each with a space after it: the end of their file's path, and their
+/// signals for powerdown, halt and reboot, 0 for none. Systemd is the one with [`SYSTEMD`] for
+/// powerdown.
 ///
-/// systemd(1): SIGRTMIN+4, +3, +5, counted from the C library's 34. busybox init: SIGUSR2, SIGUSR1, SIGTERM.
-/// finit(8): SIGUSR2, SIGTERM. openrc-init and dinit(8): SIGTERM halts and leaves the power on, SIGINT reboots.
-/// sysvinit and runit get their orders through files, which their own programs write.
+/// systemd(1): SIGRTMIN+4, +3, +5, counted from the C library's 34. busybox init: SIGUSR2, SIGUSR1,
+/// SIGTERM. finit(8): SIGUSR2, SIGTERM. openrc-init and dinit(8): SIGTERM halts and leaves the
+/// power on, SIGINT reboots. sysvinit and runit get their orders through files, which their own
+/// programs write.
 static KNOWN: [u8; 79] = *b"/systemd\x26\x25\x27 /busybox\x0C\x0A\x0F /finit\x0C\0\x0F \
     /openrc-init\0\x0F\x02 /dinit\0\x0F\x02 /init\0\0\0 /runit\0\0\0 ";
 
@@ -27,7 +29,8 @@ pub struct Init {
     pub is_known: bool,
     /// Whether it is systemd, whose programs can be asked for its state.
     pub is_systemd: bool,
-    /// Whether it catches SIGTSTP, as busybox init does until it goes down, and no shell that runs a script.
+    /// Whether it catches SIGTSTP, as busybox init does until it goes down, and no shell that runs
+    /// a script.
     catches_stop: bool,
 }
 
@@ -54,8 +57,8 @@ impl Init {
         self.catches_stop = catches_stop(platform, text) == Some(true);
     }
 
-    /// Whether process 1 shows that it is going down: sysvinit by the runlevel in its command line, busybox init in that
-    /// it catches no signals any more.
+    /// Whether process 1 shows that it is going down: sysvinit by the runlevel in its command line,
+    /// busybox init in that it catches no signals any more.
     pub fn is_going_down<P: Power>(&self, platform: &mut P, text: &mut [u8]) -> bool {
         let words = read(platform, About::CommandLine, text);
         matches!(words.first_chunk(), Some(b"init [0]" | b"init [6]"))

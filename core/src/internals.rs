@@ -1,5 +1,5 @@
-//! What tests and fuzz targets look at and no embedder needs: the rooms of the core by their names. It
-//! is no part of the interface, and may be another one tomorrow.
+//! What tests and fuzz targets look at and no embedder needs: the rooms of the core by their names.
+//! It is no part of the interface, and may be another one tomorrow.
 
 macro_rules! rooms {
     ($($room:ident)+) => {

@@ -1,20 +1,21 @@
-//! A QEMU guest agent without an operating system below it: the QGA protocol, its commands and its state, in
-//! constant memory, performing no I/O.
+//! A QEMU guest agent without an operating system below it: the QGA protocol, its commands and its
+//! state, in constant memory, performing no I/O.
 //!
-//! * [`Agent`] is driven by its verbs: `space`/`received` for bytes that come, `step` for one unit of
-//!   work, `pending`/`sent` for bytes that go, `deadline` for time. [`serve()`] is a ready-made loop.
+//! * [`Agent`] is driven by its verbs: `space`/`received` for bytes that come, `step` for one unit
+//!   of work, `pending`/`sent` for bytes that go, `deadline` for time. [`serve()`] is a ready-made
+//!   loop.
 //! * [`platform`] is what a guest implements: small traits, one method one fault point.
 //! * [`freezer`] is what a guest names that can freeze filesystems; [`limits`] has every capacity.
 //! * [`text`] and [`writer`] are how the log's words come and how they are put into a buffer.
 //!
-//! No `std`, no allocator, no `unsafe`, no recursion, no reachable panic (proved when the static binary
-//! of `platform-linux` is linked).
+//! No `std`, no allocator, no `unsafe`, no recursion, no reachable panic (proved when the static
+//! binary of `platform-linux` is linked).
 
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// The level of QEMU's schema that this agent follows, as a literal. Clients read features from it and
-/// parse three numbers of one byte each; the product's own version is in `qga -V`.
+/// The level of QEMU's schema that this agent follows, as a literal. Clients read features from it
+/// and parse three numbers of one byte each; the product's own version is in `qga -V`.
 #[macro_export]
 macro_rules! schema_version {
     () => {

@@ -1,21 +1,23 @@
 //! Every capacity of the core, each with its reason. Sizes that depend on the guest (the frame, the
 //! window) are const parameters of [`crate::Agent`]; what they must satisfy is asserted there.
 
-/// Deepest nesting of one request, the request's own object included. No QGA argument nests deeper than
-/// three; the bound also makes "which bracket closes here" one bit a level in a single `u64`.
+/// Deepest nesting of one request, the request's own object included. No QGA argument nests deeper
+/// than three; the bound also makes "which bracket closes here" one bit a level in a single `u64`.
 pub const DEPTH_MAX: usize = 64;
 
-/// Most members in all the objects that are open at one point of a request. Needed to refuse duplicate
-/// keys in constant memory and bounded time; QGA's largest argument object has five.
+/// Most members in all the objects that are open at one point of a request. Needed to refuse
+/// duplicate keys in constant memory and bounded time; QGA's largest argument object has five.
 pub const MEMBERS_MAX: usize = 128;
 
-/// Most files open at one time. Clients open one and close it; the bound is for those that forget to.
+/// Most files open at one time. Clients open one and close it; the bound is for those that forget
+/// to.
 pub const HANDLES_MAX: usize = 128;
 
 /// First handle number that an agent without history gives out, as the reference agent does.
 pub const HANDLE_FIRST: u64 = 1000;
 
-/// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at all.
+/// Most filesystems frozen at one time, each with an open descriptor. Above it nothing is frozen at
+/// all.
 pub const FROZEN_MAX: usize = 512;
 
 /// Most devices that are looked at below one filesystem, the disks of a RAID among them: files on loop devices on files
@@ -26,15 +28,16 @@ pub const DEVICES_BELOW_MAX: usize = 64;
 /// otherwise: writing back the dirty memory of a large guest to a slow disk is not to be cut off.
 pub const FREEZE_STEP_MS_MAX: u64 = 120_000;
 
-/// How long a thaw waits for a freeze that it has ended to undo what it was about, before it goes on without: a client is
-/// to be answered within 100 ms.
+/// How long a thaw waits for a freeze that it has ended to undo what it was about, before it goes
+/// on without: a client is to be answered within 100 ms.
 pub const LINGER_MS_MAX: u64 = 50;
 
-/// Most filesystems that may hang in one freeze or thaw before it is given up: each makes everybody wait.
+/// Most filesystems that may hang in one freeze or thaw before it is given up: each makes everybody
+/// wait.
 pub const HANGING_MAX: usize = 8;
 
-/// Descriptors that an agent keeps free of a freeze that it takes over, where they are short: a socket and its client, or
-/// a port and what waits for its opening, and one to begin the thaw with.
+/// Descriptors that an agent keeps free of a freeze that it takes over, where they are short: a
+/// socket and its client, or a port and what waits for its opening, and one to begin the thaw with.
 pub const SPARE_DESCRIPTORS: usize = 3;
 
 /// Longest line of the mount table that is read in full. It must hold a mount point of `PATH_MAX`
@@ -42,8 +45,8 @@ pub const SPARE_DESCRIPTORS: usize = 3;
 pub const MOUNT_LINE_BYTES_MAX: usize = 20 * 1024;
 const _: () = assert!(MOUNT_LINE_BYTES_MAX > 4 * PATH_BYTES_MAX + 2048);
 
-/// Most places in which frozen marks lie: the state directory, two in memory beside it, and one that only an agent
-/// of another make has used.
+/// Most places in which frozen marks lie: the state directory, two in memory beside it, and one
+/// that only an agent of another make has used.
 pub const MARK_PLACES_MAX: usize = 4;
 
 /// Longest path, without the final NUL (`PATH_MAX` of limits.h less one).
@@ -58,12 +61,14 @@ pub const READ_COUNT_MAX: i64 = 48 * 1024 * 1024;
 /// `count` of guest-file-read when the client names none (QGA schema, guest-file-read).
 pub const READ_COUNT_DEFAULT: i64 = 4096;
 
-/// Longest foreign text (a path, a name, a token) shown in an error; what is beyond is cut with `...`.
-/// Escaped to six bytes each it must leave room in the smallest window: see [`WINDOW_BYTES_MIN`].
+/// Longest foreign text (a path, a name, a token) shown in an error; what is beyond is cut with
+/// `...`. Escaped to six bytes each it must leave room in the smallest window: see
+/// [`WINDOW_BYTES_MIN`].
 pub const SUBJECT_BYTES_MAX: usize = 512;
 
-/// Largest piece of a reply: that is how much a call has room for. The largest element of a list that is written at once
-/// is a row of guest-info, 120 bytes; longer texts go on in the next piece. Reading a file in less would cost more calls.
+/// Largest piece of a reply: that is how much a call has room for. The largest element of a list
+/// that is written at once is a row of guest-info, 120 bytes; longer texts go on in the next piece.
+/// Reading a file in less would cost more calls.
 pub const PIECE_BYTES_MAX: usize = 1024;
 
 /// Smallest window an agent can have: one error with two subjects in full, or a few pieces.
@@ -71,7 +76,8 @@ pub const WINDOW_BYTES_MIN: usize = 4096;
 const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 
 /// Bytes at the start of the frame buffer that are kept when the rest is given back after a large
-/// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault again.
+/// request (see [`crate::Agent::reclaim`]): a request of ordinary size never costs a page fault
+/// again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
 /// Longest name that a system gives itself (`__NEW_UTS_LEN` of linux/utsname.h).
@@ -106,16 +112,17 @@ pub const STACK_WIPE_BYTES: usize = 3 * 1024;
 /// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.
 pub const SYNC_BYTES_MAX: usize = 256;
 
-/// How long all programs of a shutdown may take together, before the agent goes on without them. With what
-/// follows it is answered, or the machine ends, within 20 s: the last program may be watched for
-/// [`SHUTDOWN_SIGN_MS`], and so may init, then come [`SHUTDOWN_TERM_MS`] and [`SHUTDOWN_KILL_MS`].
+/// How long all programs of a shutdown may take together, before the agent goes on without them.
+/// With what follows it is answered, or the machine ends, within 20 s: the last program may be
+/// watched for [`SHUTDOWN_SIGN_MS`], and so may init, then come [`SHUTDOWN_TERM_MS`] and
+/// [`SHUTDOWN_KILL_MS`].
 pub const SHUTDOWN_PROGRAMS_MS_MAX: u64 = 7_000;
 const _: () = assert!(
     SHUTDOWN_PROGRAMS_MS_MAX + 2 * SHUTDOWN_SIGN_MS + SHUTDOWN_TERM_MS + SHUTDOWN_KILL_MS < 20_000
 );
 
-/// How long the machine may take to be seen going down, after a program or init was asked and said yes. Inits
-/// show it at once; this is for slow machines.
+/// How long the machine may take to be seen going down, after a program or init was asked and said
+/// yes. Inits show it at once; this is for slow machines.
 pub const SHUTDOWN_SIGN_MS: u64 = 4_000;
 
 /// For how much of that time systemd is asked for its state, when nothing else was seen before.
@@ -124,11 +131,12 @@ pub const SHUTDOWN_STATE_MS: u64 = 2_500;
 /// How long processes get between SIGTERM and SIGKILL when the agent itself shuts the guest down.
 pub const SHUTDOWN_TERM_MS: u64 = 3_000;
 
-/// How long they get after SIGKILL, before filesystems are unmounted under those that hang in the kernel.
+/// How long they get after SIGKILL, before filesystems are unmounted under those that hang in the
+/// kernel.
 pub const SHUTDOWN_KILL_MS: u64 = 1_000;
 
-/// How long an agent that was told to stop waits for its client to take an error in place of a freeze's reply: a client
-/// that waits for that takes it at once.
+/// How long an agent that was told to stop waits for its client to take an error in place of a
+/// freeze's reply: a client that waits for that takes it at once.
 pub const STOP_REPLY_MS_MAX: u64 = 1_000;
 
 /// How often the agent looks whether those processes have gone.

@@ -1,11 +1,12 @@
-//! Texts of the kernel, line by line: a reader in, its lines out, in constant memory whatever their length.
+//! Texts of the kernel, line by line: a reader in, its lines out, in constant memory whatever their
+//! length.
 
 use crate::bytes::shift_down;
 use crate::errno::Errno;
 use embedded_io::Read;
 
-/// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that does not fit into
-/// it with its end comes cut, to [`kept_bytes`].
+/// Lines of a text of any length through a buffer of a fixed one, of two bytes or more. A line that
+/// does not fit into it with its end comes cut, to [`kept_bytes`].
 pub struct Lines<'b, R> {
     reader: R,
     buffer: &'b mut [u8],
@@ -77,8 +78,9 @@ impl Scan {
     }
 }
 
-/// How much comes of a line that does not fit into `room` bytes: through the last sixteenth goes the rest of it, which
-/// is not read byte by byte then, and the longest path that there is comes whole all the same.
+/// How much comes of a line that does not fit into `room` bytes: through the last sixteenth goes
+/// the rest of it, which is not read byte by byte then, and the longest path that there is comes
+/// whole all the same.
 pub const fn kept_bytes(room: usize) -> usize {
     room - room.div_ceil(16)
 }

@@ -5,12 +5,13 @@
 //! <state> <major>:<minor> <path>\0                 one record for each filesystem, in the order of thawing
 //! ```
 //!
-//! The number is that of the mount table, by which the filesystem is found wherever it is mounted; the path is what
-//! errors show.
+//! The number is that of the mount table, by which the filesystem is found wherever it is mounted;
+//! the path is what errors show.
 //!
-//! Phase and state are one byte each, overwritten in place, so that no kill can leave half a step: the head
-//! and all records are written before the mark is in force and before the first filesystem is frozen. The
-//! reference agent's mark is an empty file of the same name; it is understood as "frozen, no list".
+//! Phase and state are one byte each, overwritten in place, so that no kill can leave half a step:
+//! the head and all records are written before the mark is in force and before the first filesystem
+//! is frozen. The reference agent's mark is an empty file of the same name; it is understood as
+//! "frozen, no list".
 
 use crate::errno::Errno;
 use crate::limits::{PATH_BYTES_MAX, PATH_SHOWN_BYTES};
@@ -28,7 +29,8 @@ pub const PHASE_AT: u64 = HEAD_BYTES as u64 - 2;
 pub const HEAD_BYTES: usize = MAGIC.len() + 36 + 3;
 /// The boot that a guest without boot ids is in.
 pub const NO_BOOT: [u8; 36] = [b'0'; 36];
-/// Most bytes of a record before its path: the state, and two numbers of ten digits, each with a byte before it.
+/// Most bytes of a record before its path: the state, and two numbers of ten digits, each with a
+/// byte before it.
 pub const RECORD_HEAD_BYTES_MAX: usize = 1 + 2 * 11 + 1;
 /// Longest record, with its end. One that came cut would hide where the next one begins.
 pub const RECORD_BYTES_MAX: usize = RECORD_HEAD_BYTES_MAX + PATH_BYTES_MAX + 1;
@@ -118,8 +120,9 @@ pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
     bytes
 }
 
-/// Reads the head; the mark then stands at the first record. When the boot is not known, now or when the mark was
-/// written, it is taken to be this one: a mark must not be forgotten because something else failed.
+/// Reads the head; the mark then stands at the first record. When the boot is not known, now or
+/// when the mark was written, it is taken to be this one: a mark must not be forgotten because
+/// something else failed.
 pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<Head, Errno> {
     let mut bytes = [0; HEAD_BYTES];
     // The head was written whole into a file in memory; what is shorter is not one.
@@ -141,8 +144,9 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
     })
 }
 
-/// Writes all bytes where the mark stands, or over those that are `at` there: a phase at [`PHASE_AT`], a state where its
-/// record begins. Errors: a freeze must not go on without its record; a thaw must not stop for it.
+/// Writes all bytes where the mark stands, or over those that are `at` there: a phase at
+/// [`PHASE_AT`], a state where its record begins. Errors: a freeze must not go on without its
+/// record; a thaw must not stop for it.
 pub fn put<M: Write<Error = Errno> + Seek>(
     mark: &mut M,
     at: Option<u64>,
@@ -160,8 +164,8 @@ pub fn put<M: Write<Error = Errno> + Seek>(
     Ok(())
 }
 
-/// Puts the beginning of the path in the record `at` there into `shown`, for an error text; without a mark, that it is
-/// not known.
+/// Puts the beginning of the path in the record `at` there into `shown`, for an error text; without
+/// a mark, that it is not known.
 pub fn show_record<M: Read<Error = Errno> + Seek>(
     mark: Option<&mut M>,
     at: u64,

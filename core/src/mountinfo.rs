@@ -1,5 +1,5 @@
-//! The mount table, `/proc/pid/mountinfo` of proc(5): its text in, one [`Mount`] a line out, in constant
-//! memory however many there are.
+//! The mount table, `/proc/pid/mountinfo` of proc(5): its text in, one [`Mount`] a line out, in
+//! constant memory however many there are.
 
 use crate::bytes::{decimal, put};
 use crate::errno::Errno;
@@ -55,8 +55,8 @@ impl<'l> Mount<'l> {
 
 /// A mounted local filesystem.
 pub struct Local<'l> {
-    /// The number in the table, which tells superblocks apart. That of a btrfs has no device, and stat(2) does
-    /// not know it: there each subvolume has another one.
+    /// The number in the table, which tells superblocks apart. That of a btrfs has no device, and
+    /// stat(2) does not know it: there each subvolume has another one.
     pub superblock: Device,
     /// The number of the mount.
     pub id: u64,
@@ -64,13 +64,14 @@ pub struct Local<'l> {
     pub path: &'l [u8],
     /// Nothing can be written to it, by any mount.
     pub read_only: bool,
-    /// Its line came cut: the path may be only the beginning, and the filesystem none that is local.
+    /// Its line came cut: the path may be only the beginning, and the filesystem none that is
+    /// local.
     pub cut: bool,
 }
 
 impl Local<'_> {
-    /// Whether a path is on this filesystem. The numbers of btrfs' subvolumes do not say so: there it must be on
-    /// this very mount, as far as the kernel (since 5.8) tells.
+    /// Whether a path is on this filesystem. The numbers of btrfs' subvolumes do not say so: there
+    /// it must be on this very mount, as far as the kernel (since 5.8) tells.
     pub fn is_on(&self, inode: Inode) -> bool {
         self.superblock == inode.on
             || self.superblock.major() == 0
@@ -82,8 +83,8 @@ impl Local<'_> {
 /// What to do with each mount; `false` to go no further.
 pub type Visit<'v, P> = &'v mut dyn FnMut(&mut P, Local<'_>) -> bool;
 
-/// Visits every mount of a local filesystem, in mount order; network and virtual filesystems have no device and
-/// are left out. `buffer` holds a line. Errors: the table cannot be read.
+/// Visits every mount of a local filesystem, in mount order; network and virtual filesystems have
+/// no device and are left out. `buffer` holds a line. Errors: the table cannot be read.
 pub fn each_local<P: Freeze>(
     platform: &mut P,
     buffer: &mut [u8],
@@ -105,7 +106,8 @@ pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
     if superblock.major() == 0 && kind != b"btrfs" && !cut {
         return None;
     }
-    // A filesystem in user space cannot freeze. Its server may hang, or be gone, so that looking at it would wait.
+    // A filesystem in user space cannot freeze. Its server may hang, or be gone, so that looking at
+    // it would wait.
     if kind == b"fuseblk" {
         return None;
     }

@@ -1,5 +1,6 @@
-//! The envelope of a request: the members of a checked frame in, the places of `execute`, `arguments` and
-//! `id` in it out, or what is wrong. Source: qemu, docs/interop/qmp-spec, "Issuing Commands".
+//! The envelope of a request: the members of a checked frame in, the places of `execute`,
+//! `arguments` and `id` in it out, or what is wrong. Source: qemu, docs/interop/qmp-spec, "Issuing
+//! Commands".
 
 use crate::error::{Error, Raised, Slot};
 use crate::json::check::Member;
@@ -9,7 +10,8 @@ use core::ops::Range;
 /// The members of a request, as places in its frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// The value of `id`, whatever it is; empty when there is none. Replies repeat it, error replies too.
+    /// The value of `id`, whatever it is; empty when there is none. Replies repeat it, error
+    /// replies too.
     pub id: Range<usize>,
     /// The command and its arguments.
     pub parts: Result<Parts, Raised>,
@@ -27,8 +29,8 @@ pub struct Parts {
 /// The members of a request, and after them what makes an object without `execute` a reply.
 const NAMES: [&str; 5] = ["id", "execute", "arguments", "return", "error"];
 
-/// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`; a reply puts
-/// nothing there: where a line echoes, it is our own.
+/// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`;
+/// a reply puts nothing there: where a line echoes, it is our own.
 pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) -> Envelope {
     if frame.first() != Some(&b'{') {
         let error = Error::NotAnObject;

@@ -1,13 +1,13 @@
-//! The convenience on top of [`Agent::step`]: a loop over anything that implements embedded-io, such as
-//! the console driver of a unikernel. It does nothing that a caller of `step` could not do.
+//! The convenience on top of [`Agent::step`]: a loop over anything that implements embedded-io,
+//! such as the console driver of a unikernel. It does nothing that a caller of `step` could not do.
 
 use crate::agent::{Agent, Step};
 use crate::platform::Platform;
 use embedded_io::{Read, ReadReady, Write};
 
-/// Serves `port` until it fails, ends (a read of 0 bytes) or the agent is to exit. `idle` is called when there
-/// is nothing to do, with the time of [`crate::platform::Clock::now_ms`] at which there will be, if any: a
-/// kernel halts the processor there until an interrupt comes.
+/// Serves `port` until it fails, ends (a read of 0 bytes) or the agent is to exit. `idle` is called
+/// when there is nothing to do, with the time of [`crate::platform::Clock::now_ms`] at which there
+/// will be, if any: a kernel halts the processor there until an interrupt comes.
 pub fn serve<P, D, const FRAME: usize, const WINDOW: usize>(
     agent: &mut Agent<P, FRAME, WINDOW>,
     platform: &mut P,

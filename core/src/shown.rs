@@ -1,4 +1,5 @@
-//! As much of a path as an error keeps: a path in, its beginning out. Plain bytes, which a worker can tell.
+//! As much of a path as an error keeps: a path in, its beginning out. Plain bytes, which a worker
+//! can tell.
 
 use crate::limits::PATH_SHOWN_BYTES;
 use core::ops::Deref;

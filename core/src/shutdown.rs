@@ -1,15 +1,16 @@
 //! Shutting the guest down, also where there is no /sbin/shutdown and where the agent is process 1.
 //!
-//! In this order, until one works: the guest's own programs (as the reference calls them), its init by
-//! signal, and last the agent itself: end the processes, unmount or make read-only, reboot(2). As process 1
-//! only the last makes sense. One has worked only when the machine is seen going down: process 1 shows it
-//! ([`Init::is_going_down`]), systemd says that it stops, or the agent itself is told to stop. What says yes
-//! and is without effect for some seconds is followed by the next. Each step that fails leaves a line in the
-//! account that the error reply shows.
+//! In this order, until one works: the guest's own programs (as the reference calls them), its init
+//! by signal, and last the agent itself: end the processes, unmount or make read-only, reboot(2).
+//! As process 1 only the last makes sense. One has worked only when the machine is seen going down:
+//! process 1 shows it ([`Init::is_going_down`]), systemd says that it stops, or the agent itself is
+//! told to stop. What says yes and is without effect for some seconds is followed by the next. Each
+//! step that fails leaves a line in the account that the error reply shows.
 //!
-//! A script that was run and refused is somebody's decision, and final; a program that failed only could not.
-//! In a container (a process namespace of its own) nothing is ended, signalled or unmounted: only programs that
-//! may reach the machine are run, and none where they would reach no more than the container's own init.
+//! A script that was run and refused is somebody's decision, and final; a program that failed only
+//! could not. In a container (a process namespace of its own) nothing is ended, signalled or
+//! unmounted: only programs that may reach the machine are run, and none where they would reach no
+//! more than the container's own init.
 //!
 //! Nothing here waits: [`Shutdown::poll`] says when to ask again.
 
@@ -106,8 +107,8 @@ impl Shutdown {
         self.account.clear();
     }
 
-    /// Whether the agent is ending the machine by itself. Others may then tell it to stop, because they were told
-    /// so by the agent; without it nobody would go on.
+    /// Whether the agent is ending the machine by itself. Others may then tell it to stop, because
+    /// they were told so by the agent; without it nobody would go on.
     pub fn ends_all(&self) -> bool {
         matches!(self.stage, Stage::Ending | Stage::Killed)
     }
@@ -129,8 +130,8 @@ impl Shutdown {
                 Stage::Terminate => self.terminate(platform, now_ms),
                 Stage::Ending | Stage::Killed => self.await_end(platform, now_ms),
                 Stage::Kernel => {
-                    // In a mount namespace of its own the agent would unmount no more than its view, or what it
-                    // shares by chance.
+                    // In a mount namespace of its own the agent would unmount no more than its
+                    // view, or what it shares by chance.
                     let (mut own, mut of_init) = ([0; 24], [0; 24]);
                     let _ = platform.about(About::OwnMounts, &mut own);
                     let _ = platform.about(About::InitMounts, &mut of_init);
@@ -279,7 +280,8 @@ impl Shutdown {
         Next::Stage
     }
 
-    /// Whether systemd says that it stops: its services may take minutes for that, and nothing else shows it.
+    /// Whether systemd says that it stops: its services may take minutes for that, and nothing else
+    /// shows it.
     fn is_stopping<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> bool {
         let early = now_ms.saturating_add(SHUTDOWN_STATE_MS) < self.until_ms;
         if !self.init.is_systemd || early {
@@ -369,8 +371,8 @@ const CONTAINED: Text = text!("the agent is in a container, run it outside to en
 /// Unmounts every local filesystem, inner ones first, and makes read-only what stays busy.
 fn unmount_all<P: Power + Freeze>(platform: &mut P, line: &mut [u8]) {
     platform.sync();
-    // The table lists outer mounts first and has no end to begin at, so each pass takes what is free by
-    // then. After a pass that frees nothing the last makes read-only.
+    // The table lists outer mounts first and has no end to begin at, so each pass takes what is
+    // free by then. After a pass that frees nothing the last makes read-only.
     let (mut freed, mut last) = (true, false);
     while !last {
         last = !core::mem::take(&mut freed);

@@ -5,8 +5,8 @@ use crate::list::List;
 use crate::platform::{Freezing as _, Platform};
 use crate::shutdown::Shutdown;
 
-/// What outlives a request: everything that commands may change. In this order what every start writes to lies
-/// together; the freezer's own order goes on so.
+/// What outlives a request: everything that commands may change. In this order what every start
+/// writes to lies together; the freezer's own order goes on so.
 #[repr(C)]
 pub struct State<P: Platform> {
     // First, and its account last: 170 bytes less, because short addresses reach what is used most.

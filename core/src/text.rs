@@ -1,10 +1,10 @@
-//! The agent's own words, packed: literals go in when they are compiled, characters come out when somebody is to read
-//! them.
+//! The agent's own words, packed: literals go in when they are compiled, characters come out when
+//! somebody is to read them.
 //!
-//! * [`phrase!`](crate::phrase!) packs a literal where it stands, for any crate: a [`Phrase`]. Several that are told
-//!   apart by a number are [`Phrases`].
-//! * [`text!`](crate::text!) is the core's, whose texts are many and travel in errors: a [`Text`] is no more than the
-//!   number of one in the list of all `text!`, which build.rs puts together.
+//! * [`phrase!`](crate::phrase!) packs a literal where it stands, for any crate: a [`Phrase`].
+//!   Several that are told apart by a number are [`Phrases`].
+//! * [`text!`](crate::text!) is the core's, whose texts are many and travel in errors: a [`Text`]
+//!   is no more than the number of one in the list of all `text!`, which build.rs puts together.
 //!
 //! `cargo xtask pairs` chooses the pairs of letters by which they are packed.
 

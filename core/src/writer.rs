@@ -1,7 +1,8 @@
-//! Text in, bytes out, into the free part of a fixed buffer; JSON's strings as QEMU writes them, ASCII only.
+//! Text in, bytes out, into the free part of a fixed buffer; JSON's strings as QEMU writes them,
+//! ASCII only.
 //!
-//! A [`Writer`] that runs out of room says so once, at the end ([`Writer::is_full`]); what it holds then is
-//! never sent.
+//! A [`Writer`] that runs out of room says so once, at the end ([`Writer::is_full`]); what it holds
+//! then is never sent.
 
 use crate::json::text::utf8;
 use crate::limits::SUBJECT_BYTES_MAX;
@@ -55,7 +56,8 @@ impl<'w> Writer<'w> {
         self.full = false;
     }
 
-    /// Takes back what was written after the first `len` bytes; what did not fit did not all the same.
+    /// Takes back what was written after the first `len` bytes; what did not fit did not all the
+    /// same.
     pub fn take_back(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
@@ -101,7 +103,8 @@ impl<'w> Writer<'w> {
         self.phrase(text.phrase());
     }
 
-    /// The inside of a JSON string: everything but printable ASCII escaped, invalid UTF-8 as U+FFFD.
+    /// The inside of a JSON string: everything but printable ASCII escaped, invalid UTF-8 as
+    /// U+FFFD.
     pub fn text(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (code, len) = utf8(bytes);
@@ -110,7 +113,8 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// Foreign text inside an error: as [`Writer::text`], cut where it is longer than an error can show.
+    /// Foreign text inside an error: as [`Writer::text`], cut where it is longer than an error can
+    /// show.
     pub fn subject(&mut self, bytes: &[u8]) {
         match bytes.get(..SUBJECT_BYTES_MAX) {
             Some(shown) if bytes.len() > SUBJECT_BYTES_MAX => {

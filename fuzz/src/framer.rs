@@ -133,8 +133,8 @@ fn check_recovery(stream: &[u8], whole: &[Event]) {
     assert_eq!(before, whole, "0xFF itself was answered");
 }
 
-/// Where all of the stream is strict JSON within the limits, the frames are its values; but for a guest-sync in a value
-/// that is no request, which is taken for that of a new client.
+/// Where all of the stream is strict JSON within the limits, the frames are its values; but for a
+/// guest-sync in a value that is no request, which is taken for that of a new client.
 fn check_strict(stream: &[u8], whole: &[Event]) {
     let Some(values) = strict::stream(stream) else { return };
     // A number ends only with the byte after it.

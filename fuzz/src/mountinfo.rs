@@ -69,8 +69,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The lines of a text; one of `room` bytes or more comes cut, as [`kept_bytes`] says. Before an error
-/// nothing comes but whole lines.
+/// The lines of a text; one of `room` bytes or more comes cut, as [`kept_bytes`] says. Before an
+/// error nothing comes but whole lines.
 fn split<'t>(text: &'t [u8], end_byte: u8, room: usize, fails: bool) -> Vec<&'t [u8]> {
     let mut lines: Vec<&[u8]> = text.split(|&byte| byte == end_byte).collect();
     // After the last end there is no line, but for one that nobody ended.

@@ -1,9 +1,10 @@
-//! Slow inputs: a request that is blown up to 64 KiB must not take much longer than a plain one of that size, and so
-//! many small ones not much longer than so many plain small ones.
+//! Slow inputs: a request that is blown up to 64 KiB must not take much longer than a plain one of
+//! that size, and so many small ones not much longer than so many plain small ones.
 //!
-//! The first byte chooses what stands before and after; the rest is repeated between, with 0xFD for 256 times the byte
-//! before it, and 0xFE for the number of the repetition: so a few bytes are many keys that differ late. What is measured is the
-//! processor time of this thread, which does not count what else the machine does, and of it the least of some tries.
+//! The first byte chooses what stands before and after; the rest is repeated between, with 0xFD for
+//! 256 times the byte before it, and 0xFE for the number of the repetition: so a few bytes are many
+//! keys that differ late. What is measured is the processor time of this thread, which does not
+//! count what else the machine does, and of it the least of some tries.
 
 use qga_sim::files::Content;
 use qga_sim::{Session, Sim};
@@ -15,7 +16,8 @@ use cpu_time::ThreadTime;
 type Agent = Session<{ 128 * 1024 }, { 32 * 1024 }>;
 
 const BYTES: usize = 64 * 1024;
-/// What is promised is 3, of a request of 4 MiB in the shipped binary; a sanitizer treats some loops worse than others.
+/// What is promised is 3, of a request of 4 MiB in the shipped binary; a sanitizer treats some
+/// loops worse than others.
 const TIMES_MAX: u32 = 10;
 const TRIES: usize = 40;
 

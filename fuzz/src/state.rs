@@ -1,9 +1,10 @@
 //! The saved handle number: any bytes as the state of an earlier agent, and what files that are
 //! opened then are called.
 //!
-//! Held against the agent: it starts, whatever stands there; where the state says a number the first
-//! file has it; where it says none the numbers go on far above all that can have been given out; no
-//! number comes twice, not after a restart either; while filesystems are frozen nothing is saved.
+//! Held against the agent: it starts, whatever stands there; where the state says a number the
+//! first file has it; where it says none the numbers go on far above all that can have been given
+//! out; no number comes twice, not after a restart either; while filesystems are frozen nothing is
+//! saved.
 
 use crate::input::Input;
 use crate::talk;

@@ -1,5 +1,5 @@
-//! The agent's deadline as a signal: whatever the loop waits for, it waits for signals as well, so that time
-//! needs no place of its own beside the channel.
+//! The agent's deadline as a signal: whatever the loop waits for, it waits for signals as well, so
+//! that time needs no place of its own beside the channel.
 
 use crate::platform::Linux;
 use crate::sys;
@@ -12,8 +12,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// It is to come at this time of [`Clock::now_ms`], at once if that is past; a call of the kernel only when
-    /// that is news.
+    /// It is to come at this time of [`Clock::now_ms`], at once if that is past; a call of the
+    /// kernel only when that is news.
     pub fn set(&mut self, linux: &mut Linux, at_ms: Option<u64>) {
         if self.at_ms != at_ms {
             self.at_ms = at_ms;

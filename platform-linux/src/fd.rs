@@ -1,7 +1,8 @@
-//! An open file descriptor: closed when dropped, understood by rustix, and by the core through embedded-io.
+//! An open file descriptor: closed when dropped, understood by rustix, and by the core through
+//! embedded-io.
 //!
-//! The type is our own because rustix' asserts at every use that a descriptor is not -1, which the compiler
-//! cannot see there. Here it can: the number is never negative.
+//! The type is our own because rustix' asserts at every use that a descriptor is not -1, which the
+//! compiler cannot see there. Here it can: the number is never negative.
 
 use crate::errno::errno;
 use core::num::NonZeroI32;
@@ -9,8 +10,8 @@ use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use qga_core::Errno;
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// An open file: the complement of its number, which is negative and so never 0. That there may be none then takes
-/// no memory of its own, and less code.
+/// An open file: the complement of its number, which is negative and so never 0. That there may be
+/// none then takes no memory of its own, and less code.
 pub struct Fd(NonZeroI32);
 
 impl Fd {
@@ -43,7 +44,8 @@ impl Fd {
         core::mem::forget(self);
     }
 
-    /// Closes it and says what that found (close(2)): EIO, ENOSPC, EDQUOT. It is closed all the same.
+    /// Closes it and says what that found (close(2)): EIO, ENOSPC, EDQUOT. It is closed all the
+    /// same.
     pub fn close(self) -> Result<(), Errno> {
         let number = self.raw();
         self.keep_open();
@@ -67,10 +69,10 @@ impl Drop for Fd {
 impl AsFd for Fd {
     #[inline(always)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // Not by `borrow_raw`: it asserts that the number is not -1, which the compiler can see only where it
-        // puts the call in line.
-        // SAFETY: the type is a number and nothing else (`repr(transparent)`), not negative by the invariant, and
-        // the descriptor stays open while `self` is borrowed.
+        // Not by `borrow_raw`: it asserts that the number is not -1, which the compiler can see
+        // only where it puts the call in line. SAFETY: the type is a number and nothing else
+        // (`repr(transparent)`), not negative by the invariant, and the descriptor stays open while
+        // `self` is borrowed.
         unsafe { core::mem::transmute::<i32, BorrowedFd<'_>>(self.raw()) }
     }
 }

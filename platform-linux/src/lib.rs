@@ -1,5 +1,5 @@
-//! The agent on Linux: everything that touches the kernel, without libc. It decides nothing; what it does
-//! is one system call a method.
+//! The agent on Linux: everything that touches the kernel, without libc. It decides nothing; what
+//! it does is one system call a method.
 //!
 //! * [`platform`]: the core's traits, one file each.
 //! * [`channel`]: where requests come from: virtio port, serial line, unix socket.

@@ -1,4 +1,5 @@
-//! The binary `qga`: from the kernel's entry to the loop. Options, state, signals, then [`qga_linux::run`].
+//! The binary `qga`: from the kernel's entry to the loop. Options, state, signals, then
+//! [`qga_linux::run`].
 
 #![no_std]
 #![no_main]
@@ -26,8 +27,9 @@ struct Owned<T>(UnsafeCell<T>);
 // SAFETY: the program has one thread, and `entry` is the only one to look inside, once.
 unsafe impl<T> Sync for Owned<T> {}
 
-/// All memory that is neither stack nor constant. The agent stands first: see the order of its fields. It begins a
-/// page (link.ld), so that which of them share one does not hang on the size of the code.
+/// All memory that is neither stack nor constant. The agent stands first: see the order of its
+/// fields. It begins a page (link.ld), so that which of them share one does not hang on the size of
+/// the code.
 #[repr(C)]
 struct Memory {
     agent: LinuxAgent,
@@ -37,8 +39,8 @@ struct Memory {
 static MEMORY: Owned<Memory> =
     Owned(UnsafeCell::new(Memory { agent: Agent::new(), path: PathBuffer::new() }));
 
-/// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI, "Process
-/// Initialization").
+/// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI,
+/// "Process Initialization").
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _start() -> ! {
@@ -49,8 +51,8 @@ unsafe extern "C" fn _start() -> ! {
 /// # Safety
 /// `stack` is what the kernel left.
 unsafe extern "C" fn entry(stack: *const usize) -> ! {
-    // SAFETY: the number of arguments is the first word, the list of them begins at the second and ends with
-    // a null pointer, the environment begins after that.
+    // SAFETY: the number of arguments is the first word, the list of them begins at the second and
+    // ends with a null pointer, the environment begins after that.
     let (count, list) = unsafe { (*stack, stack.wrapping_add(1).cast::<*const c_char>()) };
     let environment = list.wrapping_add(count + 1).cast::<*const u8>();
     // SAFETY: the kernel's list, which lives as long as the process.
@@ -81,8 +83,8 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     if let Err(errno) = qga_linux::standard::fill_standard() {
         fail(phrase!("cannot fill the standard descriptors"), None, errno);
     }
-    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black box keeps
-    // the compiler from writing the full address into each access, which is longer.
+    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black
+    // box keeps the compiler from writing the full address into each access, which is longer.
     let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
     let mut linux = Linux {
@@ -125,7 +127,8 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         stop(agent, &mut linux, &signals);
         fail(phrase!("cannot read or write the state file qga.state"), options.state_dir, errno);
     }
-    // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the log waits.
+    // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the
+    // log waits.
     if agent.may_write() {
         linux.state.refused.explain();
         if !found {

@@ -1,5 +1,6 @@
-//! The command line, as the reference agent takes it: short options alone or joined, long ones whole or as
-//! an unambiguous beginning, values attached or after. Other words are ignored, as there.
+//! The command line, as the reference agent takes it: short options alone or joined, long ones
+//! whole or as an unambiguous beginning, values attached or after. Other words are ignored, as
+//! there.
 
 use core::ffi::{CStr, c_char};
 use qga_core::bytes::decimal;
@@ -79,8 +80,8 @@ impl Default for Options {
     }
 }
 
-/// What is wrong with the command line. Which word it is about stands in [`Options::subject`]: an error that
-/// carried it would be copied wherever it passes, 500 bytes of code in all.
+/// What is wrong with the command line. Which word it is about stands in [`Options::subject`]: an
+/// error that carried it would be copied wherever it passes, 500 bytes of code in all.
 #[derive(Clone, Copy)]
 pub enum Wrong {
     /// No such option.

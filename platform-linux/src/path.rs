@@ -1,5 +1,5 @@
-//! Paths for the kernel: bytes in, the same with a NUL after them out, in one buffer that is always there, so
-//! that a path takes no stack.
+//! Paths for the kernel: bytes in, the same with a NUL after them out, in one buffer that is always
+//! there, so that a path takes no stack.
 
 use core::ffi::CStr;
 use qga_core::Errno;
@@ -19,8 +19,8 @@ impl PathBuffer {
         &mut self.0
     }
 
-    /// `path`, ended by a NUL. Errors: ENAMETOOLONG, and ENOENT for a path with a NUL in it, as the kernel
-    /// says of a name that cannot be.
+    /// `path`, ended by a NUL. Errors: ENAMETOOLONG, and ENOENT for a path with a NUL in it, as the
+    /// kernel says of a name that cannot be.
     pub fn path(&mut self, path: &[u8]) -> Result<&CStr, Errno> {
         let place = self.0.get_mut(..path.len() + 1).ok_or(Errno::NAMETOOLONG)?;
         for (place, &byte) in place.iter_mut().zip(path) {

@@ -1,5 +1,5 @@
-//! The process that the agent is: what it changes about itself before anything else, and what it takes back in
-//! programs that it starts.
+//! The process that the agent is: what it changes about itself before anything else, and what it
+//! takes back in programs that it starts.
 
 use crate::sys;
 use core::ffi::CStr;
@@ -10,25 +10,28 @@ use rustix::fs::OFlags;
 /// The highest signal there is (_NSIG of the kernel).
 const SIGNAL_MAX: u32 = 64;
 
-/// What the kernel adds to a process' size when it looks for one to kill because memory is short (proc(5)).
+/// What the kernel adds to a process' size when it looks for one to kill because memory is short
+/// (proc(5)).
 const BADNESS: &CStr = c"/proc/self/oom_score_adj";
 /// Never this one: an agent that is killed while the guest's disks are frozen leaves them so.
 const NEVER: &[u8] = b"-1000";
 
-/// What programs that the agent starts get back: what stood in [`BADNESS`], ended by zeros, which end a text for the
-/// kernel too; nothing when it stands there still.
+/// What programs that the agent starts get back: what stood in [`BADNESS`], ended by zeros, which
+/// end a text for the kernel too; nothing when it stands there still.
 pub struct Inherited([u8; 8]);
 
-/// Settles the process. Errors: the signals cannot be blocked, and any of them would end an agent that holds
-/// filesystems frozen.
+/// Settles the process. Errors: the signals cannot be blocked, and any of them would end an agent
+/// that holds filesystems frozen.
 pub fn settle() -> Result<Inherited, Errno> {
-    // All: those of a fault that does happen end the process all the same, sent by somebody they mean nothing.
+    // All: those of a fault that does happen end the process all the same, sent by somebody they
+    // mean nothing.
     sys::block_signals(sys::ALL_SIGNALS)?;
     // Ignored, as some parents hand it down, the kernel would keep no child's exit status.
     sys::default_action(SIGCHLD);
     // The frozen mark is a file, and so is what programs print: those keep the limit as it is here.
     sys::set_soft_limit(RLIMIT_FSIZE, u64::MAX);
-    // Each handle and each frozen filesystem takes a descriptor, and so does a client: without one nobody is heard.
+    // Each handle and each frozen filesystem takes a descriptor, and so does a client: without one
+    // nobody is heard.
     sys::set_soft_limit(RLIMIT_NOFILE, u64::MAX);
     // What passes through the agent is for nobody else, so its memory goes to no file when it dies.
     sys::set_soft_limit(RLIMIT_CORE, 0);
@@ -47,8 +50,8 @@ pub fn settle() -> Result<Inherited, Errno> {
 }
 
 impl Inherited {
-    /// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent had ignored, and
-    /// none is blocked; and it has the usual number of descriptors.
+    /// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent
+    /// had ignored, and none is blocked; and it has the usual number of descriptors.
     pub fn hand_on(&self) {
         if self.0 != [0; 8] {
             // An ordinary user with the right to change it could not open the file otherwise.

@@ -134,7 +134,8 @@ fn note(agent: &LinuxAgent, linux: &mut Linux, what: Phrase, errno: Errno) {
     }
 }
 
-/// Serves one channel; nothing when the agent is to end, else why the channel is of no use any more.
+/// Serves one channel; nothing when the agent is to end, else why the channel is of no use any
+/// more.
 fn serve(
     agent: &mut LinuxAgent,
     linux: &mut Linux,
@@ -166,7 +167,8 @@ fn serve(
                     other => other,
                 }
             }
-            // A signal that came during a freeze is looked at before its reply leaves, which may then be another.
+            // A signal that came during a freeze is looked at before its reply leaves, which may
+            // then be another.
             Step::Transmit if agent.is_frozen() && handle(agent, linux, signals) => continue,
             Step::Transmit => match channel.send(signals, agent.pending()) {
                 Moved::Bytes(len) => {
@@ -216,7 +218,8 @@ fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool 
     any
 }
 
-/// Waits before the device is looked for again; `false` when the agent is to end. What takes time goes on.
+/// Waits before the device is looked for again; `false` when the agent is to end. What takes time
+/// goes on.
 fn pause(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals, alarm: &mut Alarm) -> bool {
     let end = linux.now_ms().saturating_add(RETRY_MS);
     loop {
@@ -241,7 +244,8 @@ fn give_back(agent: &mut LinuxAgent) {
     let skip = start.align_offset(PAGE);
     let len = memory.len().saturating_sub(skip) / PAGE * PAGE;
     if len > 0 {
-        // SAFETY: whole pages inside a part of the buffer that holds nothing: they come back as zeros.
+        // SAFETY: whole pages inside a part of the buffer that holds nothing: they come back as
+        // zeros.
         let _ = unsafe {
             rustix::mm::madvise(start.wrapping_add(skip).cast(), len, Advice::LinuxDontNeed)
         };

@@ -1,6 +1,7 @@
-//! Signals, read like a file: all are blocked from the start ([`crate::process`]), so none can come at a bad
-//! moment, and a signalfd makes them one more thing to poll. Also those that mean nothing here are collected, and
-//! dropped: an agent that any of them ended, or stopped, would leave frozen what is frozen.
+//! Signals, read like a file: all are blocked from the start ([`crate::process`]), so none can come
+//! at a bad moment, and a signalfd makes them one more thing to poll. Also those that mean nothing
+//! here are collected, and dropped: an agent that any of them ended, or stopped, would leave frozen
+//! what is frozen.
 
 use crate::fd::Fd;
 use crate::sys;
@@ -16,7 +17,8 @@ pub enum Signal {
     Child,
     /// SIGHUP: the log file was moved away, and a new one is to be begun.
     Reopen,
-    /// SIGALRM: the agent's deadline has come, which the next step sees. Or any other, which means nothing.
+    /// SIGALRM: the agent's deadline has come, which the next step sees. Or any other, which means
+    /// nothing.
     Other,
 }
 
@@ -27,8 +29,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has gone is seen by
-    /// the write that fails.
+    /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has
+    /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
         Ok(Signals { fd: sys::signalfd(sys::ALL_SIGNALS)? })
     }

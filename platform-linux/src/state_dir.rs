@@ -46,7 +46,8 @@ pub struct StateDir {
     places: [Option<ManuallyDrop<Fd>>; MARK_PLACES_MAX],
     /// What the mark is called in the usual places.
     key: Key,
-    /// The file whose bytes are locked, in one of the directories; open for as long as the process lives.
+    /// The file whose bytes are locked, in one of the directories; open for as long as the process
+    /// lives.
     lock: Option<ManuallyDrop<Fd>>,
     /// What is wrong with one of them. It is said when nothing is frozen: standard error may be a
     /// file on a disk.
@@ -157,8 +158,8 @@ impl StateDir {
         self.lock.as_ref().is_some_and(|lock| holder(lock).is_ok_and(|holder| holder.is_some()))
     }
 
-    /// Looks for a directory once more if there is none yet: a guest without one has no state, and may get
-    /// one later. Errors: why there is none.
+    /// Looks for a directory once more if there is none yet: a guest without one has no state, and
+    /// may get one later. Errors: why there is none.
     #[inline(never)]
     pub fn ensure(&mut self, room: &mut PathBuffer, waits: bool) -> Result<(), Errno> {
         if self.usable {

@@ -1,7 +1,7 @@
-//! The system calls that are not rustix's: those that it does not offer to a program without libc (processes,
-//! signals, clocks), and those that make a descriptor, which it answers with an assertion that the compiler
-//! cannot prove, so that a panic could be reached (docs/decisions.md, "Descriptors"). One architecture
-//! each; this is the one that the project builds for.
+//! The system calls that are not rustix's: those that it does not offer to a program without libc
+//! (processes, signals, clocks), and those that make a descriptor, which it answers with an
+//! assertion that the compiler cannot prove, so that a panic could be reached (docs/decisions.md,
+//! "Descriptors"). One architecture each; this is the one that the project builds for.
 
 pub mod socket;
 
@@ -78,20 +78,21 @@ pub struct Node {
 pub fn look(file: &Fd) -> Result<Node, Errno> {
     let mut stat = MaybeUninit::<raw::stat>::uninit();
     let pointer = stat.as_mut_ptr() as usize;
-    // SAFETY: the kernel writes its `struct stat` into a variable that lives until the call returns.
+    // SAFETY: the kernel writes its `struct stat` into a variable that lives until the call
+    // returns.
     unsafe { call(raw::__NR_fstat, file.raw() as usize, pointer, 0, 0) }?;
     // SAFETY: the call has written it.
     let stat = unsafe { stat.assume_init_ref() };
     Ok(Node { mode: stat.st_mode, user: stat.st_uid, links: stat.st_nlink as u32 })
 }
 
-/// Looks up a path, or the file `at` (statx(2)); nothing where that fails, or cannot be called. Not by rustix, which keeps
-/// in mind whether it can be: 150 bytes less.
+/// Looks up a path, or the file `at` (statx(2)); nothing where that fails, or cannot be called. Not
+/// by rustix, which keeps in mind whether it can be: 150 bytes less.
 pub fn statx(at: i32, path: &CStr, flags: u32, mask: u32) -> Option<raw::statx> {
     let mut stat = MaybeUninit::<raw::statx>::uninit();
     let result: isize;
-    // SAFETY: the kernel's calling convention, as in `call`; the path ends with a NUL, and the kernel writes its `struct
-    // statx` into a variable that lives until the call returns.
+    // SAFETY: the kernel's calling convention, as in `call`; the path ends with a NUL, and the
+    // kernel writes its `struct statx` into a variable that lives until the call returns.
     unsafe {
         asm!("syscall", inlateout("rax") raw::__NR_statx as isize => result, in("rdi") at as usize,
             in("rsi") path.as_ptr(), in("rdx") flags as usize, in("r10") mask as usize,
@@ -130,7 +131,8 @@ unsafe fn control(file: &Fd, command: u32, argument: usize) -> Result<usize, Err
     unsafe { call(raw::__NR_fcntl, file.raw() as usize, command as usize, argument, 0) }
 }
 
-/// Has this process get SIGIO when something can be read, and no read of it wait (fcntl(2), F_SETOWN and O_ASYNC).
+/// Has this process get SIGIO when something can be read, and no read of it wait (fcntl(2),
+/// F_SETOWN and O_ASYNC).
 pub fn signal_when_readable(file: &Fd) -> Result<(), Errno> {
     let flags = raw::FASYNC | raw::O_NONBLOCK;
     let own = rustix::process::getpid().as_raw_nonzero().get();
@@ -152,18 +154,20 @@ pub fn epoll() -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
 }
 
-/// Locks one byte of a file (fcntl(2), F_SETLK and F_SETLKW with F_WRLCK or F_RDLCK), or looks who has (F_GETLK).
+/// Locks one byte of a file (fcntl(2), F_SETLK and F_SETLKW with F_WRLCK or F_RDLCK), or looks who
+/// has (F_GETLK).
 #[inline(never)]
 fn lock(file: &Fd, number: u64, kind: u32, command: u32) -> Result<Option<i32>, Errno> {
     let mut lock =
         raw::flock { l_type: kind as i16, l_whence: 0, l_start: number as i64, l_len: 1, l_pid: 0 };
-    // SAFETY: the kernel reads the structure, or writes into it, which lives until the call returns.
+    // SAFETY: the kernel reads the structure, or writes into it, which lives until the call
+    // returns.
     unsafe { control(file, command, &raw mut lock as usize) }?;
     Ok((lock.l_type != raw::F_UNLCK as i16).then_some(lock.l_pid))
 }
 
-/// Locks one byte of a file for this process, and waits for that if it `waits`; the process that has it, if one does, 0
-/// where that cannot be seen.
+/// Locks one byte of a file for this process, and waits for that if it `waits`; the process that
+/// has it, if one does, 0 where that cannot be seen.
 pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Errno> {
     match lock(file, number, raw::F_WRLCK, if waits { raw::F_SETLKW } else { raw::F_SETLK }) {
         Ok(_) => Ok(None),
@@ -268,7 +272,8 @@ pub enum Fork {
 /// # Safety
 /// The child must end by [`execve`] or [`exit`].
 pub unsafe fn fork() -> Result<Fork, Errno> {
-    // SAFETY: a process with one thread; both copies return with the same stack, each in its own memory.
+    // SAFETY: a process with one thread; both copies return with the same stack, each in its own
+    // memory.
     Ok(match unsafe { call(raw::__NR_fork, 0, 0, 0, 0) }? {
         0 => Fork::Child,
         pid => Fork::Parent(pid as i32),
@@ -291,8 +296,8 @@ pub unsafe fn execve(
     failed.err().unwrap_or(Errno::NOSYS)
 }
 
-/// Collects a child that has ended, any one: its number, and how it ended (wait4(2)). Nothing if none has
-/// yet. Errors: ECHILD when there is none.
+/// Collects a child that has ended, any one: its number, and how it ended (wait4(2)). Nothing if
+/// none has yet. Errors: ECHILD when there is none.
 pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
     const NO_HANG: usize = 1;
     let mut status = 0i32;
@@ -322,8 +327,8 @@ pub fn set_soft_limit(which: u32, wanted: u64) {
     }
 }
 
-/// Whether this process can be looked into by others of its user, and its memory be written to a file when it dies
-/// (PR_SET_DUMPABLE of prctl(2)).
+/// Whether this process can be looked into by others of its user, and its memory be written to a
+/// file when it dies (PR_SET_DUMPABLE of prctl(2)).
 pub fn set_dumpable(dumpable: bool) {
     let (what, dumpable) = (linux_raw_sys::prctl::PR_SET_DUMPABLE, usize::from(dumpable));
     // SAFETY: no memory is involved.
@@ -339,7 +344,8 @@ pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
 /// The set of all signals.
 pub const ALL_SIGNALS: u64 = !0;
 
-/// Stops a process without its knowing, or lets it go on (ptrace(2)). It goes on at the latest when this one ends.
+/// Stops a process without its knowing, or lets it go on (ptrace(2)). It goes on at the latest when
+/// this one ends.
 pub fn hold(pid: i32, hold: bool) {
     const SEIZE: usize = 0x4206;
     const INTERRUPT: usize = 0x4207;
@@ -358,12 +364,14 @@ pub fn block_signals(set: u64) -> Result<(), Errno> {
     unsafe { call(raw::__NR_rt_sigprocmask, raw::SIG_SETMASK as usize, pointer, 0, 8) }.map(drop)
 }
 
-/// Has a signal do what it does by default, whatever the parent of this process had it do (rt_sigaction(2)).
+/// Has a signal do what it does by default, whatever the parent of this process had it do
+/// (rt_sigaction(2)).
 pub fn default_action(signal: u32) {
     // `struct sigaction` of the kernel: handler, flags, restorer, mask. SIG_DFL is zero.
     let action = [0usize; 4];
     let pointer = &raw const action as usize;
-    // SAFETY: the kernel reads four words of a variable that lives until it returns; no handler is installed.
+    // SAFETY: the kernel reads four words of a variable that lives until it returns; no handler is
+    // installed.
     let _ = unsafe { call(raw::__NR_rt_sigaction, signal as usize, pointer, 0, 8) };
 }
 
@@ -385,8 +393,9 @@ pub fn clock(clock: u32) -> (u64, u64) {
     (now.tv_sec as u64, now.tv_nsec as u64)
 }
 
-/// Sends this process SIGALRM once, in so many milliseconds, or not at all when there are none (setitimer(2)). The
-/// timer is that of CLOCK_MONOTONIC, whatever its name says, and no program inherits it.
+/// Sends this process SIGALRM once, in so many milliseconds, or not at all when there are none
+/// (setitimer(2)). The timer is that of CLOCK_MONOTONIC, whatever its name says, and no program
+/// inherits it.
 pub fn alarm(in_ms: u64) {
     let timer = raw::__kernel_old_itimerval {
         it_interval: raw::__kernel_old_timeval { tv_sec: 0, tv_usec: 0 },

@@ -1,8 +1,9 @@
-//! Canaries: bugs that the guest has on purpose, so that a search for bugs can show that it finds any.
+//! Canaries: bugs that the guest has on purpose, so that a search for bugs can show that it finds
+//! any.
 //!
-//! None is there unless a test puts it into [`crate::World::canary`]. Each stands for a mistake that the
-//! agent or its platform could make, shows only when several things come together, and breaks
-//! one promise.
+//! None is there unless a test puts it into [`crate::World::canary`]. Each stands for a mistake
+//! that the agent or its platform could make, shows only when several things come together, and
+//! breaks one promise.
 
 /// A bug to be found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,5 @@
-//! The clocks as data: time that passes comes in, what they show goes out. Invariant: they stand still until somebody
-//! advances them.
+//! The clocks as data: time that passes comes in, what they show goes out. Invariant: they stand
+//! still until somebody advances them.
 
 /// What the clocks show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -39,13 +39,15 @@ impl<const FRAME: usize, const WINDOW: usize> std::fmt::Debug for AgentBox<FRAME
 }
 
 impl<const FRAME: usize, const WINDOW: usize> Session<FRAME, WINDOW> {
-    /// Starts an agent in a guest, where one that still lived is killed by it. Errors: those of [`Agent::start`].
+    /// Starts an agent in a guest, where one that still lived is killed by it. Errors: those of
+    /// [`Agent::start`].
     pub fn start(sim: &Sim) -> Result<Self, Errno> {
         sim.with(|world| world.store.release());
         Session::start_beside(sim)
     }
 
-    /// Starts an agent in a guest where another one may live. Errors: those of [`Agent::start`]; EBUSY when one does.
+    /// Starts an agent in a guest where another one may live. Errors: those of [`Agent::start`];
+    /// EBUSY when one does.
     pub fn start_beside(sim: &Sim) -> Result<Self, Errno> {
         let mut session = Session::new(sim);
         session.begin()?;

@@ -1,10 +1,10 @@
 //! Why each kind of call can fail: the ERRORS sections of the man pages of the system calls behind
 //! it, in sections 2 and 3, and what filesystems give besides (EIO, EUCLEAN, ESTALE).
 //!
-//! What would say something untrue about the guest is not here, because a kernel does not say it: that there
-//! is no mark (ENOENT of open(2)) while there is one, that a frozen filesystem is not frozen
-//! (EINVAL, EOPNOTSUPP, ENOTTY of FITHAW), that a mount point is gone. Those come from the guest's
-//! state, when they are true.
+//! What would say something untrue about the guest is not here, because a kernel does not say it:
+//! that there is no mark (ENOENT of open(2)) while there is one, that a frozen filesystem is not
+//! frozen (EINVAL, EOPNOTSUPP, ENOTTY of FITHAW), that a mount point is gone. Those come from the
+//! guest's state, when they are true.
 
 use crate::kind::Kind;
 use qga_core::Errno;

@@ -1,5 +1,5 @@
-//! The fault plan: every platform call comes by here before it does anything; whether it goes on or why it fails goes
-//! out. Invariant: each is counted and recorded.
+//! The fault plan: every platform call comes by here before it does anything; whether it goes on or
+//! why it fails goes out. Invariant: each is counted and recorded.
 //!
 //! Four sources of trouble, which can be combined: single faults ([`Faults::fail`]), transfers that
 //! move less than asked or are interrupted ([`Faults::shorten`], [`Faults::interrupt`]), chance
@@ -91,8 +91,8 @@ impl Faults {
         self.interrupting = true;
     }
 
-    /// Mark, mount table and mount points together take at most so many descriptors: the next one fails with
-    /// EMFILE.
+    /// Mark, mount table and mount points together take at most so many descriptors: the next one
+    /// fails with EMFILE.
     pub fn limit_descriptors(&mut self, most: usize) {
         self.descriptors_max = most;
     }
@@ -127,8 +127,8 @@ impl Faults {
         *self = Faults::new(Random::new(self.random.number()));
     }
 
-    /// Whether a call failed since there were `calls`, but for transfers that were interrupted, which
-    /// everybody repeats.
+    /// Whether a call failed since there were `calls`, but for transfers that were interrupted,
+    /// which everybody repeats.
     pub fn failed_since(&self, calls: u64) -> bool {
         let since = self.trace.get(calls as usize..).unwrap_or(&[]);
         since.iter().any(|call| match call.failed {

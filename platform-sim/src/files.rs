@@ -1,4 +1,5 @@
-//! Files as data: a path and what is to be done there come in, the file or why there is none goes out.
+//! Files as data: a path and what is to be done there come in, the file or why there is none goes
+//! out.
 //!
 //! Paths are absolute or relative to [`Tree::working`]; there are no links. Special files stand for
 //! the difficult ones: a pipe, a device that is always full, what may not be written to or opened

@@ -44,8 +44,8 @@ pub struct Init {
 }
 
 impl Init {
-    /// An init that catches these signals, blocks those, and obeys all of them: one that is seen going down at
-    /// once, by its command line.
+    /// An init that catches these signals, blocks those, and obeys all of them: one that is seen
+    /// going down at once, by its command line.
     pub fn new(program: &str, caught: &[u8], blocked: &[u8]) -> Self {
         let set = |signals: &[u8]| signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
         let (caught, blocked) = (set(caught), set(blocked));

@@ -1,4 +1,5 @@
-//! The kinds of platform calls: a call's kind in, whether it can fail, moves bytes or takes a descriptor out.
+//! The kinds of platform calls: a call's kind in, whether it can fail, moves bytes or takes a
+//! descriptor out.
 
 macro_rules! kinds {
     ($($kind:ident, $fails:literal, $text:literal;)*) => {

@@ -9,8 +9,8 @@
 //! so. What no agent may do (log, or write to a filesystem, while that is frozen) does not hang as
 //! it would in a real guest but is put down in [`World::violations`].
 //!
-//! Three floors, each of which knows only those below: the guest as data, by what it consists of; the whole of it
-//! ([`World`]) and the handle on it; the platform's traits, and the driver.
+//! Three floors, each of which knows only those below: the guest as data, by what it consists of;
+//! the whole of it ([`World`]) and the handle on it; the platform's traits, and the driver.
 
 #![forbid(unsafe_code)]
 

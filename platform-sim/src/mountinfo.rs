@@ -1,4 +1,5 @@
-//! The mount table: the mounts as data in, the text of /proc/self/mountinfo out, as the kernel writes it.
+//! The mount table: the mounts as data in, the text of /proc/self/mountinfo out, as the kernel
+//! writes it.
 
 use crate::mounts::{Mounts, mount_number};
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! Mounts as data: what is mounted and taken away comes in; which filesystem a path leads to, and who has frozen it,
-//! goes out.
+//! Mounts as data: what is mounted and taken away comes in; which filesystem a path leads to, and
+//! who has frozen it, goes out.
 //!
 //! A path leads to the mount that covers it, as in Linux: what was mounted last on a place hides
 //! what was there before. A superblock is frozen or not, whichever of its mounts it was reached by.
@@ -126,8 +126,8 @@ pub struct Mounts {
     pub changes: Vec<(bool, usize)>,
     /// How many times the agent thawed what somebody else had frozen.
     pub thawed_of_others: usize,
-    /// The place that the agent will look at and, when it opens it, find without what is mounted there: somebody
-    /// takes that away in between (umount2(2), MNT_DETACH).
+    /// The place that the agent will look at and, when it opens it, find without what is mounted
+    /// there: somebody takes that away in between (umount2(2), MNT_DETACH).
     pub vanishing: Option<String>,
     /// Whether the last thaw failed.
     pub(crate) thaw_failed: bool,
@@ -241,8 +241,9 @@ impl Mounts {
                 .is_some_and(|mount| self.superblocks[mount.superblock].frozen == Some(By::Agent))
     }
 
-    /// Somebody takes the uppermost mount at a place away, whoever uses it (umount2(2), MNT_DETACH). A
-    /// filesystem that nobody holds open then is gone, and with it its freeze. Whether there was one.
+    /// Somebody takes the uppermost mount at a place away, whoever uses it (umount2(2),
+    /// MNT_DETACH). A filesystem that nobody holds open then is gone, and with it its freeze.
+    /// Whether there was one.
     pub fn detach(&mut self, point: &str) -> bool {
         let found = self.covering(point.as_bytes()).filter(|top| top.point == point.as_bytes());
         let Some(mount) = found else { return false };
@@ -255,7 +256,8 @@ impl Mounts {
         true
     }
 
-    /// A filesystem that is neither mounted nor open is gone: the next mount of its device finds it as new.
+    /// A filesystem that is neither mounted nor open is gone: the next mount of its device finds it
+    /// as new.
     pub(crate) fn bury(&mut self, superblock: usize) {
         let mounted = self.list.iter().any(|mount| mount.superblock == superblock);
         if let Some(gone) = self.superblocks.get_mut(superblock)

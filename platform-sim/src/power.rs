@@ -1,5 +1,5 @@
-//! Power as data: what is started, signalled and ended comes in; the programs and processes beside init, what is to be
-//! seen of them, and how the guest ended go out.
+//! Power as data: what is started, signalled and ended comes in; the programs and processes beside
+//! init, what is to be seen of them, and how the guest ended go out.
 
 use crate::init::{Init, Sign};
 use qga_core::Errno;

@@ -1,4 +1,5 @@
-//! What an agent can see of the mounts: which superblocks a path leads to, and which are hidden from it.
+//! What an agent can see of the mounts: which superblocks a path leads to, and which are hidden
+//! from it.
 
 use crate::mounts::{Mount, Mounts};
 
@@ -8,8 +9,9 @@ impl Mounts {
         let mut found = Vec::new();
         for mount in &self.list {
             let known = !mount.is_local() || mount.is_cut() || found.contains(&mount.superblock);
-            // A device is known by its number, whichever of its mounts at that place is uppermost; a btrfs is not.
-            // Below a mount that covers the whole place there is nothing of that name.
+            // A device is known by its number, whichever of its mounts at that place is uppermost;
+            // a btrfs is not. Below a mount that covers the whole place there is nothing of that
+            // name.
             let leads_there = |upper: &Mount| {
                 let same = upper.point == mount.point && mount.device.major() != 0;
                 upper.id == mount.id || same && upper.device == mount.device
@@ -21,8 +23,8 @@ impl Mounts {
         found
     }
 
-    /// What should be frozen and is out of the agent's sight: the first mount of each superblock that no path
-    /// leads to and that somebody can write to.
+    /// What should be frozen and is out of the agent's sight: the first mount of each superblock
+    /// that no path leads to and that somebody can write to.
     pub fn hidden(&self) -> Vec<&Mount> {
         let reachable = self.reachable();
         let mut found: Vec<&Mount> = Vec::new();

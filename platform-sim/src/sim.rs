@@ -1,5 +1,5 @@
-//! A handle on the guest: a platform call in, what the guest answers out. Invariant: no call reaches the guest but past
-//! the fault plan, which counts and records it.
+//! A handle on the guest: a platform call in, what the guest answers out. Invariant: no call
+//! reaches the guest but past the fault plan, which counts and records it.
 
 use crate::kind::Kind;
 use crate::world::World;

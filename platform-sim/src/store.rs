@@ -1,5 +1,6 @@
-//! What outlives an agent, as data: what it saves and what others put there come in, what the next one finds goes out:
-//! the saved state, the frozen mark in two places in memory, the identity of the boot.
+//! What outlives an agent, as data: what it saves and what others put there come in, what the next
+//! one finds goes out: the saved state, the frozen mark in two places in memory, the identity of
+//! the boot.
 //!
 //! A place can be full, be covered by another mount, or hold something that an agent must not
 //! trust.

@@ -1,6 +1,6 @@
-//! Workers as data: a worker runs when it is begun, up to its end or to where it stops, and what it has told waits until
-//! the agent hears it. How it stops comes in; invariant: one that has stopped has no effect any more, but for undoing
-//! what it was about when the agent listens no more.
+//! Workers as data: a worker runs when it is begun, up to its end or to where it stops, and what it
+//! has told waits until the agent hears it. How it stops comes in; invariant: one that has stopped
+//! has no effect any more, but for undoing what it was about when the agent listens no more.
 
 use qga_core::Errno;
 use qga_core::platform::{Inode, Report};

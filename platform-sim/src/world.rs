@@ -1,5 +1,6 @@
-//! The whole guest as data: a seed and what somebody puts there come in, what the agent did to it can be looked at.
-//! Invariant: what no agent may do is put down in [`World::violations`] and has no other effect.
+//! The whole guest as data: a seed and what somebody puts there come in, what the agent did to it
+//! can be looked at. Invariant: what no agent may do is put down in [`World::violations`] and has
+//! no other effect.
 
 use crate::canary::Canary;
 use crate::clock::Time;
@@ -123,8 +124,8 @@ impl World {
         self.mount_from(kind, device, &source, point);
     }
 
-    /// Mounts `source`. With device major 0 the filesystem is that on the block device `source`: for btrfs
-    /// `device` is the number of the subvolume.
+    /// Mounts `source`. With device major 0 the filesystem is that on the block device `source`:
+    /// for btrfs `device` is the number of the subvolume.
     pub fn mount_from(&mut self, kind: &str, device: Device, source: &str, point: &str) {
         let below = match self.files.content(source.as_bytes()) {
             Ok(Content::Block(block)) => block,

@@ -1,5 +1,6 @@
-//! The act of a client that leaves half a request and hangs up without anybody's telling the agent: the half goes in,
-//! and a guest-sync after it; its answer comes out. Invariant: at most one error for the half comes before it.
+//! The act of a client that leaves half a request and hangs up without anybody's telling the agent:
+//! the half goes in, and a guest-sync after it; its answer comes out. Invariant: at most one error
+//! for the half comes before it.
 
 use crate::channel::{Rest, exchange};
 use crate::client::Client;

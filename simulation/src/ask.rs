@@ -1,5 +1,5 @@
-//! One command: its name and its arguments in, its reply out, or nothing where there was nobody to give one. Invariant:
-//! there is one reply to it and nothing else.
+//! One command: its name and its arguments in, its reply out, or nothing where there was nobody to
+//! give one. Invariant: there is one reply to it and nothing else.
 
 use crate::channel::{Rest, exchange};
 use crate::client::Client;

@@ -1,5 +1,5 @@
-//! The act that asks for several things at once: requests in one piece in, their replies out. Invariant: there are as
-//! many replies as requests, in the same order.
+//! The act that asks for several things at once: requests in one piece in, their replies out.
+//! Invariant: there are as many replies as requests, in the same order.
 
 use crate::channel::{Rest, exchange};
 use crate::client::Client;

@@ -1,5 +1,5 @@
-//! Many sessions on several processors: seeds in; progress, and a line for each finding that repeats it,
-//! out.
+//! Many sessions on several processors: seeds in; progress, and a line for each finding that
+//! repeats it, out.
 
 use qga_sim::Canary;
 use qga_simulation::source::Script;

@@ -1,6 +1,7 @@
-//! The channel between client and agent, and the loop that a platform has around the agent: a request goes in, in
-//! pieces; its reply comes out, or the reason why there is none. Stalls, hang-ups and waits happen here. Invariant:
-//! what the client knew is looked up anew when a request was cut short.
+//! The channel between client and agent, and the loop that a platform has around the agent: a
+//! request goes in, in pieces; its reply comes out, or the reason why there is none. Stalls,
+//! hang-ups and waits happen here. Invariant: what the client knew is looked up anew when a request
+//! was cut short.
 
 use crate::client::Client;
 use crate::deadline::time_comes;
@@ -28,8 +29,8 @@ pub enum Rest {
     Over,
 }
 
-/// Sends what stands in the request and takes what comes back. When that is cut short somehow, what the
-/// client knew of the guest is looked up anew.
+/// Sends what stands in the request and takes what comes back. When that is cut short somehow, what
+/// the client knew of the guest is looked up anew.
 pub fn exchange<S: Source>(client: &mut Client<S>, record: &mut Record) -> Rest {
     client.output.clear();
     let rest = pump(client, record);
@@ -86,7 +87,8 @@ fn pump<S: Source>(client: &mut Client<S>, record: &mut Record) -> Rest {
         match step {
             Step::Receive if sent == client.request.len() => return Rest::Idle,
             Step::Receive => sent += give(client, sent),
-            // What comes after a request that takes its time may come before that is over, or after it.
+            // What comes after a request that takes its time may come before that is over, or after
+            // it.
             Step::Wait if sent < client.request.len() && client.source.byte().is_multiple_of(2) => {
                 sent += give(client, sent);
             }
@@ -156,7 +158,8 @@ fn time_comes_while_stalled<S: Source>(client: &mut Client<S>, record: &mut Reco
     assert!(same || record.over_early, "the reply changed while stalled");
 }
 
-/// Time passes while the agent waits, mostly until it wants to be called; or something comes between.
+/// Time passes while the agent waits, mostly until it wants to be called; or something comes
+/// between.
 fn wait<S: Source>(client: &mut Client<S>) -> Option<Rest> {
     let (agent, sim) = client.session.parts();
     let deadline_ms = agent.deadline().expect("who waits has a deadline");

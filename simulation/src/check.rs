@@ -1,5 +1,5 @@
-//! The oracle: a session after an act comes in, a panic goes out if anything is not as it must be. Invariant: the agent
-//! takes no step for it.
+//! The oracle: a session after an act comes in, a panic goes out if anything is not as it must be.
+//! Invariant: the agent takes no step for it.
 
 use crate::client::Client;
 use crate::deadline::check_time;

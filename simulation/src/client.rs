@@ -1,6 +1,6 @@
-//! The client: the choices of a session come in, and what an act wants to ask; the bytes that are sent and those that
-//! came back go out. Invariant: no number is given to two requests, and one begins with a 0xFF where a part of another
-//! may have been sent before it.
+//! The client: the choices of a session come in, and what an act wants to ask; the bytes that are
+//! sent and those that came back go out. Invariant: no number is given to two requests, and one
+//! begins with a 0xFF where a part of another may have been sent before it.
 
 use crate::source::Source;
 use qga_core::platform::FreezeStatus;
@@ -50,8 +50,8 @@ pub struct Client<S> {
 }
 
 impl<S: Source> Client<S> {
-    /// A client of a guest that it has not spoken to; `old` is a session whose memory may be used again. Its agent
-    /// has not started.
+    /// A client of a guest that it has not spoken to; `old` is a session whose memory may be used
+    /// again. Its agent has not started.
     pub fn new(source: S, sim: Sim, old: Option<Agent>, show: bool) -> Self {
         let mut session = old.unwrap_or_else(Agent::unstarted);
         session.sim = sim;

@@ -1,5 +1,5 @@
-//! The acts that cut others short: a request goes in, and on its way the client hangs up or does not read, or the agent
-//! is killed. Invariant: nothing is sure after a kill.
+//! The acts that cut others short: a request goes in, and on its way the client hangs up or does
+//! not read, or the agent is killed. Invariant: nothing is sure after a kill.
 
 use crate::burst::burst;
 use crate::client::Client;

@@ -1,5 +1,5 @@
-//! The end of a freeze that may not last for ever: how late it is comes in, a panic goes out if the agent has not ended
-//! its freeze when it had to. Invariant: nothing puts that end off.
+//! The end of a freeze that may not last for ever: how late it is comes in, a panic goes out if the
+//! agent has not ended its freeze when it had to. Invariant: nothing puts that end off.
 
 use crate::client::Client;
 use crate::record::{Late, Record};
@@ -9,8 +9,8 @@ use qga_core::platform::{Clock as _, Level};
 use qga_sim::World;
 use qga_sim::mounts::By;
 
-/// Steps the agent if it asked for that by now, as every platform's loop does whatever the channel is
-/// like. A freeze that has lasted too long ends.
+/// Steps the agent if it asked for that by now, as every platform's loop does whatever the channel
+/// is like. A freeze that has lasted too long ends.
 pub fn time_comes<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (agent, sim) = client.session.parts();
     let now_ms = sim.now_ms();

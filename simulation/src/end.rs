@@ -1,5 +1,6 @@
-//! The end of a session: a client and a record in, whatever has happened; a panic out unless the agent answers once
-//! everything that was broken is repaired. Invariant: what it froze runs again, and nothing is left open or marked.
+//! The end of a session: a client and a record in, whatever has happened; a panic out unless the
+//! agent answers once everything that was broken is repaired. Invariant: what it froze runs again,
+//! and nothing is left open or marked.
 
 use crate::ask::must;
 use crate::channel::settle;

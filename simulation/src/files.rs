@@ -1,5 +1,6 @@
-//! The acts on files: a handle or a path comes in; one of the file commands is asked for, and a panic goes out if its
-//! reply is not what the model foretells, as far as no call failed. Invariant: the model holds what the files hold.
+//! The acts on files: a handle or a path comes in; one of the file commands is asked for, and a
+//! panic goes out if its reply is not what the model foretells, as far as no call failed.
+//! Invariant: the model holds what the files hold.
 
 use crate::ask::ask;
 use crate::client::Client;

@@ -1,5 +1,6 @@
-//! The acts that freeze and thaw: one of the commands is asked for, and a panic goes out if its reply is not what is
-//! frozen in the guest. Invariant: the record names what the agent has frozen, or is not sure.
+//! The acts that freeze and thaw: one of the commands is asked for, and a panic goes out if its
+//! reply is not what is frozen in the guest. Invariant: the record names what the agent has frozen,
+//! or is not sure.
 
 use crate::ask::{ask, must};
 use crate::client::Client;
@@ -19,8 +20,8 @@ pub fn status<S: Source>(client: &mut Client<S>, record: &mut Record) {
     }
 }
 
-/// What is left out was named in the log, in these warnings: what is hidden, and how many others froze, when there is
-/// no thaw to wait for.
+/// What is left out was named in the log, in these warnings: what is hidden, and how many others
+/// froze, when there is no thaw to wait for.
 fn check_left_out(hidden: &[String], theirs: usize, warned: &[String]) {
     let named = |point: &String| warned.iter().any(|text| text.ends_with(point));
     assert!(hidden.iter().all(named), "left out {hidden:?}, and said {warned:?}");

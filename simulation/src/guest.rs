@@ -1,5 +1,6 @@
-//! The guest of a session: its shape and a seed come in; a few files of every difficult kind, four mounts or more,
-//! programs and an init go out. Invariant: the same shape and seed are the same guest.
+//! The guest of a session: its shape and a seed come in; a few files of every difficult kind, four
+//! mounts or more, programs and an init go out. Invariant: the same shape and seed are the same
+//! guest.
 
 use qga_core::Errno;
 use qga_core::platform::Device;
@@ -54,7 +55,8 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
         }
         world.mount("ext4", Device::new(8, 0), "/mnt/bind");
         if shape >> 3 & 3 == 3 {
-            // One that cannot be frozen, two subvolumes of one that has numbers of its own, one of the network.
+            // One that cannot be frozen, two subvolumes of one that has numbers of its own, one of
+            // the network.
             world.mount("vfat", Device::new(8, 16), "/mnt/cannot");
             world.mounts.at("/mnt/cannot").freeze_error = Some(Errno::OPNOTSUPP);
             world.files.add("/dev/pool", Content::Block(Device::new(8, 32)));

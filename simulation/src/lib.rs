@@ -1,16 +1,17 @@
-//! Sessions of the agent on a simulated guest: a seed, or a fuzzer's bytes, in; a panic out if anything
-//! happens that must not.
+//! Sessions of the agent on a simulated guest: a seed, or a fuzzer's bytes, in; a panic out if
+//! anything happens that must not.
 //!
-//! A session is a list of acts ([`source::Act`]): requests, valid, odd and broken, calls that fail, a channel
-//! that delivers byte by byte, stalls and breaks off, kills and restarts, what other programs do to
-//! filesystems, time that jumps. After every act the oracle judges: each request has its one reply,
-//! in order, and says what the model foretold; the frozen flag is the world's; nothing was written while
-//! frozen; no descriptor leaked; no handle came twice. At the end, with all faults gone, guest-sync is
-//! answered and a thaw makes everything run.
+//! A session is a list of acts ([`source::Act`]): requests, valid, odd and broken, calls that fail,
+//! a channel that delivers byte by byte, stalls and breaks off, kills and restarts, what other
+//! programs do to filesystems, time that jumps. After every act the oracle judges: each request has
+//! its one reply, in order, and says what the model foretold; the frozen flag is the world's;
+//! nothing was written while frozen; no descriptor leaked; no handle came twice. At the end, with
+//! all faults gone, guest-sync is answered and a thaw makes everything run.
 //!
-//! Each act is a function over two things: the client (`client.rs`), which is what is sent and what comes back, and the
-//! record (`record.rs`), which is what happened and what the oracle must remember of it. Below the acts lie the channel
-//! and the restart of an agent, above them the session that strings them together (`play.rs`).
+//! Each act is a function over two things: the client (`client.rs`), which is what is sent and what
+//! comes back, and the record (`record.rs`), which is what happened and what the oracle must
+//! remember of it. Below the acts lie the channel and the restart of an agent, above them the
+//! session that strings them together (`play.rs`).
 //!
 //! Nothing depends on time or on anything but the seed, so a failure is repeated by its seed alone:
 //! `cargo xtask sim --seed N`.

@@ -1,4 +1,5 @@
-//! `cargo xtask sim` runs this, built in release: options in; progress, findings, and a last line of figures out.
+//! `cargo xtask sim` runs this, built in release: options in; progress, findings, and a last line
+//! of figures out.
 
 #![forbid(unsafe_code)]
 

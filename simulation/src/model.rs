@@ -1,5 +1,6 @@
-//! What the client knows: what it has opened, read and written comes in; how each request on a file must be answered
-//! goes out, or nothing where that cannot be known. Invariant: no handle is given out twice.
+//! What the client knows: what it has opened, read and written comes in; how each request on a file
+//! must be answered goes out, or nothing where that cannot be known. Invariant: no handle is given
+//! out twice.
 
 use crate::guest::PATHS;
 use qga_sim::World;
@@ -141,8 +142,8 @@ impl Model {
         self.files.push(OpenFile { handle, path, mode, position });
     }
 
-    /// How many bytes a write of `len` must take, with room for `free` more on the disk; nothing for one that
-    /// must fail, or of which the outcome is not known.
+    /// How many bytes a write of `len` must take, with room for `free` more on the disk; nothing
+    /// for one that must fail, or of which the outcome is not known.
     pub fn takes(&self, file: &OpenFile, len: usize, free: u64) -> Option<Result<usize, ()>> {
         if len == 0 {
             return Some(Ok(0));
@@ -176,7 +177,8 @@ impl Model {
         file.position = Some(end as u64);
     }
 
-    /// What a read of `count` bytes must give, if that is known: the bytes and whether the end was met.
+    /// What a read of `count` bytes must give, if that is known: the bytes and whether the end was
+    /// met.
     pub fn gives(&self, file: &OpenFile, count: usize) -> Option<(&[u8], bool)> {
         let content = self.contents[file.path].as_deref()?;
         let start = usize::try_from(file.position?).unwrap_or(usize::MAX).min(content.len());

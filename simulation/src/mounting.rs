@@ -1,5 +1,5 @@
-//! The acts of others on mounts: where and what comes in, it is mounted there or taken away. Invariant: what is frozen
-//! may not be found any more then, and the record says so.
+//! The acts of others on mounts: where and what comes in, it is mounted there or taken away.
+//! Invariant: what is frozen may not be found any more then, and the record says so.
 
 use crate::client::Client;
 use crate::guest::{MORE_POINTS, SUBVOLUMES};
@@ -26,7 +26,8 @@ pub fn mount<S: Source>(client: &mut Client<S>, record: &mut Record) {
                 6 => world.mount("tmpfs", Device::new(0, 91), point),
                 5 => {
                     world.mount("ext4", Device::new(8, u32::from(what >> 1) % 5), point);
-                    // What is mounted there lies so deep that its line of the table is longer than any.
+                    // What is mounted there lies so deep that its line of the table is longer than
+                    // any.
                     let last = world.mounts.list.last_mut().expect("what was just mounted");
                     last.root = "/deep".repeat(5000);
                 }
@@ -44,7 +45,8 @@ pub fn mount<S: Source>(client: &mut Client<S>, record: &mut Record) {
     record.mounts_changed(client.is_frozen());
 }
 
-/// Takes away what was mounted over others, and everything since; and what else nobody could find it by.
+/// Takes away what was mounted over others, and everything since; and what else nobody could find
+/// it by.
 pub fn uncover<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let covers = |upper: &Mount, lower: &Mount| {
         let rest = lower.point.strip_prefix(&upper.point[..]);

@@ -1,6 +1,6 @@
-//! The acts on what outlives an agent: what and how comes in; the saved state, marks and the boot are damaged, places
-//! for marks are full, covered or planted, a second agent starts. Invariant: that one is turned away and touches
-//! nothing.
+//! The acts on what outlives an agent: what and how comes in; the saved state, marks and the boot
+//! are damaged, places for marks are full, covered or planted, a second agent starts. Invariant:
+//! that one is turned away and touches nothing.
 
 use crate::client::{Agent, Client};
 use crate::mounting::uncover;
@@ -12,11 +12,12 @@ use qga_core::internals::mark::MAGIC;
 use qga_sim::mounts::By;
 use qga_sim::store::PLACES;
 
-/// How far time goes on when the saved state is damaged: handle numbers then begin at the time of day, and
-/// no agent opens a file each millisecond.
+/// How far time goes on when the saved state is damaged: handle numbers then begin at the time of
+/// day, and no agent opens a file each millisecond.
 const DAMAGE_MS: u64 = 10_000;
 
-/// What outlives the agent: its saved state is damaged, a reference agent was here, the guest was reset.
+/// What outlives the agent: its saved state is damaged, a reference agent was here, the guest was
+/// reset.
 pub fn damage<S: Source>(client: &mut Client<S>, record: &mut Record) {
     match client.source.byte() % 3 {
         0 if !std::mem::replace(&mut record.damaged, true) => client.session.sim.with(|world| {
@@ -54,7 +55,8 @@ pub fn damage<S: Source>(client: &mut Client<S>, record: &mut Record) {
     restart(client, record);
 }
 
-/// The places for marks: full, gone, with something planted, covered; and a second agent, which is turned away.
+/// The places for marks: full, gone, with something planted, covered; and a second agent, which is
+/// turned away.
 pub fn store<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (what, which) = (client.source.byte(), usize::from(client.source.byte()) % PLACES);
     let sim = client.session.sim.clone();

@@ -1,5 +1,5 @@
-//! A session under way: one act after the other comes in; its memory goes out at the end, to be used again. Invariant:
-//! what must be true is looked at after each act.
+//! A session under way: one act after the other comes in; its memory goes out at the end, to be
+//! used again. Invariant: what must be true is looked at after each act.
 
 use crate::abandon::abandon;
 use crate::burst::burst;
@@ -24,8 +24,8 @@ pub struct Play<S> {
 }
 
 impl<S: Source> Play<S> {
-    /// A new guest and a new agent in it; `old` is a session whose memory may be used again, `faults` is what
-    /// fails there from the beginning.
+    /// A new guest and a new agent in it; `old` is a session whose memory may be used again,
+    /// `faults` is what fails there from the beginning.
     pub fn new(mut source: S, seed: u64, old: Option<Agent>, faults: &[Fault], show: bool) -> Self {
         let sim = guest(source.byte(), seed);
         faults.iter().for_each(|&fault| sim.with(|world| world.faults.fail(fault)));

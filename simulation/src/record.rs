@@ -1,5 +1,5 @@
-//! The record: what happened in a session comes in, what the oracle must remember of it goes out. Invariant: what is
-//! not known for sure is said to be unknown, so that no judgement rests on it.
+//! The record: what happened in a session comes in, what the oracle must remember of it goes out.
+//! Invariant: what is not known for sure is said to be unknown, so that no judgement rests on it.
 
 use crate::model::Model;
 use qga_sim::Sim;
@@ -51,7 +51,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// That of a guest to which nothing has happened; `sure` says whether its agent could look for a mark.
+    /// That of a guest to which nothing has happened; `sure` says whether its agent could look for
+    /// a mark.
     pub fn new(sim: &Sim, sure: bool) -> Self {
         Record {
             model: sim.with(|world| Model::new(world)),

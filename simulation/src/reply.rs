@@ -1,5 +1,5 @@
-//! One line of the agent's output in, what it says out. Strict: a reply is spaced and ordered as QEMU's, its
-//! `id` is that of the request, and there is nothing else in it.
+//! One line of the agent's output in, what it says out. Strict: a reply is spaced and ordered as
+//! QEMU's, its `id` is that of the request, and there is nothing else in it.
 
 use std::ops::Range;
 

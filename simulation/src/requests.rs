@@ -1,5 +1,5 @@
-//! The acts that only ask: simple commands, odd and broken requests go in, what comes back is judged as far as it can
-//! be foretold. Invariant: a request that is none earns one reply.
+//! The acts that only ask: simple commands, odd and broken requests go in, what comes back is
+//! judged as far as it can be foretold. Invariant: a request that is none earns one reply.
 
 use crate::ask::{ask, must};
 use crate::channel::{Rest, exchange};

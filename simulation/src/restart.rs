@@ -1,5 +1,6 @@
-//! The end of an agent and the start of the next one: what stands on record comes in, what is still known of it goes
-//! out. Invariant: a freeze outlives its agent as it was, unless something fails or it was not sure.
+//! The end of an agent and the start of the next one: what stands on record comes in, what is still
+//! known of it goes out. Invariant: a freeze outlives its agent as it was, unless something fails
+//! or it was not sure.
 
 use crate::client::Client;
 use crate::record::{Late, Record};
@@ -7,7 +8,8 @@ use crate::sight::is_unfinished;
 use crate::source::Source;
 use qga_core::platform::FreezeStatus;
 
-/// The first agent of a session; what is known then. While calls fail it may not start, then they stop failing.
+/// The first agent of a session; what is known then. While calls fail it may not start, then they
+/// stop failing.
 pub fn start<S: Source>(client: &mut Client<S>) -> Record {
     let started = client.session.restart();
     // Who could not look for a mark takes everything for frozen.

@@ -1,5 +1,6 @@
-//! The act that shuts down: a mode comes in, a panic goes out if something else was started or said than belongs to it.
-//! Invariant: no shutdown ends in silence, unless the machine is seen going down.
+//! The act that shuts down: a mode comes in, a panic goes out if something else was started or said
+//! than belongs to it. Invariant: no shutdown ends in silence, unless the machine is seen going
+//! down.
 
 use crate::channel::{Rest, exchange};
 use crate::client::Client;

@@ -1,5 +1,6 @@
-//! What can be seen from outside: the guest as it is comes in; what is frozen in it, what a freeze of it must do and
-//! leave out, and what the agent said of that goes out. Invariant: looking changes nothing.
+//! What can be seen from outside: the guest as it is comes in; what is frozen in it, what a freeze
+//! of it must do and leave out, and what the agent said of that goes out. Invariant: looking
+//! changes nothing.
 
 use qga_core::Errno;
 use qga_core::internals::mark::{HEAD_BYTES, MAGIC};
@@ -18,8 +19,9 @@ pub fn frozen_by_agent(world: &World) -> u64 {
     bits(world, |superblock| superblock.frozen == Some(By::Agent))
 }
 
-/// Whether an agent was killed in the middle of a freeze or a thaw, so that the next one must end what is frozen
-/// and nothing stands in its way: no filesystem that is covered, is taken away meanwhile, or cannot be thawed.
+/// Whether an agent was killed in the middle of a freeze or a thaw, so that the next one must end
+/// what is frozen and nothing stands in its way: no filesystem that is covered, is taken away
+/// meanwhile, or cannot be thawed.
 pub fn is_unfinished(world: &World) -> bool {
     // The mark of a reference agent has no list, whatever was written into it since.
     let mark = world.store.mark().filter(|mark| mark.starts_with(MAGIC));
@@ -44,8 +46,8 @@ pub fn mounted(world: &World, point: &str) -> bool {
     world.mounts.list.iter().any(|mount| mount.point == point.as_bytes())
 }
 
-/// What a freeze must do in which no call fails by the plan: the superblocks that it freezes; nothing
-/// when it must fail.
+/// What a freeze must do in which no call fails by the plan: the superblocks that it freezes;
+/// nothing when it must fail.
 pub fn freezable(world: &World, strict: bool) -> Option<u64> {
     let hidden = world.mounts.hidden();
     let reachable = world.mounts.reachable();
@@ -69,7 +71,8 @@ pub fn freezable(world: &World, strict: bool) -> Option<u64> {
     Some(bits).filter(|_| bits != 0 || hidden.is_empty())
 }
 
-/// What a freeze that works leaves out and must speak of: where it is hidden, and how many others have frozen.
+/// What a freeze that works leaves out and must speak of: where it is hidden, and how many others
+/// have frozen.
 pub fn left_out(world: &World) -> (Vec<String>, usize) {
     let named = |mount: &&Mount| mount.point.escape_ascii().to_string();
     let hidden = world.mounts.hidden().iter().map(named).collect();

@@ -1,8 +1,9 @@
-//! Where a session's choices come from: a seed, a script, or the bytes of a fuzzer's input in; acts, numbers and bytes,
-//! one after the other, out. Invariant: the same beginning gives the same choices.
+//! Where a session's choices come from: a seed, a script, or the bytes of a fuzzer's input in;
+//! acts, numbers and bytes, one after the other, out. Invariant: the same beginning gives the same
+//! choices.
 //!
-//! A seed also draws its *swarm*: which acts and which kinds of trouble this session knows at all. Sessions
-//! that know only a few go deeper into these than sessions that know all of them.
+//! A seed also draws its *swarm*: which acts and which kinds of trouble this session knows at all.
+//! Sessions that know only a few go deeper into these than sessions that know all of them.
 
 use qga_sim::Random;
 
@@ -154,8 +155,8 @@ pub struct Seeded {
 }
 
 impl Seeded {
-    /// The choices of `seed`: with all kinds of trouble that its swarm knows, or, for a session in which
-    /// calls are made to fail from outside, without any.
+    /// The choices of `seed`: with all kinds of trouble that its swarm knows, or, for a session in
+    /// which calls are made to fail from outside, without any.
     pub fn new(seed: u64, troubled: bool) -> Self {
         let mut random = Random::new(seed);
         let acts_left = 4 + random.below(28);
@@ -246,8 +247,8 @@ const SECOND: Line = (Act::TimePasses, &[3, 10]);
 const STOP: Line = (Act::Stop, &[]);
 
 impl Script {
-    /// The scripts: around a freeze, around a freeze that outlives its agent, around one that the end of the
-    /// agent ends, around one that its time ends, around file writes.
+    /// The scripts: around a freeze, around a freeze that outlives its agent, around one that the
+    /// end of the agent ends, around one that its time ends, around file writes.
     pub const ALL: [(&'static str, &'static [Line]); 6] = [
         ("freeze and thaw", &[FREEZE, STATUS, THAW, STATUS]),
         ("freeze, another agent, thaw", &[FREEZE, RESTART, STATUS, THAW]),

@@ -1,5 +1,5 @@
-//! The acts of time: how far the clocks go on or jump, or how long a freeze may last from now on, comes in. Invariant:
-//! an agent whose time has come is stepped, whatever the channel is like.
+//! The acts of time: how far the clocks go on or jump, or how long a freeze may last from now on,
+//! comes in. Invariant: an agent whose time has come is stepped, whatever the channel is like.
 
 use crate::client::Client;
 use crate::deadline::time_comes;

@@ -1,9 +1,9 @@
 //! Torture: a session without any trouble of its own, and calls of it that fail: each call that can
-//! fail, for each reason, once and from then on for ever; and in the scripts, around freeze, thaw and file
-//! writes, each pair of calls.
+//! fail, for each reason, once and from then on for ever; and in the scripts, around freeze, thaw
+//! and file writes, each pair of calls.
 //!
-//! The sessions are those of the seeds without the acts that make calls fail; they have all others, kills
-//! and stalls among them. The oracle is the same.
+//! The sessions are those of the seeds without the acts that make calls fail; they have all others,
+//! kills and stalls among them. The oracle is the same.
 
 use crate::play::Play;
 use crate::source::{Script, Seeded, Source};
@@ -11,7 +11,8 @@ use crate::{give, take};
 use qga_core::Errno;
 use qga_sim::{Call, Canary, Fault, Kind};
 
-/// One fault: of which kind the call is, which of these, why it fails, whether all later ones fail too.
+/// One fault: of which kind the call is, which of these, why it fails, whether all later ones fail
+/// too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Point {
     /// Of which kind the call is.
@@ -71,8 +72,8 @@ impl Session {
         }
     }
 
-    /// Every fault that the session can have, when these faults are in it already: those after the last
-    /// call that fails. Panics at what must not happen.
+    /// Every fault that the session can have, when these faults are in it already: those after the
+    /// last call that fails. Panics at what must not happen.
     pub fn points(self, given: &[Point]) -> Vec<Point> {
         let calls = self.run(given, None, false);
         let first = calls.iter().rposition(|call| call.failed.is_some()).map_or(0, |last| last + 1);

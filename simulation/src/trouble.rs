@@ -1,5 +1,6 @@
-//! The acts that make trouble for the agent that runs: what, where and how comes in; calls and filesystems fail, others
-//! freeze and thaw, memory is given back. Invariant: the record is not sure of what others may be taken for.
+//! The acts that make trouble for the agent that runs: what, where and how comes in; calls and
+//! filesystems fail, others freeze and thaw, memory is given back. Invariant: the record is not
+//! sure of what others may be taken for.
 
 use crate::client::Client;
 use crate::guest::POINTS;

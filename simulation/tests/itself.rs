@@ -1,5 +1,5 @@
-//! The simulation itself: a seed gives the same session each time, a fault's name leads back to it, and a
-//! fuzzer's input of any kind is a session.
+//! The simulation itself: a seed gives the same session each time, a fault's name leads back to it,
+//! and a fuzzer's input of any kind is a session.
 
 use qga_sim::Canary;
 use qga_simulation::source::Script;

@@ -1,5 +1,5 @@
-//! One running agent in a folder of its own: options in, a process that clients can connect to out. It
-//! ends with the value that holds it, whatever happens to the test.
+//! One running agent in a folder of its own: options in, a process that clients can connect to out.
+//! It ends with the value that holds it, whatever happens to the test.
 
 use crate::connection::{ANSWER_DEADLINE, Connection, shown};
 use std::fs::{self, File};
@@ -73,7 +73,8 @@ impl Agent {
 
     /// Sends a signal to the process that was started.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: kill takes two integers; the child has not been waited for, so the pid is its own.
+        // SAFETY: kill takes two integers; the child has not been waited for, so the pid is its
+        // own.
         let result = unsafe { libc::kill(self.child.id() as i32, signal) };
         assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
     }
@@ -175,8 +176,8 @@ fn spawn(options: &Options, folder: &Path, beside: &Path) -> Child {
     start(&words, folder, beside)
 }
 
-/// Starts a program with its arguments in `folder`; what it writes to stderr is added to the file of that name
-/// in `beside`.
+/// Starts a program with its arguments in `folder`; what it writes to stderr is added to the file
+/// of that name in `beside`.
 pub fn start(words: &[String], folder: &Path, beside: &Path) -> Child {
     let stderr = File::options().append(true).create(true).open(beside.join("stderr"));
     Command::new(&words[0])

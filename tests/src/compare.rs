@@ -1,12 +1,14 @@
-//! Whether two agents' replies to one request mean the same: the lines of Debian's qemu-ga 7.2 and ours in, the
-//! first real difference, or the listed differences that explain what is not alike, out.
+//! Whether two agents' replies to one request mean the same: the lines of Debian's qemu-ga 7.2 and
+//! ours in, the first real difference, or the listed differences that explain what is not alike,
+//! out.
 //!
 //! Every rule here is one line of [`DIFFERENCES`]; whatever no rule covers is a finding.
 
 use crate::COMMANDS;
 use serde_json::Value;
 
-/// A difference that is on purpose, or between 7.2 and the level of the schema that ours follows (10.2).
+/// A difference that is on purpose, or between 7.2 and the level of the schema that ours follows
+/// (10.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(usize)]
 pub enum Difference {
@@ -61,8 +63,8 @@ pub const DIFFERENCES: [(&str, &str); 11] = [
     ),
 ];
 
-/// Compares replies. `reference` is what came up to and without the answer to the sync that followed the
-/// request, the error for that sync's 0xFF included.
+/// Compares replies. `reference` is what came up to and without the answer to the sync that
+/// followed the request, the error for that sync's 0xFF included.
 pub fn compare(
     request: &[u8],
     reference: &[Vec<u8>],
@@ -88,8 +90,8 @@ pub fn compare(
         read_again = request.iter().any(|byte| *byte < b' ' && *byte != b'\t');
     }
     let whole = align(request, &reference, &ours, false, read_again);
-    // A guest-sync inside something broken ends it: its answer, and what ours says of all that comes after it, the
-    // reference passes over; or it has read no further itself.
+    // A guest-sync inside something broken ends it: its answer, and what ours says of all that
+    // comes after it, the reference passes over; or it has read no further itself.
     let answers = |at: &usize| answers_sync_inside(request, &ours[*at]);
     let blocks = (0..ours.len()).filter(answers).flat_map(|from| {
         let to = (from..ours.len()).take_while(answers).count() + from;
@@ -114,9 +116,9 @@ pub fn compare(
     Ok(used)
 }
 
-/// Pairs the replies from their beginning on. `refused`: the reference's reply before these is an error, so
-/// that its next one may be about a closing bracket too many. Errors: why a pair differs, nothing if
-/// the numbers do.
+/// Pairs the replies from their beginning on. `refused`: the reference's reply before these is an
+/// error, so that its next one may be about a closing bracket too many. Errors: why a pair differs,
+/// nothing if the numbers do.
 fn align(
     request: &[u8],
     reference: &[Value],
@@ -144,7 +146,8 @@ fn align(
     Ok(all)
 }
 
-/// Whether a reply of ours answers a guest-sync that stands inside what is broken, or is the error before that answer.
+/// Whether a reply of ours answers a guest-sync that stands inside what is broken, or is the error
+/// before that answer.
 fn answers_sync_inside(request: &[u8], ours: &Value) -> bool {
     let request = String::from_utf8_lossy(request);
     let returned = &ours["return"];
@@ -178,8 +181,8 @@ fn parse(line: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// JSON with the numbers that are too large for a double, and the `inf` that the reference prints for them,
-/// which is no JSON, both made the same large number.
+/// JSON with the numbers that are too large for a double, and the `inf` that the reference prints
+/// for them, which is no JSON, both made the same large number.
 fn tamed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut quoted, mut escaped) = (false, false);

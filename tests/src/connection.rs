@@ -1,5 +1,5 @@
-//! One client's connection to an agent: requests in, whole lines out, each with a deadline, and cuts of
-//! the input whose places are certain.
+//! One client's connection to an agent: requests in, whole lines out, each with a deadline, and
+//! cuts of the input whose places are certain.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -28,8 +28,8 @@ impl Connection {
         self.stream.write_all(bytes.as_ref()).expect("the agent takes the request");
     }
 
-    /// Writes `bytes` and returns when the agent has read all of them, so that what is sent next is a
-    /// read of its own.
+    /// Writes `bytes` and returns when the agent has read all of them, so that what is sent next is
+    /// a read of its own.
     pub fn send_and_see_taken(&mut self, bytes: &[u8]) {
         self.send(bytes);
         let deadline = Instant::now() + ANSWER_DEADLINE;

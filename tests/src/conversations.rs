@@ -1,12 +1,12 @@
-//! The conversations: lines of tests/data/conversations/*.jsonl in, named lists of steps out. What they
-//! are held with (the binary, the simulated platform) is not this room's business.
+//! The conversations: lines of tests/data/conversations/*.jsonl in, named lists of steps out. What
+//! they are held with (the binary, the simulated platform) is not this room's business.
 //!
-//! A line is one step; lines of one conversation stand together. `@D` in requests and replies stands for
-//! the agent's folder. Members: `name`, `send`, `reply` (text, or `{"hex"}` where it is no UTF-8), `was`
-//! (the reference's reply where ours differs on purpose) and `why`, `before` (what happens before the
-//! step), `spawned` (what must have been run since the last step); and for a whole conversation, on its
-//! first line: `needs`, `fifo`, `programs`, `mounts`. A step's conversation is its name up to the `#`,
-//! or `conversation`.
+//! A line is one step; lines of one conversation stand together. `@D` in requests and replies
+//! stands for the agent's folder. Members: `name`, `send`, `reply` (text, or `{"hex"}` where it is
+//! no UTF-8), `was` (the reference's reply where ours differs on purpose) and `why`, `before` (what
+//! happens before the step), `spawned` (what must have been run since the last step); and for a
+//! whole conversation, on its first line: `needs`, `fifo`, `programs`, `mounts`. A step's
+//! conversation is its name up to the `#`, or `conversation`.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -65,8 +65,8 @@ pub struct Conversation {
 }
 
 impl Step {
-    /// Whether the reply says why the guest could not be ended by its programs, its init and its kernel. A guest
-    /// that has none of these, but its own power, ends.
+    /// Whether the reply says why the guest could not be ended by its programs, its init and its
+    /// kernel. A guest that has none of these, but its own power, ends.
     pub fn cannot_end(&self) -> bool {
         let refusal = b"failed to shutdown: ";
         self.reply.windows(refusal.len()).any(|part| part == refusal)

@@ -1,5 +1,5 @@
-//! A copy of what the binary is made of, to be changed and built: changed files in, the agent out, or what the compiler
-//! said.
+//! A copy of what the binary is made of, to be changed and built: changed files in, the agent out,
+//! or what the compiler said.
 
 use crate::repository;
 use std::fs;
@@ -23,7 +23,8 @@ const PARTS: [&str; 9] = [
 pub struct Copy(PathBuf);
 
 impl Copy {
-    /// Copies the project as it is. What an earlier one has built of the dependencies is used again.
+    /// Copies the project as it is. What an earlier one has built of the dependencies is used
+    /// again.
     pub fn new(folder: &Path) -> Self {
         let source = folder.join("source");
         let _ = fs::remove_dir_all(&source);

@@ -1,4 +1,5 @@
-//! What the kernel counts about a process: its pid in, descriptors, CPU time, memory and switches out.
+//! What the kernel counts about a process: its pid in, descriptors, CPU time, memory and switches
+//! out.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! A filesystem of the test's own on a loop device: a size and a kind in, a device that can be mounted out.
-//! It must outlive the jail that mounts it.
+//! A filesystem of the test's own on a loop device: a size and a kind in, a device that can be
+//! mounted out. It must outlive the jail that mounts it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -64,8 +64,8 @@ impl Disk {
         Disk::make(128, "btrfs", &["-q", "-f"])
     }
 
-    /// Whether the test `name` must be skipped because no filesystem of this kind can be made or mounted here;
-    /// counts the skip.
+    /// Whether the test `name` must be skipped because no filesystem of this kind can be made or
+    /// mounted here; counts the skip.
     pub fn lacks(kind: &str, package: &str, name: &str) -> bool {
         let possible = knows(kind) && crate::program(&format!("mkfs.{kind}")).is_some();
         if !possible {
@@ -139,7 +139,8 @@ fn name_of(folder: &TempDir) -> String {
     name.expect("a path in UTF-8").to_owned()
 }
 
-/// Whether the kernel knows a kind of filesystem; it may be a module that nothing has asked for yet.
+/// Whether the kernel knows a kind of filesystem; it may be a module that nothing has asked for
+/// yet.
 fn knows(kind: &str) -> bool {
     let _ = Command::new("modprobe").arg(kind).output();
     let kernel = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
@@ -158,8 +159,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // The kernel unmounts what a dead namespace had mounted in its own time, and detaches then. To ask
-        // again by name could hit the disk of another test that has got the device since.
+        // The kernel unmounts what a dead namespace had mounted in its own time, and detaches then.
+        // To ask again by name could hit the disk of another test that has got the device since.
         let deadline = Instant::now() + Duration::from_secs(10);
         let losetup = crate::program("losetup").expect("losetup");
         let mut asked = false;

@@ -1,9 +1,9 @@
-//! The agent under strace: one system call named by its place comes in, an agent in which just that call
-//! fails, or does not return because the agent is killed at it, goes out.
+//! The agent under strace: one system call named by its place comes in, an agent in which just that
+//! call fails, or does not return because the agent is killed at it, goes out.
 //!
-//! strace counts each system call by itself (`when=3` of `read` is the third read), so a [`Point`] names
-//! the call and its number among its likes. SIGKILL strikes at the entry of a call, which then does
-//! nothing: killed at call k is killed after call k-1.
+//! strace counts each system call by itself (`when=3` of `read` is the third read), so a [`Point`]
+//! names the call and its number among its likes. SIGKILL strikes at the entry of a call, which
+//! then does nothing: killed at call k is killed after call k-1.
 
 use crate::agent::{start, usual_arguments};
 use crate::connection::ANSWER_DEADLINE;
@@ -230,13 +230,14 @@ fn spawn(beside: &Path, life: usize, under: Under) -> Child {
     start(&words, &folder, beside)
 }
 
-/// Whether everything is to be tried, however long it takes, instead of what fits into an ordinary run:
-/// `QGA_FIRE=full`, or a part of everything: `QGA_FIRE=2/8` is the second eighth.
+/// Whether everything is to be tried, however long it takes, instead of what fits into an ordinary
+/// run: `QGA_FIRE=full`, or a part of everything: `QGA_FIRE=2/8` is the second eighth.
 pub fn is_full() -> bool {
     std::env::var_os("QGA_FIRE").is_some_and(|value| !value.is_empty())
 }
 
-/// What of everything this run tries: every eighth of the items from the second on with `QGA_FIRE=2/8`.
+/// What of everything this run tries: every eighth of the items from the second on with
+/// `QGA_FIRE=2/8`.
 pub fn part<T>(items: Vec<T>) -> Vec<T> {
     let wanted = std::env::var("QGA_FIRE").unwrap_or_default();
     let numbers = wanted.split_once('/').map(|(part, of)| (part.parse(), of.parse()));
@@ -263,8 +264,8 @@ pub fn sample<T>(mut items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     items
 }
 
-/// Calls `work` with every number below `count`, on as many threads as there are processors, each with a
-/// state of its own.
+/// Calls `work` with every number below `count`, on as many threads as there are processors, each
+/// with a state of its own.
 pub fn in_parallel<S>(
     count: usize,
     state: impl Fn() -> S + Sync,

@@ -1,5 +1,5 @@
-//! Which errors a system call of the agent can give: the call's name in, names of errors out. From the
-//! manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
+//! Which errors a system call of the agent can give: the call's name in, names of errors out. From
+//! the manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
 
 /// The calls that cannot fail, or have no way to say so.
 pub const CANNOT_FAIL: [&str; 9] = [

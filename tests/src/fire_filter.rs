@@ -1,10 +1,11 @@
-//! A seccomp filter that kills the process at any call that gets memory or makes a process: installed by the
-//! test's helper right before execve(2) of the agent. From seccomp(2) and linux/filter.h.
+//! A seccomp filter that kills the process at any call that gets memory or makes a process:
+//! installed by the test's helper right before execve(2) of the agent. From seccomp(2) and
+//! linux/filter.h.
 
 use std::io;
 
-/// The calls that an agent never makes after its start, outside guest-shutdown: memory, processes, and a second
-/// program. execve itself stays allowed, for the start.
+/// The calls that an agent never makes after its start, outside guest-shutdown: memory, processes,
+/// and a second program. execve itself stays allowed, for the start.
 pub const FORBIDDEN: &[(&str, libc::c_long)] = &[
     ("mmap", libc::SYS_mmap),
     ("mremap", libc::SYS_mremap),
@@ -60,7 +61,8 @@ fn program() -> Vec<libc::sock_filter> {
     program
 }
 
-/// Installs the filter for this process and all that it becomes. Nothing may be allocated afterwards.
+/// Installs the filter for this process and all that it becomes. Nothing may be allocated
+/// afterwards.
 pub fn install() -> io::Result<()> {
     let mut filter = program();
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };

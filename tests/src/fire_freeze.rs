@@ -1,10 +1,10 @@
-//! An agent of a jail killed at one system call of its freeze and thaw, and the next one at one of its
-//! recovery: a guest and two places to be killed at come in, what is wrong with the guest afterwards goes
-//! out.
+//! An agent of a jail killed at one system call of its freeze and thaw, and the next one at one of
+//! its recovery: a guest and two places to be killed at come in, what is wrong with the guest
+//! afterwards goes out.
 //!
-//! strace attaches to the agent when it waits for the request, or before its first instruction, so that
-//! only the calls that matter are counted. Who freezes is a worker: it is struck for itself, while the agent is stopped as
-//! soon as it has one, and then the agent dies as well, or goes on.
+//! strace attaches to the agent when it waits for the request, or before its first instruction, so
+//! that only the calls that matter are counted. Who freezes is a worker: it is struck for itself,
+//! while the agent is stopped as soon as it has one, and then the agent dies as well, or goes on.
 
 use crate::agent::Held;
 use crate::connection::ANSWER_DEADLINE;
@@ -45,8 +45,8 @@ impl Tracer {
         command.args(arguments);
         let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let strace = Held(strace.expect("strace starts"));
-        // Only when strace has seen something is the process in its hands. Killed at the call that it waits in,
-        // it is gone at once.
+        // Only when strace has seen something is the process in its hands. Killed at the call that
+        // it waits in, it is gone at once.
         await_that("strace does not attach", || {
             is_gone(pid) || fs::metadata(&log).is_ok_and(|file| file.len() > 0)
         })?;
@@ -75,11 +75,12 @@ pub enum Victim {
     Worker,
 }
 
-/// An agent that has nobody beside itself for so long has taken over what was left (it waits for 50 ms for a worker of
-/// the one before it).
+/// An agent that has nobody beside itself for so long has taken over what was left (it waits for 50
+/// ms for a worker of the one before it).
 const SETTLED: Duration = Duration::from_millis(70);
 
-/// What strace does for it: it follows the worker, and stops the agent as soon as that listens to one.
+/// What strace does for it: it follows the worker, and stops the agent as soon as that listens to
+/// one.
 const WORKER: [&str; 3] = ["-f", "-e", "inject=recvmsg:signal=SIGSTOP:when=1"];
 
 /// The calls of a worker in a log of strace, which puts each process' number before its calls.
@@ -184,7 +185,8 @@ impl Scene {
         end(agent, tracer, point)
     }
 
-    /// A freeze, or a thaw of what was frozen before, whose worker is killed at `point`; without one, what the worker calls.
+    /// A freeze, or a thaw of what was frozen before, whose worker is killed at `point`; without
+    /// one, what the worker calls.
     pub fn work(&self, thaws: bool, point: Option<&Point>, victim: Victim) -> Result<Life, String> {
         let start = Start { arguments: self.arguments, ..Start::default() };
         let agent = self.guest.jail.agent(start);
@@ -201,7 +203,8 @@ impl Scene {
             let log = fs::read_to_string(&tracer.log).unwrap_or_default();
             is_gone(agent.pid) || log.contains("stopped by SIGSTOP")
         })?;
-        // Alone in the guest with a worker that has ended, if the agent was not struck before it could have one.
+        // Alone in the guest with a worker that has ended, if the agent was not struck before it
+        // could have one.
         await_that("the worker does not end", || {
             let others = self.guest.processes().into_iter().filter(|pid| *pid != agent.pid);
             others.into_iter().all(is_gone)
@@ -251,8 +254,8 @@ impl Scene {
         end(agent, tracer, point)
     }
 
-    /// What an agent that nothing happens to says and does. `unsure` is a disk of somebody else's of which
-    /// the agent could not know whose freeze it was.
+    /// What an agent that nothing happens to says and does. `unsure` is a disk of somebody else's
+    /// of which the agent could not know whose freeze it was.
     pub fn judge(&self, unsure: Option<usize>) -> Result<(), String> {
         let start = Start { arguments: self.arguments, ..Start::default() };
         let agent = self.guest.jail.agent(start);
@@ -260,13 +263,14 @@ impl Scene {
         let mut client = Client::connect(&agent)?.ok_or_else(gone)?;
         let is_other = |disk: &usize| self.others.contains(disk);
         let ours: Vec<usize> = (0..self.places.len()).filter(|disk| !is_other(disk)).collect();
-        // What was left is taken over beside everything else, and a worker of an agent that has gone may be there still:
-        // all or nothing is frozen in the end, and the status says which.
+        // What was left is taken over beside everything else, and a worker of an agent that has
+        // gone may be there still: all or nothing is frozen in the end, and the status says which.
         let mut count = 0;
         let mut last = String::new();
         let mut alone_since = None;
         let settled = await_that("", || {
-            // To look whether something is frozen is to freeze it: not while anybody else may be at it.
+            // To look whether something is frozen is to freeze it: not while anybody else may be at
+            // it.
             if self.guest.processes() != [agent.pid] {
                 alone_since = None;
                 return false;
@@ -325,8 +329,8 @@ impl Scene {
 
 /// Waits for the kill that `point` promises, or kills by hand.
 fn end(agent: JailedAgent, tracer: Tracer, point: Option<&Point>) -> Result<Life, String> {
-    // The last point lies after the last reply, a moment away; how often the agent looks for what its worker tells is
-    // another number each time.
+    // The last point lies after the last reply, a moment away; how often the agent looks for what
+    // its worker tells is another number each time.
     let patience = Instant::now() + Duration::from_millis(300);
     while point.is_some() && !is_gone(agent.pid) && Instant::now() < patience {
         std::thread::sleep(Duration::from_micros(200));
@@ -339,8 +343,8 @@ fn end(agent: JailedAgent, tracer: Tracer, point: Option<&Point>) -> Result<Life
     }
 }
 
-/// The calls in a log that change a filesystem that was frozen at the time. A mount point in `places` that is
-/// not itself frozen may lie in one that is.
+/// The calls in a log that change a filesystem that was frozen at the time. A mount point in
+/// `places` that is not itself frozen may lie in one that is.
 pub fn writes_while_frozen(log: &str, places: &[&str]) -> Vec<String> {
     let on = |path: &str| {
         let above = |place: &&&str| {

@@ -1,11 +1,12 @@
 //! A conversation held with an agent that is struck at one system call, and the judgement: the
-//! conversation and the [`Point`] come in, whether the strike hit, or what promise was broken, goes out.
+//! conversation and the [`Point`] come in, whether the strike hit, or what promise was broken, goes
+//! out.
 //!
-//! Promises: every line is one whole JSON reply; a request that needs no system call of its own gets
-//! exactly its reply or, once the connection is lost, a beginning of it; a file request gets its reply, an
-//! error, or a reply of the same form; nothing more comes than was asked for; the next guest-sync is
-//! answered, on this connection, on the next and after a restart; no handle number comes twice; the agent
-//! goes on without a word, or ends with one clear line on stderr.
+//! Promises: every line is one whole JSON reply; a request that needs no system call of its own
+//! gets exactly its reply or, once the connection is lost, a beginning of it; a file request gets
+//! its reply, an error, or a reply of the same form; nothing more comes than was asked for; the
+//! next guest-sync is answered, on this connection, on the next and after a restart; no handle
+//! number comes twice; the agent goes on without a word, or ends with one clear line on stderr.
 
 use crate::connection::shown;
 use crate::conversations::{Before, Conversation, Needs, Step};
@@ -235,8 +236,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// ENOENT for the state file is no failure but an answer, "no agent ran here before", and so is ELOOP, "this is
-    /// somebody's link"; only strace gives them where an agent did run.
+    /// ENOENT for the state file is no failure but an answer, "no agent ran here before", and so is
+    /// ELOOP, "this is somebody's link"; only strace gives them where an agent did run.
     fn was_told_of_no_state(&self) -> bool {
         let log = |point: &Point| self.target.log(point.life);
         let log = self.point.map(log).unwrap_or_default();
@@ -264,8 +265,8 @@ impl<'a> Session<'a> {
         Err("the sync was not answered".to_owned())
     }
 
-    /// On the next connection: the sync is answered first, and a new handle is new. The strike may hit here
-    /// too: then once more, with an agent that is there.
+    /// On the next connection: the sync is answered first, and a new handle is new. The strike may
+    /// hit here too: then once more, with an agent that is there.
     fn probe(&mut self) -> Result<(), String> {
         for _ in 0..3 {
             let Some(mut wire) = self.connect() else { return Ok(()) };
@@ -307,8 +308,8 @@ fn has(step: &Step, text: &str) -> bool {
     step.send.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
-/// Whether the replies to the step's requests depend on system calls; guest-info's does because an agent that
-/// cannot read its mark is in the frozen state, in which few commands are enabled.
+/// Whether the replies to the step's requests depend on system calls; guest-info's does because an
+/// agent that cannot read its mark is in the frozen state, in which few commands are enabled.
 fn calls(step: &Step) -> bool {
     ["guest-file-", "guest-get-time", "guest-fsfreeze-status", "guest-info"]
         .iter()
@@ -333,8 +334,8 @@ fn is_error(line: &[u8]) -> bool {
     texts.iter().all(|text| text.is_some_and(|text| !text.is_empty()))
 }
 
-/// Whether a reply is one that a struck request may get: an error, or a value of the same form, with the
-/// same id.
+/// Whether a reply is one that a struck request may get: an error, or a value of the same form,
+/// with the same id.
 fn similar(line: &[u8], expected: &[u8]) -> bool {
     // Whatever is no JSON fails here.
     let (Some(got), Some(wanted)) = (parse(line), parse(expected)) else { return false };

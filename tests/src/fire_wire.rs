@@ -1,5 +1,5 @@
-//! A client's end of a connection that may be lost at any moment, which is an answer and no failure: bytes in,
-//! lines or the end out, each within the usual deadline.
+//! A client's end of a connection that may be lost at any moment, which is an answer and no
+//! failure: bytes in, lines or the end out, each within the usual deadline.
 
 use crate::connection::{ANSWER_DEADLINE, shown, untaken_bytes};
 use std::io::{ErrorKind, Read, Write};

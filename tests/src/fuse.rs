@@ -1,7 +1,9 @@
-//! A FUSE filesystem of one folder in a jail: it answers, is told to stop answering, and goes on when it is told to.
+//! A FUSE filesystem of one folder in a jail: it answers, is told to stop answering, and goes on
+//! when it is told to.
 //!
-//! The protocol is spoken here, as far as it takes to walk to that folder (linux/fuse.h, `fuse(4)`). The kernel may
-//! remember nothing, so each look at the folder, or at anything that is mounted on it, is a question.
+//! The protocol is spoken here, as far as it takes to walk to that folder (linux/fuse.h,
+//! `fuse(4)`). The kernel may remember nothing, so each look at the folder, or at anything that is
+//! mounted on it, is a question.
 
 use crate::jail::Jail;
 use crate::sys;
@@ -55,7 +57,8 @@ struct Question {
 }
 
 impl Fuse {
-    /// Whether the test `name` must be skipped because nothing can be mounted this way here; counts the skip.
+    /// Whether the test `name` must be skipped because nothing can be mounted this way here; counts
+    /// the skip.
     pub fn impossible(name: &str) -> bool {
         let missing = open().err();
         if let Some(error) = &missing {
@@ -84,7 +87,8 @@ impl Fuse {
         fuse
     }
 
-    /// No question is answered from now on. They are taken, so that whoever asks cannot even be killed.
+    /// No question is answered from now on. They are taken, so that whoever asks cannot even be
+    /// killed.
     pub fn stop(&self) {
         self.waiting().silent = true;
     }

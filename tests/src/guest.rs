@@ -1,4 +1,5 @@
-//! A jail with disks: mount points in, a guest that can be frozen and asked what happened to it out.
+//! A jail with disks: mount points in, a guest that can be frozen and asked what happened to it
+//! out.
 
 use crate::agent::Held;
 use crate::connection::{ANSWER_DEADLINE, Connection};
@@ -20,7 +21,8 @@ pub fn returns(number: i64) -> String {
     format!(r#"{{"return": {number}}}"#)
 }
 
-/// Whether the test `name` must be skipped because nothing can be put under strace in a jail here; counts the skip.
+/// Whether the test `name` must be skipped because nothing can be put under strace in a jail here;
+/// counts the skip.
 pub fn untraceable(name: &str) -> bool {
     if program("strace").is_none() {
         crate::skip(name, "needs strace");
@@ -100,9 +102,9 @@ impl Guest {
         }
     }
 
-    /// An agent under strace, which follows the calls named by `trace` (`ioctl`, `all`) and fails or kills
-    /// as `inject` says (`ioctl:error=EIO:when=2`, several with blanks between), and what it has written down. The agent and
-    /// each of its workers count their calls for themselves.
+    /// An agent under strace, which follows the calls named by `trace` (`ioctl`, `all`) and fails
+    /// or kills as `inject` says (`ioctl:error=EIO:when=2`, several with blanks between), and what
+    /// it has written down. The agent and each of its workers count their calls for themselves.
     pub fn traced(&self, trace: &str, inject: &str) -> (JailedAgent, Trace) {
         let folder = tempfile::Builder::new().prefix("qga-trace-").tempdir().expect("a folder");
         let log = folder.path().join("log");

@@ -1,8 +1,9 @@
-//! Guests in which a freeze hangs until it is let go: in the sync of a disk, behind a writer that does not come to an
-//! end, or on the way to a mount point that leads through a FUSE filesystem which does not answer.
+//! Guests in which a freeze hangs until it is let go: in the sync of a disk, behind a writer that
+//! does not come to an end, or on the way to a mount point that leads through a FUSE filesystem
+//! which does not answer.
 //!
-//! What hangs cannot be killed. A [`Hang`] is declared after the agent, so that it ends before anybody waits for that,
-//! and it ends with the tests' process, however that ends.
+//! What hangs cannot be killed. A [`Hang`] is declared after the agent, so that it ends before
+//! anybody waits for that, and it ends with the tests' process, however that ends.
 
 use crate::disk::Disk;
 use crate::fuse::{FOLDER, Fuse};
@@ -19,17 +20,20 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The mount points of a guest of [`HangingGuest::new`]. One that hangs has others before and after it.
+/// The mount points of a guest of [`HangingGuest::new`]. One that hangs has others before and after
+/// it.
 pub const PLACES: [&str; 4] = ["/mnt/a", "/mnt/hung", "/mnt/c", "/mnt/d"];
 /// Which of them hangs.
 pub const HUNG: usize = 1;
-/// The mount point that hangs in a guest of [`HangingGuest::behind_fuse`], which has no `PLACES[HUNG]`.
+/// The mount point that hangs in a guest of [`HangingGuest::behind_fuse`], which has no
+/// `PLACES[HUNG]`.
 pub const BEHIND_FUSE: &str = "/mnt/f/inner";
 
 /// What a freeze hangs in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// The sync, as with a disk that does not answer. Whoever thaws, unmounts or freezes it hangs too.
+    /// The sync, as with a disk that does not answer. Whoever thaws, unmounts or freezes it hangs
+    /// too.
     Sync,
     /// The wait for a writer that has begun. A thaw fails at once with EINVAL.
     Writer,
@@ -208,7 +212,8 @@ impl FrozenBelow {
     }
 }
 
-/// A writer that has begun, as the freeze sees it, and waits for what it is to write: all that it gets is the end.
+/// A writer that has begun, as the freeze sees it, and waits for what it is to write: all that it
+/// gets is the end.
 fn begin_to_write(upper: &File) -> Option<PipeWriter> {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut options = File::options();
@@ -239,7 +244,8 @@ fn unique(folder: &TempDir) -> String {
     format!("image-{}", name.to_str().expect("a name in UTF-8"))
 }
 
-/// Whether something can be written to each of the filesystems within `time`. What cannot waits on in a thread.
+/// Whether something can be written to each of the filesystems within `time`. What cannot waits on
+/// in a thread.
 fn writable<'f>(folders: impl Iterator<Item = &'f File>, time: Duration) -> bool {
     let deadline = Instant::now() + time;
     let begun = folders.map(|folder| {

@@ -1,5 +1,5 @@
-//! What every test of the binary needs: where the binary is, how a skip is counted, and the rooms that
-//! start an agent, talk to it, look at it from outside and lock it into a guest of its own.
+//! What every test of the binary needs: where the binary is, how a skip is counted, and the rooms
+//! that start an agent, talk to it, look at it from outside and lock it into a guest of its own.
 
 pub mod agent;
 pub mod compare;
@@ -78,8 +78,8 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// Counts a test that cannot run here: prints it, and appends it to the file named by `QGA_SKIPPED_FILE`
-/// so that whoever started the tests can name it in the summary.
+/// Counts a test that cannot run here: prints it, and appends it to the file named by
+/// `QGA_SKIPPED_FILE` so that whoever started the tests can name it in the summary.
 pub fn skip(name: &str, reason: &str) {
     println!("SKIPPED: {name}: {reason}");
     if let Some(path) = std::env::var_os("QGA_SKIPPED_FILE") {

@@ -1,5 +1,5 @@
-//! Holds conversations with a running agent: steps and a way of cutting them in, the first difference
-//! between expected and received bytes out.
+//! Holds conversations with a running agent: steps and a way of cutting them in, the first
+//! difference between expected and received bytes out.
 
 use crate::agent::Agent;
 use crate::connection::{Connection, shown};
@@ -43,7 +43,8 @@ pub fn play(agent: &mut Agent, conversation: &Conversation, cut: Cut) -> Result<
     quiet(connection, conversation.steps.last().expect("a conversation has a step"))
 }
 
-/// Holds a conversation that needs a guest of its own, with a fresh one that is as the conversation says.
+/// Holds a conversation that needs a guest of its own, with a fresh one that is as the conversation
+/// says.
 pub fn play_in_jail(conversation: &Conversation, cut: Cut) -> Result<(), String> {
     let places: Vec<&str> = conversation.mounts.iter().map(String::as_str).collect();
     let spec = Spec { programs: conversation.programs.clone(), ..Spec::default() };
@@ -69,8 +70,9 @@ pub fn play_in_jail(conversation: &Conversation, cut: Cut) -> Result<(), String>
     }
 }
 
-/// The connection for a step: the same one, or the next client's. `next` brings that, and kills the agent
-/// and starts it anew before if it is told to. Errors: more came than expected by the end of the one.
+/// The connection for a step: the same one, or the next client's. `next` brings that, and kills the
+/// agent and starts it anew before if it is told to. Errors: more came than expected by the end of
+/// the one.
 fn before(
     step: &Step,
     connection: Connection,

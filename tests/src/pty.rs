@@ -38,7 +38,8 @@ impl Pty {
         Ok(Pty { master, path: PathBuf::from(String::from_utf8_lossy(&name).into_owned()) })
     }
 
-    /// Waits until the agent has made the line raw: until then the terminal would echo to the writer.
+    /// Waits until the agent has made the line raw: until then the terminal would echo to the
+    /// writer.
     pub fn wait_until_raw(&self) {
         let deadline = Instant::now() + ANSWER_DEADLINE;
         while self.modes().c_lflag & (libc::ICANON | libc::ECHO) != 0 {

@@ -1,5 +1,5 @@
-//! Random requests, the same for the same seed: valid, odd and broken ones out. None of them can shut down,
-//! freeze or run anything, nor open a file outside the agent's folder.
+//! Random requests, the same for the same seed: valid, odd and broken ones out. None of them can
+//! shut down, freeze or run anything, nor open a file outside the agent's folder.
 
 use fastrand::Rng;
 use std::fmt::Write;
@@ -45,7 +45,8 @@ impl Requests {
         }
     }
 
-    /// Takes note of a reply: which handles are open now. Returns the name of the file that was closed.
+    /// Takes note of a reply: which handles are open now. Returns the name of the file that was
+    /// closed.
     pub fn replied(
         &mut self,
         request: &[u8],
@@ -147,7 +148,8 @@ impl Requests {
         text.push_str(tail);
         let mut count = None;
         if self.random.u32(..8) == 0 {
-            // Not base64, or not as everybody reads it: with a count of 0 no file can come out different.
+            // Not base64, or not as everybody reads it: with a count of 0 no file can come out
+            // different.
             let odd = [
                 "!", " ", "-", "_", "\\r", "=", "A", "QQ", "====", "=QQQ", "\u{e9}", "\\u0000",
                 "Q=Q=",

@@ -30,7 +30,8 @@ pub fn limit_descriptors(pid: u32, most: usize) -> io::Result<()> {
     check(unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) })
 }
 
-/// setns(2) into the namespace behind an open file of /proc/PID/ns; the calling thread alone goes there.
+/// setns(2) into the namespace behind an open file of /proc/PID/ns; the calling thread alone goes
+/// there.
 pub fn enter_namespace(namespace: &impl AsRawFd) -> io::Result<()> {
     // SAFETY: takes a descriptor that is open.
     check(unsafe { libc::setns(namespace.as_raw_fd(), 0) })

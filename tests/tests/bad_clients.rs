@@ -1,5 +1,6 @@
-//! Clients that misbehave, files that vanish, disks that are full, and nothing happening at all: a clear
-//! error or a quiet wait each time, no CPU burned, no descriptor lost, no reply mixed with another.
+//! Clients that misbehave, files that vanish, disks that are full, and nothing happening at all: a
+//! clear error or a quiet wait each time, no CPU burned, no descriptor lost, no reply mixed with
+//! another.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 const PING: &str = "{\"execute\":\"guest-ping\"}\n";
 const PONG: &str = r#"{"return": {}}"#;
-/// CPU time that counts as none while the agent waits: far more than a wake-up, far less than a loop.
+/// CPU time that counts as none while the agent waits: far more than a wake-up, far less than a
+/// loop.
 const IDLE_CPU_NS_MAX: u64 = 20_000_000;
 
 fn open(client: &mut Connection, path: &str, mode: &str) -> String {

@@ -1,5 +1,5 @@
-//! The habits of Proxmox VE, libvirt, UTM, vfkit, KubeVirt, Ansible and others on the wire, and what each
-//! needs back, as far as they concern the commands that exist.
+//! The habits of Proxmox VE, libvirt, UTM, vfkit, KubeVirt, Ansible and others on the wire, and
+//! what each needs back, as far as they concern the commands that exist.
 
 use qga_tests::agent::{Agent, Held};
 use qga_tests::connection::Connection;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-/// Proxmox VE: one write of two lines on a connection of its own for each command, and a pattern that
-/// takes what follows the last 0xFF as two lines that end in `}`.
+/// Proxmox VE: one write of two lines on a connection of its own for each command, and a pattern
+/// that takes what follows the last 0xFF as two lines that end in `}`.
 fn proxmox(agent: &Agent, id: u64, command: &Value) -> String {
     let mut client = agent.connect();
     let sync = json!({"execute": "guest-sync-delimited", "arguments": {"id": id}});
@@ -67,8 +67,9 @@ fn proxmox_ve() {
     assert!(reply.starts_with(r#"{"error": {"class": "CommandNotFound""#), "{reply}");
 }
 
-/// libvirt: one line a command; guest-sync with the clock's milliseconds before the first of a connection;
-/// any other line than the replies that it waits for puts the agent into an error state.
+/// libvirt: one line a command; guest-sync with the clock's milliseconds before the first of a
+/// connection; any other line than the replies that it waits for puts the agent into an error
+/// state.
 struct Libvirt {
     client: Connection,
     synced: bool,
@@ -164,8 +165,8 @@ fn utm() {
     }
 }
 
-/// vfkit compares the line; KubeVirt strips by a pattern; Ansible looks for whole rows; vmtest reads the
-/// version as three small numbers.
+/// vfkit compares the line; KubeVirt strips by a pattern; Ansible looks for whole rows; vmtest
+/// reads the version as three small numbers.
 #[test]
 fn clients_that_compare_text() {
     let agent = Agent::plain();

@@ -1,5 +1,5 @@
-//! The worked example of CONTRIBUTING.md: what it says to put where is put there, in a copy of the project; the agent
-//! that comes of it holds the conversation that it shows.
+//! The worked example of CONTRIBUTING.md: what it says to put where is put there, in a copy of the
+//! project; the agent that comes of it holds the conversation that it shows.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::copy::Copy;

@@ -1,5 +1,5 @@
-//! Every conversation that can be held outside a jail, held with the binary: whole, byte by byte, and
-//! cut in two at every place, with identical output each time.
+//! Every conversation that can be held outside a jail, held with the binary: whole, byte by byte,
+//! and cut in two at every place, with identical output each time.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::conversations::{self, Before, Conversation, Needs};

@@ -1,7 +1,7 @@
 //! The corpus of the fuzz targets, replayed without libFuzzer: whatever was once found stays found.
 //!
-//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations and from a few
-//! true texts; `cargo xtask fuzz --minimise` afterwards throws out those that show nothing new.
+//! `cargo test --test corpus -- --ignored` writes the seeds anew from the conversations and from a
+//! few true texts; `cargo xtask fuzz --minimise` afterwards throws out those that show nothing new.
 
 use qga_fuzz::TARGETS;
 use qga_tests::conversations::{Conversation, load};

@@ -1,6 +1,8 @@
-//! Debian's qemu-ga and ours side by side on random requests: every difference must be a listed one.
+//! Debian's qemu-ga and ours side by side on random requests: every difference must be a listed
+//! one.
 //!
-//! `QGA_DIFFERENTIAL_REQUESTS` is how many (100,000 unless set), `QGA_DIFFERENTIAL_SEED` where they begin.
+//! `QGA_DIFFERENTIAL_REQUESTS` is how many (100,000 unless set), `QGA_DIFFERENTIAL_SEED` where they
+//! begin.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::compare::{DIFFERENCES, compare};

@@ -1,5 +1,6 @@
-//! Families of commands left out of the binary: each family alone, none, and those of the smallest useful guest. What is
-//! left out is not listed, answers as a command that nobody knows, and takes no room in the file.
+//! Families of commands left out of the binary: each family alone, none, and those of the smallest
+//! useful guest. What is left out is not listed, answers as a command that nobody knows, and takes
+//! no room in the file.
 
 use qga_core::internals::command::{Needs, Table};
 use qga_sim::Sim;

@@ -1,5 +1,5 @@
-//! Freeze and thaw of real filesystems on loop devices, in a jail that shows nothing else: counts, writers,
-//! what others froze, marks, and an agent that ends while they are frozen.
+//! Freeze and thaw of real filesystems on loop devices, in a jail that shows nothing else: counts,
+//! writers, what others froze, marks, and an agent that ends while they are frozen.
 
 use qga_tests::connection::Connection;
 use qga_tests::conversations;

@@ -1,5 +1,5 @@
-//! Freeze and thaw under faults that strace injects into the agent's system calls: the order of the calls,
-//! roll back, filesystems that cannot freeze or do not thaw, and SIGKILL at every call.
+//! Freeze and thaw under faults that strace injects into the agent's system calls: the order of the
+//! calls, roll back, filesystems that cannot freeze or do not thaw, and SIGKILL at every call.
 
 use qga_tests::guest::{FAILED, FROZEN, Guest, THAWED, freeze, returns, status, thaw, untraceable};
 use qga_tests::jail::Start;
@@ -105,8 +105,9 @@ fn killed_beside_a_filesystem_that_others_froze() {
         let what = format!("killed at ioctl {number} of a {command}");
         assert_eq!(agent.wait(), "killed 9", "{what}");
         recovers(&guest, &what);
-        // Killed within its own freeze of /mnt/b nobody can tell whose freeze that is. The agent thaws it
-        // then: a guest that runs is worth more than a freeze that somebody else may have wanted.
+        // Killed within its own freeze of /mnt/b nobody can tell whose freeze that is. The agent
+        // thaws it then: a guest that runs is worth more than a freeze that somebody else may have
+        // wanted.
         let expected = [false, (command, number) != ("freeze", 2), false];
         assert_eq!(guest.frozen(), expected, "{what}");
     }

@@ -1,5 +1,5 @@
-//! Freezes that hang, on real filesystems: the agent goes on to answer, what had frozen is let go, and what freezes
-//! too late does not stay so.
+//! Freezes that hang, on real filesystems: the agent goes on to answer, what had frozen is let go,
+//! and what freezes too late does not stay so.
 
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
@@ -29,7 +29,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// The deadline of [`SHORT`], and room for a machine that is busy.
 const GIVEN_UP: Duration = Duration::from_secs(4);
 
-/// Asks, and says how long the answer took. Panics if none comes: whoever hangs must be let go before long.
+/// Asks, and says how long the answer took. Panics if none comes: whoever hangs must be let go
+/// before long.
 fn ask(client: &mut Connection, request: &str, within: Duration) -> (String, Duration) {
     let begun = Instant::now();
     client.send(request);
@@ -90,7 +91,8 @@ fn freeze_and_thaw_all(rig: &HangingGuest, client: &mut Connection) {
     assert_eq!(status(client), THAWED);
 }
 
-/// Sees that a command in the guest hangs for half a second, whoever kills it, and ends when it is let go.
+/// Sees that a command in the guest hangs for half a second, whoever kills it, and ends when it is
+/// let go.
 fn hangs_until_released(rig: &HangingGuest, hang: &mut Hang, mut command: Child) {
     rig.await_hang();
     std::thread::sleep(Duration::from_millis(500));

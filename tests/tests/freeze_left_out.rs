@@ -1,6 +1,6 @@
-//! What a freeze leaves out, on real filesystems: covered and hidden mounts, a line of the mount table that is too
-//! long, what others froze, a mount that goes while it is looked at, too few descriptors, and a freeze that is
-//! told to stop.
+//! What a freeze leaves out, on real filesystems: covered and hidden mounts, a line of the mount
+//! table that is too long, what others froze, a mount that goes while it is looked at, too few
+//! descriptors, and a freeze that is told to stop.
 
 use qga_tests::disk::Disk;
 use qga_tests::guest::{
@@ -141,7 +141,8 @@ fn what_others_froze_is_in_the_log_after_the_thaw() {
     assert_eq!(guest.frozen(), [true, false]);
 }
 
-/// The agent looks at /mnt/a/b, and while it does so that is unmounted: what it opens then is /mnt/a.
+/// The agent looks at /mnt/a/b, and while it does so that is unmounted: what it opens then is
+/// /mnt/a.
 #[test]
 fn unmounted_between_the_look_and_the_open() {
     let name = "freeze_left_out::unmounted_between_the_look_and_the_open";
@@ -201,7 +202,8 @@ fn too_few_descriptors_before_the_freeze_and_after_a_restart() {
     assert_eq!(status(&mut client), THAWED);
 }
 
-/// SIGTERM comes while the filesystem freezes, which takes its time: the client may not be told that it is frozen.
+/// SIGTERM comes while the filesystem freezes, which takes its time: the client may not be told
+/// that it is frozen.
 #[test]
 fn a_freeze_that_is_told_to_stop_is_an_error() {
     if untraceable("freeze_left_out::a_freeze_that_is_told_to_stop_is_an_error") {

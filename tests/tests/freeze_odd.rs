@@ -1,5 +1,5 @@
-//! Freezes in odd guests, on real filesystems: what is mounted over what, what is taken away while an agent holds it,
-//! nowhere to keep the mark, few descriptors, a kernel of long ago.
+//! Freezes in odd guests, on real filesystems: what is mounted over what, what is taken away while
+//! an agent holds it, nowhere to keep the mark, few descriptors, a kernel of long ago.
 
 use qga_tests::disk::Disk;
 use qga_tests::guest::{
@@ -22,8 +22,8 @@ fn frozen_then(guest: &Guest, count: i64, between: impl FnOnce()) -> JailedAgent
     guest.jail.agent(Start::default())
 }
 
-/// Waits until the agent sleeps as one that waits for a client. Panics if it hangs in the kernel instead; what is
-/// frozen is thawed first, or it could not even be killed.
+/// Waits until the agent sleeps as one that waits for a client. Panics if it hangs in the kernel
+/// instead; what is frozen is thawed first, or it could not even be killed.
 fn settles(guest: &Guest, agent: &JailedAgent) {
     let state = || {
         let text = fs::read_to_string(format!("/proc/{}/status", agent.pid)).expect("it lives");

@@ -1,5 +1,5 @@
-//! `--freeze-timeout` on real filesystems: whatever the channel is doing, a freeze ends when its time is over; and
-//! an agent that ends by itself thaws first.
+//! `--freeze-timeout` on real filesystems: whatever the channel is doing, a freeze ends when its
+//! time is over; and an agent that ends by itself thaws first.
 
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
@@ -15,8 +15,8 @@ fn limited(arguments: &[&'static str]) -> Vec<&'static str> {
     [&ARGUMENTS, arguments].concat()
 }
 
-/// Waits until everything runs again; how long that took. Not sooner than the limit, or the freeze was worth
-/// nothing.
+/// Waits until everything runs again; how long that took. Not sooner than the limit, or the freeze
+/// was worth nothing.
 fn await_thaw(guest: &Guest, since: Instant) -> Duration {
     while guest.frozen().contains(&true) {
         assert!(since.elapsed() < LATEST, "frozen for ever: {}", guest.jail.stderr());

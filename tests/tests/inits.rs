@@ -1,5 +1,5 @@
-//! guest-shutdown beside other process 1s, each in a machine of its own: in each mode the machine ends or an
-//! error says why it does not, within 20 s of the request, and never silence.
+//! guest-shutdown beside other process 1s, each in a machine of its own: in each mode the machine
+//! ends or an error says why it does not, within 20 s of the request, and never silence.
 //!
 //! The commonest are in every run; the others take minutes, and run with `QGA_INITS=full`.
 
@@ -46,8 +46,8 @@ fn shut_down(vm: &mut Vm, mode: &str) -> End {
     }
 }
 
-/// In each mode the machine ends; with `says` on its console, if there is something that init says then. The file
-/// /run/up says that init is up.
+/// In each mode the machine ends; with `says` on its console, if there is something that init says
+/// then. The file /run/up says that init is up.
 fn each_mode_ends(test: &str, says: &str, build: impl Fn(Builder) -> Builder) {
     for mode in MODES {
         let Some(builder) = machine(&format!("inits::{test}")).map(Builder::with_shell) else {
@@ -203,7 +203,8 @@ fn systemd_by_its_programs() {
     });
 }
 
-/// An agent in a container of the guest: with processes of its own it touches nothing of the machine's, and says why.
+/// An agent in a container of the guest: with processes of its own it touches nothing of the
+/// machine's, and says why.
 #[test]
 fn a_container_with_processes_of_its_own() {
     let Some(builder) =
@@ -220,7 +221,8 @@ fn a_container_with_processes_of_its_own() {
     vm.shell("echo x >/data/f && sync && grep -q ' /data ext4 rw' /proc/mounts").unwrap();
 }
 
-/// With the machine's processes it ends the machine, whose disks are then left as its own mounts show them.
+/// With the machine's processes it ends the machine, whose disks are then left as its own mounts
+/// show them.
 #[test]
 fn a_container_with_the_machines_processes() {
     let Some(builder) =
@@ -233,7 +235,8 @@ fn a_container_with_the_machines_processes() {
     assert_eq!(shut_down(&mut vm, "powerdown"), End::Ended);
 }
 
-/// Processes get SIGTERM and time to end; stubborn ones do not keep the guest up; disks are left clean.
+/// Processes get SIGTERM and time to end; stubborn ones do not keep the guest up; disks are left
+/// clean.
 #[test]
 fn process_1_ends_processes_and_disks() {
     let Some(builder) =

@@ -1,5 +1,6 @@
-//! Every limit of the agent one below, at, and one above: what is within works, what is beyond earns one
-//! error that names the limit, and the next request works. Memory stays constant throughout.
+//! Every limit of the agent one below, at, and one above: what is within works, what is beyond
+//! earns one error that names the limit, and the next request works. Memory stays constant
+//! throughout.
 
 use qga_tests::agent::Agent;
 use qga_tests::connection::Connection;
@@ -52,7 +53,8 @@ fn padded_ping(bytes: usize) -> String {
     format!("{start}{}{end}", " ".repeat(bytes - start.len() - end.len()))
 }
 
-/// A write of exactly `bytes` bytes, padded in the middle of its base64, and how much it decodes to.
+/// A write of exactly `bytes` bytes, padded in the middle of its base64, and how much it decodes
+/// to.
 fn padded_write(bytes: usize) -> (String, usize) {
     let start = r#"{"execute":"guest-file-write","arguments":{"handle":1000,"buf-b64":""#;
     let end = r#""}}"#;
@@ -337,7 +339,8 @@ fn path_bytes() {
     assert_eq!(client.finish(), b"");
 }
 
-/// accept(2) leaves such a client where it is, so it is there again at once: that must not become a busy loop.
+/// accept(2) leaves such a client where it is, so it is there again at once: that must not become a
+/// busy loop.
 #[test]
 fn a_client_for_whom_there_is_no_descriptor_waits_and_costs_nothing() {
     let agent = Agent::plain();

@@ -1,5 +1,6 @@
-//! Types that no QGA command has, in a command: the agent's binary does not link with them, so that nobody learns of it
-//! from a guest that answers nonsense. A copy of the project gets another guest-ping.
+//! Types that no QGA command has, in a command: the agent's binary does not link with them, so that
+//! nobody learns of it from a guest that answers nonsense. A copy of the project gets another
+//! guest-ping.
 
 use qga_tests::copy::Copy;
 use qga_tests::repository;

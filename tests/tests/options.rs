@@ -1,5 +1,5 @@
-//! The command line and what surrounds a connection: every option, every wrong value of one, the socket's
-//! path, the saved handle number, signals.
+//! The command line and what surrounds a connection: every option, every wrong value of one, the
+//! socket's path, the saved handle number, signals.
 
 use qga_tests::agent::{Agent, Held, Options, connect, usual_arguments, wait};
 use qga_tests::connection::Connection;
@@ -189,8 +189,8 @@ fn missing_rights() {
     let d = folder.path();
     fs::set_permissions(d, PermissionsExt::from_mode(0o755)).unwrap();
     let copy = d.join("agent");
-    // Another process copies: this one forks in other tests meanwhile, and a child that holds the copy open for
-    // writing would make it "busy" for execve.
+    // Another process copies: this one forks in other tests meanwhile, and a child that holds the
+    // copy open for writing would make it "busy" for execve.
     let copied = Command::new("cp").arg(binary()).arg(&copy).status();
     assert!(copied.is_ok_and(|status| status.success()), "cp");
     let (open, closed) = (d.join("open"), d.join("closed"));
@@ -399,8 +399,8 @@ fn start_to_first_reply_is_quick() {
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
 
-/// Whoever started the agent may never read its log: it serves all the same, ends when it is told to, and the log
-/// says what is missing.
+/// Whoever started the agent may never read its log: it serves all the same, ends when it is told
+/// to, and the log says what is missing.
 #[test]
 fn a_log_that_nobody_empties_stops_nothing() {
     const PINGS: usize = 3000;

@@ -1,5 +1,5 @@
-//! Other users, and other agents, at the agent's channel: a socket that only its own user and root get at, a serial
-//! line that nobody else holds.
+//! Other users, and other agents, at the agent's channel: a socket that only its own user and root
+//! get at, a serial line that nobody else holds.
 
 use qga_tests::agent::{Agent, Held, Options, wait};
 use qga_tests::connection::Connection;
@@ -22,7 +22,8 @@ const NOBODY: u32 = 65534;
 fn as_user<T: Send>(user: u32, act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // SAFETY: the raw calls change the rights of the calling thread alone, which ends after `act`.
+            // SAFETY: the raw calls change the rights of the calling thread alone, which ends after
+            // `act`.
             let changed = unsafe {
                 libc::syscall(libc::SYS_setresgid, user, user, user) == 0
                     && libc::syscall(libc::SYS_setresuid, user, user, user) == 0
@@ -206,7 +207,8 @@ fn a_line_that_others_may_write_to_is_refused() {
     assert_eq!(taken(&mut pty), r#"{\"return\": {}}\n"#);
 }
 
-/// A peer that sends back what it gets, as a terminal in echo mode does: every reply comes back once, and that is all.
+/// A peer that sends back what it gets, as a terminal in echo mode does: every reply comes back
+/// once, and that is all.
 #[test]
 fn a_line_that_echoes_falls_silent() {
     let state = tempfile::tempdir().unwrap();

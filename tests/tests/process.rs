@@ -1,5 +1,5 @@
-//! The agent as a process: its memory is for nobody else, what was secret in it is gone after the reply, and it is
-//! not the one that the kernel kills when memory is short.
+//! The agent as a process: its memory is for nobody else, what was secret in it is gone after the
+//! reply, and it is not the one that the kernel kills when memory is short.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -159,7 +159,8 @@ fn own_badness() -> String {
     fs::read_to_string("/proc/self/oom_score_adj").unwrap()
 }
 
-/// Whether the tests, and what they start, may lower that number (capabilities(7): CAP_SYS_RESOURCE).
+/// Whether the tests, and what they start, may lower that number (capabilities(7):
+/// CAP_SYS_RESOURCE).
 fn may_be_spared() -> bool {
     const CAP_SYS_RESOURCE: u32 = 24;
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -229,8 +230,8 @@ impl Drop for Group {
     }
 }
 
-/// A request of 4 MiB while the guest's disks stand still, where there is 1 MiB of memory: the agent must live to thaw
-/// them.
+/// A request of 4 MiB while the guest's disks stand still, where there is 1 MiB of memory: the
+/// agent must live to thaw them.
 #[test]
 fn frozen_and_short_of_memory_it_lives() {
     let name = "process::frozen_and_short_of_memory_it_lives";

@@ -1,5 +1,5 @@
-//! The agent on a serial port, for which a pseudo terminal stands in: raw bytes both ways, sleep, and `-r` for a
-//! port that comes later, goes away and comes again.
+//! The agent on a serial port, for which a pseudo terminal stands in: raw bytes both ways, sleep,
+//! and `-r` for a port that comes later, goes away and comes again.
 
 use qga_tests::agent::Held;
 use qga_tests::pty::Pty;

@@ -1,5 +1,5 @@
-//! guest-shutdown in a jail: the guest's own programs, its init, and the agent as process 1, each with
-//! what it must have caused; and what the agent owes a guest whose process 1 it is.
+//! guest-shutdown in a jail: the guest's own programs, its init, and the agent as process 1, each
+//! with what it must have caused; and what the agent owes a guest whose process 1 it is.
 
 use qga_tests::conversations;
 use qga_tests::counters;
@@ -50,8 +50,8 @@ fn conversations_with_programs() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// A jail is a container: its end would not be the machine's. Nothing in it is signalled, ended or unmounted,
-/// whatever its process 1 is, and the reply says why.
+/// A jail is a container: its end would not be the machine's. Nothing in it is signalled, ended or
+/// unmounted, whatever its process 1 is, and the reply says why.
 fn nothing_happens_in_a_container(spec: Spec) {
     let alone = spec.agent_as_init.is_some();
     let mut guest = Guest::with_spec(&["/mnt/a"], spec);
@@ -89,7 +89,8 @@ fn a_container_is_not_ended() {
     }
 }
 
-/// A program may reach the machine from a container. When it says yes and the machine goes on, that is said.
+/// A program may reach the machine from a container. When it says yes and the machine goes on, that
+/// is said.
 #[test]
 fn a_program_without_effect_is_not_believed() {
     if Disk::impossible("shutdown::a_program_without_effect_is_not_believed") {
@@ -106,8 +107,8 @@ fn a_program_without_effect_is_not_believed() {
     assert!(asked.elapsed() < Duration::from_secs(20));
 }
 
-/// A program that takes long keeps nobody waiting: who has asked and syncs anew is answered at once, and so is the next
-/// client, a thousand times; the late reply goes to nobody.
+/// A program that takes long keeps nobody waiting: who has asked and syncs anew is answered at
+/// once, and so is the next client, a thousand times; the late reply goes to nobody.
 #[test]
 fn a_slow_program_keeps_nobody_waiting() {
     if Disk::impossible("shutdown::a_slow_program_keeps_nobody_waiting") {

@@ -1,5 +1,6 @@
-//! Every signal there is, and what the agent's parent may have set up about signals and limits: only SIGKILL and
-//! SIGSTOP get past it, a stop thaws first, SIGHUP begins a new log, and programs get what a parent meant for them.
+//! Every signal there is, and what the agent's parent may have set up about signals and limits:
+//! only SIGKILL and SIGSTOP get past it, a stop thaws first, SIGHUP begins a new log, and programs
+//! get what a parent meant for them.
 
 use qga_tests::agent::{Agent, Held, Options, usual_arguments, wait};
 use qga_tests::connection::Connection;
@@ -20,7 +21,8 @@ const SHUTDOWN: &str = "{\"execute\":\"guest-shutdown\"}\n";
 /// What ends the agent, after a thaw.
 const STOP: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGPWR];
 
-/// Every signal but those that nobody can do anything about, real-time ones and those of the C library too.
+/// Every signal but those that nobody can do anything about, real-time ones and those of the C
+/// library too.
 fn signals() -> impl Iterator<Item = i32> {
     (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
 }
@@ -105,7 +107,8 @@ fn the_first_system_call_blocks_them() {
     assert!(first.contains("rt_sigprocmask(SIG_SETMASK, ~["), "{first}");
 }
 
-/// A parent may have had signals ignored (nohup, `&` of a shell) or blocked; that is no business of the agent's.
+/// A parent may have had signals ignored (nohup, `&` of a shell) or blocked; that is no business of
+/// the agent's.
 #[test]
 fn what_a_parent_ignored_ends_the_agent_all_the_same() {
     for signal in STOP {
@@ -184,7 +187,8 @@ fn a_soft_limit_of_file_size_is_raised() {
     assert_eq!(client.ask(PING), PONG);
 }
 
-/// Nothing can be written to any file: nothing is frozen without a mark, and no signal ends the agent.
+/// Nothing can be written to any file: nothing is frozen without a mark, and no signal ends the
+/// agent.
 #[test]
 fn a_hard_limit_of_file_size_refuses_what_needs_a_file() {
     if Disk::impossible("signals::a_hard_limit_of_file_size_refuses_what_needs_a_file") {
@@ -257,8 +261,8 @@ fn a_log_that_nobody_reads_is_an_error_at_the_start() {
     assert!(said.contains("No such device or address"), "{said}");
 }
 
-/// The log lies on the frozen disk, moved away or without a name: opening the new one would wait for the thaw, and
-/// so would closing the old one, whose last name has gone.
+/// The log lies on the frozen disk, moved away or without a name: opening the new one would wait
+/// for the thaw, and so would closing the old one, whose last name has gone.
 #[test]
 fn hup_while_frozen_waits_for_the_thaw() {
     if Disk::impossible("signals::hup_while_frozen_waits_for_the_thaw") {

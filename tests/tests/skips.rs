@@ -1,5 +1,5 @@
-//! Where tests can run, and that they say so where they cannot: a root that is no mount point, and a user without
-//! rights.
+//! Where tests can run, and that they say so where they cannot: a root that is no mount point, and
+//! a user without rights.
 
 use qga_tests::{is_root, jail, skip};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Clients that other people wrote: the strict typed crate `qapi` and Python's `qemu.qmp`, each with every
-//! command that it knows.
+//! Clients that other people wrote: the strict typed crate `qapi` and Python's `qemu.qmp`, each
+//! with every command that it knows.
 
 use qapi::qga;
 use qapi::{Command as _, Qga};

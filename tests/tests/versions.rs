@@ -1,4 +1,5 @@
-//! Each version stands once: the manifests and documents that cannot take it from there go in, and say the same.
+//! Each version stands once: the manifests and documents that cannot take it from there go in, and
+//! say the same.
 
 use std::fs;
 use std::path::Path;
@@ -15,8 +16,8 @@ fn version(path: &str) -> Option<String> {
     line.strip_suffix('"').map(str::to_owned)
 }
 
-/// The C library is a workspace of its own, which cannot take the version from the other one; what is
-/// never published has none.
+/// The C library is a workspace of its own, which cannot take the version from the other one; what
+/// is never published has none.
 #[test]
 fn the_product_has_one_version() {
     let product = version("Cargo.toml").expect("a version");

@@ -1,5 +1,6 @@
-//! The agent in real virtual machines: as process 1 on virtio-serial and isa-serial, freezing a real disk under
-//! a writer, losing its port and getting it back, sleeping when there is nothing to do, ending the machine.
+//! The agent in real virtual machines: as process 1 on virtio-serial and isa-serial, freezing a
+//! real disk under a writer, losing its port and getting it back, sleeping when there is nothing to
+//! do, ending the machine.
 
 use qga_tests::machine::machine;
 use std::time::{Duration, Instant};
@@ -143,7 +144,8 @@ fn killed_while_frozen_and_started_anew() {
     assert!(advances(&mut vm), "the writer is stuck after the thaw");
 }
 
-/// Whether the disk is frozen: a writer that is started now does not come back. It notes when it does.
+/// Whether the disk is frozen: a writer that is started now does not come back. It notes when it
+/// does.
 fn is_frozen(vm: &mut Vm) -> bool {
     let probe = "rm -f /run/probed; (echo x >/data/probe; : >/run/probed) & \
         n=0; until [ -e /run/probed ] || [ $n = 10 ]; do usleep 100000; n=$((n+1)); done; \
@@ -151,11 +153,13 @@ fn is_frozen(vm: &mut Vm) -> bool {
     number(vm, probe) != 0
 }
 
-/// Without rights for loop devices this holds what fire/freeze.rs holds at each system call: killed at some time between
-/// the request to freeze and the thaw's answer, the next agent says what is true, and thaws.
+/// Without rights for loop devices this holds what fire/freeze.rs holds at each system call: killed
+/// at some time between the request to freeze and the thaw's answer, the next agent says what is
+/// true, and thaws.
 #[test]
 fn killed_at_any_time_around_freeze() {
-    /// So many kills, ever farther from each other: the last comes long after a freeze, however slow the emulation is.
+    /// So many kills, ever farther from each other: the last comes long after a freeze, however
+    /// slow the emulation is.
     const KILLS: u32 = 24;
     const STEP_US: u32 = 1500;
     let Some(builder) = machine("vm::killed_at_any_time_around_freeze") else { return };
@@ -189,7 +193,8 @@ fn killed_at_any_time_around_freeze() {
     assert!(found[0] > 0 && found[1] > 0, "thawed, frozen: {found:?}");
 }
 
-/// Waits until the guest's kernel has heard that the hypervisor's side of the agent's port is closed.
+/// Waits until the guest's kernel has heard that the hypervisor's side of the agent's port is
+/// closed.
 fn wait_until_closed(vm: &mut Vm) {
     let state = format!(
         "grep -l '^name: {AGENT_PORT}' /sys/kernel/debug/virtio-ports/* | xargs grep host_connected"
@@ -362,8 +367,8 @@ fn a_port_that_is_plugged_in_later() {
     }
 }
 
-/// Proxmox connects anew for each command. A request can be there before the guest's kernel has heard that
-/// the port was opened; its reply must come all the same.
+/// Proxmox connects anew for each command. A request can be there before the guest's kernel has
+/// heard that the port was opened; its reply must come all the same.
 #[test]
 fn each_command_a_new_connection() {
     let Some(machine) = machine("vm::each_command_a_new_connection") else { return };

@@ -1,5 +1,5 @@
-//! Devices that only a kernel of its own has: a mapped device that is suspended while a freeze comes, and a real
-//! serial line that a user of its group has opened, or opens.
+//! Devices that only a kernel of its own has: a mapped device that is suspended while a freeze
+//! comes, and a real serial line that a user of its group has opened, or opens.
 
 use qga_tests::machine::machine;
 use std::time::Duration;
@@ -58,8 +58,8 @@ fn a_suspended_device_is_left_out_and_named_or_refused() {
     }
 }
 
-/// As group `dialout` a user may open it. Each way to feed the agent (TIOCSTI, loopback mode, another line discipline)
-/// begins with a descriptor of the line.
+/// As group `dialout` a user may open it. Each way to feed the agent (TIOCSTI, loopback mode,
+/// another line discipline) begins with a descriptor of the line.
 #[test]
 fn a_serial_line_of_a_group_is_the_agents_alone() {
     let Some(builder) = machine("vm_devices::a_serial_line_of_a_group_is_the_agents_alone")

@@ -1,6 +1,6 @@
-//! A guest-sync without a 0xFF, as libvirt sends it, over a virtio port whose last client left something
-//! unfinished: it is answered, however soon it comes. Some hundred tries in the ordinary run, ten thousand with
-//! `QGA_FIRE=full`, or as many as `QGA_SYNCS` says.
+//! A guest-sync without a 0xFF, as libvirt sends it, over a virtio port whose last client left
+//! something unfinished: it is answered, however soon it comes. Some hundred tries in the ordinary
+//! run, ten thousand with `QGA_FIRE=full`, or as many as `QGA_SYNCS` says.
 
 use qga_tests::fire::is_full;
 use qga_tests::machine::machine;

@@ -1,5 +1,5 @@
-//! The script `x` on machines that lack something: programs that only write down how they were called take the
-//! place of cargo and apt, in a PATH that has nothing else.
+//! The script `x` on machines that lack something: programs that only write down how they were
+//! called take the place of cargo and apt, in a PATH that has nothing else.
 
 use qga_tests::{program, repository, skip};
 use std::fs;

@@ -1,8 +1,9 @@
-//! `cargo xtask coverage`: which branches of the core, and which lines of the Linux platform, the tests reach; a
-//! table, and everything that they do not reach, come out.
+//! `cargo xtask coverage`: which branches of the core, and which lines of the Linux platform, the
+//! tests reach; a table, and everything that they do not reach, come out.
 //!
-//! What cannot be reached stands in `docs/coverage.md` with its reason. Anything else that is not reached fails
-//! the command, and so does a row of that list which is reached now or exists no more.
+//! What cannot be reached stands in `docs/coverage.md` with its reason. Anything else that is not
+//! reached fails the command, and so does a row of that list which is reached now or exists no
+//! more.
 
 mod counters;
 pub mod report;
@@ -33,8 +34,8 @@ const LINUX: &str = "platform-linux/src";
 const BINARY_TESTS: &str = "bad_clients clients conversations freeze freeze_faults freeze_odd \
     freeze_timeout limits options serial shutdown typed_clients";
 
-/// Those of them that measure memory, of which a build that counts takes more, and those whose guest has none at the
-/// place of the counters.
+/// Those of them that measure memory, of which a build that counts takes more, and those whose
+/// guest has none at the place of the counters.
 const NOT_MEASURED: &str = "memory_while_a_large_read_streams read_count nowhere_to_keep_the_mark \
     the_usual_places_are_on_the_disk";
 
@@ -117,7 +118,8 @@ fn linux(root: &Path) -> Result<Report> {
             let mut test = Command::new(path);
             test.args(["--quiet", "--test-threads", "2"]).current_dir(root.join("tests"));
             test.args(NOT_MEASURED.split(' ').flat_map(|test| ["--skip", test]));
-            // Guests of the tests, with a root of their own, show the counters to their agents by this.
+            // Guests of the tests, with a root of their own, show the counters to their agents by
+            // this.
             test.env("QGA_COUNTERS", &measured.counters);
             command::run(test.env("QGA_BIN", &measured.binary).stdout(Stdio::null()))
         })?;
@@ -129,8 +131,8 @@ fn linux(root: &Path) -> Result<Report> {
     without_brackets(root, report)
 }
 
-/// The same without lines that hold nothing but closing brackets: one is counted where a condition is
-/// always met, for the way around it.
+/// The same without lines that hold nothing but closing brackets: one is counted where a condition
+/// is always met, for the way around it.
 fn without_brackets(root: &Path, mut report: Report) -> Result<Report> {
     for (file, File { lines, .. }) in &mut report {
         let text = source(root, file)?;

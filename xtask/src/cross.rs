@@ -1,5 +1,6 @@
-//! Compiling for targets without an operating system: their names go in, a way to a library for them comes
-//! out. The toolchain has it, or rustup brings it, or Debian's compiler builds it from source.
+//! Compiling for targets without an operating system: their names go in, a way to a library for
+//! them comes out. The toolchain has it, or rustup brings it, or Debian's compiler builds it from
+//! source.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
-//! A document of exceptions, `docs/coverage.md` or `docs/mutants.md`: its rows, each with its file and a reason, and
-//! what a task has found come in; what they disagree about, and the task's figures between two marks, go out.
+//! A document of exceptions, `docs/coverage.md` or `docs/mutants.md`: its rows, each with its file
+//! and a reason, and what a task has found come in; what they disagree about, and the task's
+//! figures between two marks, go out.
 //!
 //! ```text
 //! <!-- figures: written by cargo xtask coverage -->
@@ -53,8 +54,8 @@ impl Document {
         self.marked().write(&format!("```text\n{table}\n```"))
     }
 
-    /// Names what was found and is not listed, and rows that nothing found is about; `judged` says whether a row
-    /// is about what was looked at.
+    /// Names what was found and is not listed, and rows that nothing found is about; `judged` says
+    /// whether a row is about what was looked at.
     pub fn compare(
         &self,
         found: &[Row],

@@ -136,7 +136,8 @@ pub fn all_dependencies(package: &str) -> Result<BTreeMap<String, Vec<String>>> 
     let text = text(list.args(["depends", "--recurse", "--important", package]))?;
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut of = String::new();
-    // A package's name begins its line; what it depends on stands below, after `Depends:` or `PreDepends:`.
+    // A package's name begins its line; what it depends on stands below, after `Depends:` or
+    // `PreDepends:`.
     for line in text.lines() {
         match line.trim().trim_start_matches('|').split_once("Depends: ") {
             Some(("" | "Pre", name)) => all.entry(of.clone()).or_default().push(name.to_owned()),

@@ -1,5 +1,6 @@
-//! A document with a part that a task writes: what belongs between its two marks comes in, the document with that
-//! in its place goes out. All else in it is written by people and stays as it is, byte for byte.
+//! A document with a part that a task writes: what belongs between its two marks comes in, the
+//! document with that in its place goes out. All else in it is written by people and stays as it
+//! is, byte for byte.
 
 use std::path::PathBuf;
 

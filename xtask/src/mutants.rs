@@ -1,8 +1,8 @@
-//! `cargo xtask mutants`: changes the core in each way that cargo-mutants knows and looks whether a test
-//! notices; a table, and every change that nobody noticed, come out.
+//! `cargo xtask mutants`: changes the core in each way that cargo-mutants knows and looks whether a
+//! test notices; a table, and every change that nobody noticed, come out.
 //!
-//! What no test can notice stands in `docs/mutants.md` with its reason. Anything else that is missed fails the
-//! command, and so does a row of that list which is caught now or exists no more.
+//! What no test can notice stands in `docs/mutants.md` with its reason. Anything else that is
+//! missed fails the command, and so does a row of that list which is caught now or exists no more.
 
 mod campaign;
 mod judge;

@@ -1,5 +1,6 @@
-//! `cargo xtask pairs`: the agent's own words go in, which two letters follow each other most often comes out, in
-//! core/src/text/pairs.rs: the table by which they are packed when the agent is compiled (docs/decisions.md, "Texts").
+//! `cargo xtask pairs`: the agent's own words go in, which two letters follow each other most often
+//! comes out, in core/src/text/pairs.rs: the table by which they are packed when the agent is
+//! compiled (docs/decisions.md, "Texts").
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ const FIRST: u8 = 0x7F;
 const CODES: usize = 161;
 /// How many bytes wait at most while one is unpacked (core/src/text.rs).
 const ROOM: usize = 8;
-/// A table that is so many bytes worse than the best is as good: not each change of a text need change it.
+/// A table that is so many bytes worse than the best is as good: not each change of a text need
+/// change it.
 const WORSE_BYTES_MAX: usize = 64;
 
 /// A letter below 256, or the pair of this number and 256.
@@ -115,7 +117,8 @@ fn literals(tokens: TokenStream, texts: &mut Vec<String>) {
     }
 }
 
-/// Makes a pair of the two symbols that follow each other most often, then of what that has left, and so on.
+/// Makes a pair of the two symbols that follow each other most often, then of what that has left,
+/// and so on.
 fn choose(texts: &[Vec<Symbol>]) -> Choice {
     let mut texts = texts.to_vec();
     let mut pairs: Vec<(Symbol, Symbol)> = Vec::new();
@@ -197,10 +200,12 @@ fn table(pairs: &[(Symbol, Symbol)]) -> String {
     format!(
         "//! Which bytes of a packed text stand for which two: `cargo xtask pairs` writes this file.
 
-/// The byte that stands for the first of [`PAIRS`]; the next ones follow, and after the highest byte the lowest.
+/// The byte that stands for the first of [`PAIRS`]; the next ones follow, and after the highest
+/// byte the lowest.
 pub const PAIR_FIRST: u8 = 0x{FIRST:02X};
 
-/// What each of them stands for: the first byte in the lower half. A zero ends a text, and stands for nothing.
+/// What each of them stands for: the first byte in the lower half. A zero ends a text, and stands
+/// for nothing.
 #[rustfmt::skip]
 pub static PAIRS: [u16; {}] = [
    {}

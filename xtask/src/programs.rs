@@ -1,5 +1,6 @@
-//! The programs that judge the core without the binary: the tests on the simulated guest, the corpus of the fuzz
-//! targets, seeded sessions. A project folder and the settings of the build in, their paths out.
+//! The programs that judge the core without the binary: the tests on the simulated guest, the
+//! corpus of the fuzz targets, seeded sessions. A project folder and the settings of the build in,
+//! their paths out.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

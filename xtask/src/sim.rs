@@ -1,10 +1,10 @@
-//! `cargo xtask sim`: builds the simulation optimised and runs it with the arguments given; what it finds, and the
-//! line that repeats it, is on its output. See `simulation/src/lib.rs`.
+//! `cargo xtask sim`: builds the simulation optimised and runs it with the arguments given; what it
+//! finds, and the line that repeats it, is on its output. See `simulation/src/lib.rs`.
 
 use xtask::{ElseSay, Result, build, paths};
 
-/// What `cargo xtask test` runs: sessions of the seeds from 0 on, each canary, and the torture of the first
-/// sessions, whose fault points are more than 10^6.
+/// What `cargo xtask test` runs: sessions of the seeds from 0 on, each canary, and the torture of
+/// the first sessions, whose fault points are more than 10^6.
 pub const ORDINARY: [&[&str]; 2] = [&["--seeds", "1000000"], &["--torture", "1000"]];
 
 pub fn run(arguments: &[String]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! guest-file-*: files of the guest by handle, unbuffered. What a reply counts has reached the kernel.
+//! guest-file-*: files of the guest by handle, unbuffered. What a reply counts has reached the
+//! kernel.
 
 use crate::errno::Errno;
 use crate::error::Error;
@@ -21,8 +22,8 @@ pub struct Open<'a> {
     mode: Option<&'a [u8]>,
 }
 
-/// Opens a file and returns its handle. `mode` is fopen(3)'s, `r` when absent. A new file gets mode 0644
-/// whatever the umask. Errors: unknown mode, those of open(2), all handles in use.
+/// Opens a file and returns its handle. `mode` is fopen(3)'s, `r` when absent. A new file gets mode
+/// 0644 whatever the umask. Errors: unknown mode, those of open(2), all handles in use.
 pub fn open<'a, P: Files + WallClock + Log>(
     platform: &mut P,
     files: &mut Handles<P::File>,
@@ -65,8 +66,8 @@ pub struct Handle {
     handle: i64,
 }
 
-/// Closes a file. Errors: unknown handle, EIO and the like from filesystems that write late; the handle
-/// is gone all the same.
+/// Closes a file. Errors: unknown handle, EIO and the like from filesystems that write late; the
+/// handle is gone all the same.
 pub fn close<P: Files>(
     platform: &mut P,
     files: &mut Handles<P::File>,
@@ -76,7 +77,8 @@ pub fn close<P: Files>(
     platform.close(file).map_err(|errno| Error::Failed(text!("failed to close handle"), errno))
 }
 
-/// Does what fflush did: nothing is buffered here, so there is nothing left to do. Errors: unknown handle.
+/// Does what fflush did: nothing is buffered here, so there is nothing left to do. Errors: unknown
+/// handle.
 pub fn flush<F>(files: &mut Handles<F>, arguments: Handle) -> Result<(), Error<'static>> {
     files.file(arguments.handle).ok_or(Error::HandleNotFound(arguments.handle)).map(drop)
 }
@@ -88,9 +90,9 @@ pub struct Read {
     count: Option<i64>,
 }
 
-/// Says what to read and how many bytes; [`read_piece`] reads them. The reply is filled to `count` or to the
-/// end of the file. Errors: unknown handle, a count outside 0..=48 MiB, those of read(2) before the
-/// first byte.
+/// Says what to read and how many bytes; [`read_piece`] reads them. The reply is filled to `count`
+/// or to the end of the file. Errors: unknown handle, a count outside 0..=48 MiB, those of read(2)
+/// before the first byte.
 pub fn read<F>(
     files: &mut Handles<F>,
     arguments: Read,
@@ -106,7 +108,8 @@ pub fn read<F>(
     Ok(())
 }
 
-/// One read(2) of an open file, and what stands before and after all of them. Schema: GuestFileRead.
+/// One read(2) of an open file, and what stands before and after all of them. Schema:
+/// GuestFileRead.
 pub fn read_piece<P: Platform>(
     _: &mut P,
     state: &mut State<P>,
@@ -149,9 +152,9 @@ pub struct Written {
     eof: bool,
 }
 
-/// Writes bytes at the file's position. `count` of the reply is what reached the kernel; it is less than asked
-/// for when the disk became full on the way. Errors: unknown handle, not base64, a count larger than
-/// the data, those of write(2) before the first byte.
+/// Writes bytes at the file's position. `count` of the reply is what reached the kernel; it is less
+/// than asked for when the disk became full on the way. Errors: unknown handle, not base64, a count
+/// larger than the data, those of write(2) before the first byte.
 pub fn write<'a, F: embedded_io::Write<Error = Errno>>(
     files: &mut Handles<F>,
     arguments: Write<'a>,

@@ -1,4 +1,5 @@
-//! guest-fsfreeze-*: stopping and starting the guest's filesystems. The work is in [`crate::freezer`].
+//! guest-fsfreeze-*: stopping and starting the guest's filesystems. The work is in
+//! [`crate::freezer`].
 
 use super::Nothing;
 use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason};
@@ -8,7 +9,8 @@ use crate::state::State;
 use crate::writer::Writer;
 use serde::Serialize;
 
-/// Schema: GuestFsfreezeStatus; `error` is of its first version (0.15) and tells clients that a thaw failed.
+/// Schema: GuestFsfreezeStatus; `error` is of its first version (0.15) and tells clients that a
+/// thaw failed.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FsfreezeStatus {
@@ -29,7 +31,8 @@ pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
     }
 }
 
-/// Begins to freeze all local filesystems; the reply is how many. Schema: guest-fsfreeze-freeze (0.15.0).
+/// Begins to freeze all local filesystems; the reply is how many. Schema: guest-fsfreeze-freeze
+/// (0.15.0).
 pub fn freeze<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer) {
     freezer.freeze(platform);
 }

@@ -16,8 +16,8 @@ struct CommandInfo {
     success_response: bool,
 }
 
-/// Lists the commands that this guest offers. Schema: guest-info (0.15.0), GuestAgentInfo. One command at each call: the
-/// one that stands at [`Cursor::outer`] in the table, if there is one.
+/// Lists the commands that this guest offers. Schema: guest-info (0.15.0), GuestAgentInfo. One
+/// command at each call: the one that stands at [`Cursor::outer`] in the table, if there is one.
 pub fn piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,

@@ -1,9 +1,9 @@
-//! Calling a command: the text of its arguments in, its typed function run, its value or the way to the rest of its
-//! reply out. Which commands there are says [`Table`].
+//! Calling a command: the text of its arguments in, its typed function run, its value or the way to
+//! the rest of its reply out. Which commands there are says [`Table`].
 //!
 //! A command is a typed function: its argument struct mirrors the schema, its signature names the
-//! platform traits and the part of the agent's state that it may touch. [`Call`] does the rest: it reads
-//! the arguments, runs the function, writes the value.
+//! platform traits and the part of the agent's state that it may touch. [`Call`] does the rest: it
+//! reads the arguments, runs the function, writes the value.
 
 pub mod cpus;
 pub mod disks;
@@ -46,7 +46,8 @@ pub enum Reply<P: Platform> {
     Value,
     /// The rest comes in pieces of this kind, from [`Call::cursor`] on.
     Pieces(Piece<P>),
-    /// The work has begun; ask again. What comes of it is written by the pieces, if success has a reply.
+    /// The work has begun; ask again. What comes of it is written by the pieces, if success has a
+    /// reply.
     Later(Poll<P>, Option<Piece<P>>),
 }
 

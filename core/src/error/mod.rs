@@ -1,7 +1,8 @@
 //! What can go wrong, and the one place where it becomes an error class and a description.
 //!
-//! In: a typed [`Error`], which borrows what it speaks of from the request. Out: `class` and `desc` of
-//! the QGA error reply. Where a client could match a text it is the reference's, letter for letter.
+//! In: a typed [`Error`], which borrows what it speaks of from the request. Out: `class` and `desc`
+//! of the QGA error reply. Where a client could match a text it is the reference's, letter for
+//! letter.
 
 mod slot;
 
@@ -15,7 +16,8 @@ use crate::text::Text;
 use crate::writer::Writer;
 use core::fmt::Display;
 
-/// A member of a command's arguments, as error texts name it: `handle`, `arg[0]` or `vcpus[0].online`.
+/// A member of a command's arguments, as error texts name it: `handle`, `arg[0]` or
+/// `vcpus[0].online`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Parameter {
     /// The list that the member or element is in.
@@ -82,8 +84,8 @@ pub enum Error<'a> {
     Missing(Parameter),
     /// An argument has the wrong type: what it must be.
     WrongType(Parameter, &'static str),
-    /// An argument that the command does not have, as written between its quotes; the parameter names the
-    /// object that it stands in.
+    /// An argument that the command does not have, as written between its quotes; the parameter
+    /// names the object that it stands in.
     Unexpected(Parameter, &'a [u8]),
     /// An enumeration has no such word.
     BadValue(Parameter, &'a [u8]),
@@ -123,8 +125,8 @@ impl Error<'_> {
         Error::Limit(text!("member count"), MEMBERS_MAX, text!("members"))
     }
 
-    /// The error class of the QGA reply. Clients take CommandNotFound as "this guest cannot", libvirt
-    /// among them, so nothing else may use it.
+    /// The error class of the QGA reply. Clients take CommandNotFound as "this guest cannot",
+    /// libvirt among them, so nothing else may use it.
     #[inline(never)]
     pub fn class(&self) -> &'static str {
         match self {
@@ -181,8 +183,8 @@ impl Error<'_> {
         blanks.fill(self.sentence(), out);
     }
 
-    /// The description, with blanks. In the order of the errors, and no text twice: so the number of a text
-    /// (build.rs) is that of the error and something, and all this is one addition.
+    /// The description, with blanks. In the order of the errors, and no text twice: so the number
+    /// of a text (build.rs) is that of the error and something, and all this is one addition.
     #[rustfmt::skip]
     fn sentence(&self) -> Text {
         match self {
@@ -216,8 +218,8 @@ impl Error<'_> {
     }
 }
 
-/// What is put into the blanks of a sentence. One loop over all sentences takes less code than the calls that
-/// would write the pieces of each.
+/// What is put into the blanks of a sentence. One loop over all sentences takes less code than the
+/// calls that would write the pieces of each.
 struct Blanks<'a> {
     words: [Text; 2],
     texts: [&'a [u8]; 2],
@@ -233,9 +235,10 @@ impl<'a> Blanks<'a> {
         text
     }
 
-    /// Writes a sentence. Its blanks are `%` for the next of our own words, `=` for the next text, `$` for it as a
-    /// subject, `~` for it as a name that is escaped as in the request, `#` for the number and `!` for it as the errno
-    /// that is the reason, `&` for the parameter, `^` for the list that this is in.
+    /// Writes a sentence. Its blanks are `%` for the next of our own words, `=` for the next text,
+    /// `$` for it as a subject, `~` for it as a name that is escaped as in the request, `#` for the
+    /// number and `!` for it as the errno that is the reason, `&` for the parameter, `^` for the
+    /// list that this is in.
     #[inline(never)]
     fn fill(&mut self, sentence: Text, out: &mut Writer<'_>) {
         for byte in sentence.phrase().characters() {
@@ -287,7 +290,8 @@ fn advice(out: &mut Writer<'_>, errno: Errno) {
         _ => Text::NONE,
     });
 }
-/// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent needs itself.
+/// Enough for a file of each handle, every filesystem of a freeze, and the dozen that an agent
+/// needs itself.
 const _: () = assert!(FROZEN_MAX + HANDLES_MAX + 64 <= 1024);
 
 /// In the place of a reply that says that everything is frozen, when that is true no more.

@@ -5,9 +5,9 @@ use crate::text::Text;
 use core::cell::Cell;
 use core::fmt::Display;
 
-/// Where an error is put down until the response is begun. Errors are large; carrying one up through every
-/// layer as the result of each call takes more code than all commands together (docs/decisions.md,
-/// "Errors"), so the layers above a command only say [`Raised`].
+/// Where an error is put down until the response is begun. Errors are large; carrying one up
+/// through every layer as the result of each call takes more code than all commands together
+/// (docs/decisions.md, "Errors"), so the layers above a command only say [`Raised`].
 pub struct Slot<'a>(Cell<Error<'a>>);
 
 /// An error was found and put down.

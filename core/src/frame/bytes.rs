@@ -1,8 +1,8 @@
 //! What the framer sees in bytes alone: the end of a line, and a guest-sync by looking back.
 
-/// What stands before the object that `bytes` end with, if that has the name of a guest-sync in it. What stands in
-/// strings is not told from brackets, so it is a guess, and costs little: deeper than a guest-sync goes nothing is
-/// followed.
+/// What stands before the object that `bytes` end with, if that has the name of a guest-sync in it.
+/// What stands in strings is not told from brackets, so it is a guess, and costs little: deeper
+/// than a guest-sync goes nothing is followed.
 #[inline(never)]
 pub fn last_sync(mut bytes: &[u8]) -> Option<&[u8]> {
     let (mut open, mut named) = (0, false);

@@ -11,8 +11,8 @@ pub enum Scan {
     Frame,
     /// A malformed request.
     Bad(Fault),
-    /// What may be a whole guest-sync inside a malformed request: to be answered by [`super::Framer::resume`] if it
-    /// is one.
+    /// What may be a whole guest-sync inside a malformed request: to be answered by
+    /// [`super::Framer::resume`] if it is one.
     Sync,
 }
 

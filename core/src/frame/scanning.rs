@@ -1,5 +1,6 @@
-//! Finding frames: the bytes in the buffer in, what the framer comes upon next out. Tokens are counted, not judged; what
-//! is no token, too deep or too long is skipped, and a guest-sync inside it is looked for.
+//! Finding frames: the bytes in the buffer in, what the framer comes upon next out. Tokens are
+//! counted, not judged; what is no token, too deep or too long is skipped, and a guest-sync inside
+//! it is looked for.
 
 use super::bytes::{ends_line, last_sync};
 use super::{Fault, Framer, FramerState, Scan};
@@ -150,7 +151,8 @@ impl<const N: usize> Framer<N> {
         (end >= self.filled).then_some(Scan::More)
     }
 
-    /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what was received.
+    /// Skips to where a new request can begin, to what may be a guest-sync, or to the end of what
+    /// was received.
     fn skip(&mut self) -> Option<Scan> {
         while let Some(&byte) = self.buffer.get(self.scanned..self.filled).and_then(<[u8]>::first) {
             let (at_start, ends) = (self.state == FramerState::LineStart, ends_line(byte));

@@ -81,7 +81,7 @@ impl<F> Freezer<F> {
                     return Some(errno);
                 }
             };
-            let record_at = at;
+            let begins = at;
             at += line.len() as u64 + 1;
             let Some(record) = Record::parse(line) else { continue };
             if record.state == RecordState::NotOurs {
@@ -95,25 +95,22 @@ impl<F> Freezer<F> {
                     let _ = Marks::open(platform).set_record(at, RecordState::NotOurs);
                 }
                 for entry in self.entries.iter_mut().filter(|entry| entry.place.unsure) {
-                    entry.place.frozen &= entry.place.record >= record_at;
+                    entry.place.frozen &= entry.place.record >= begins;
                 }
             }
-            if self.entries.iter().any(|entry| entry.place.record == record_at) {
+            if self.entries.iter().any(|entry| entry.place.record == begins) {
                 continue;
             }
-            let hangs = self.hanging.contains(&record_at);
-            match look_for(platform, &mut self.line, &record, record_at, hangs, &mut self.standing)
-            {
+            let hangs = self.hanging.contains(&begins);
+            match look_for(platform, &mut self.line, &record, begins, hangs, &mut self.standing) {
                 Ok(filesystem) => {
                     let Record { superblock, .. } = record;
-                    let (record, frozen, busy) = (record_at, true, false);
+                    let (record, frozen, busy) = (begins, true, false);
                     let place = Place { superblock, record, frozen, busy, unsure };
                     // As many fit as were frozen.
                     let _ = hold(platform, &mut self.entries, place, filesystem);
                 }
-                Err(errno) if unsure && errno != NOT_YET => {
-                    unsure_missing = Some((errno, record_at))
-                }
+                Err(errno) if unsure && errno != NOT_YET => unsure_missing = Some((errno, begins)),
                 Err(errno) if !unsure && is_no_more_than_gone(missing) => {
                     mark::show(record.path, &mut self.subject);
                     missing = Some(errno);
@@ -136,7 +133,7 @@ fn look_for<P: Freeze + Clock>(
     platform: &mut P,
     line: &mut [u8],
     record: &Record<'_>,
-    record_at: u64,
+    begins: u64,
     hangs: bool,
     standing: &mut Standing,
 ) -> Result<P::Filesystem, Errno> {
@@ -148,5 +145,5 @@ fn look_for<P: Freeze + Clock>(
     if hangs {
         return Err(Errno::TIMEDOUT);
     }
-    find(platform, line, record.superblock, record_at)
+    find(platform, line, record.superblock, begins)
 }

@@ -1,8 +1,8 @@
-//! Whether one whole frame is valid JSON of QEMU's dialect: the frame in, its outermost members or what is
-//! wrong out.
+//! Whether one whole frame is valid JSON of QEMU's dialect: the frame in, its outermost members or
+//! what is wrong out.
 //!
-//! After this check the rest of the core walks the text without doubting it. Iterative: the kind of each
-//! open bracket is one bit, the keys of open objects are positions in one fixed table.
+//! After this check the rest of the core walks the text without doubting it. Iterative: the kind of
+//! each open bracket is one bit, the keys of open objects are positions in one fixed table.
 
 use super::lexer::{Found, Lexer, Token};
 use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
@@ -47,8 +47,8 @@ impl Member<'_> {
 /// Members of objects, in the order of the text.
 pub type Members<'f> = Vec<Member<'f>, MEMBERS_MAX>;
 
-/// Checks the one value in `frame`; leaves its members in `members` if it is an object. What is wrong is put
-/// into `slot`.
+/// Checks the one value in `frame`; leaves its members in `members` if it is an object. What is
+/// wrong is put into `slot`.
 pub fn check<'f>(
     frame: &'f [u8],
     members: &mut Members<'f>,
@@ -238,8 +238,9 @@ fn inside(token: &[u8]) -> &[u8] {
     }
 }
 
-/// A number for the characters of a key, escapes resolved (FNV-1a). Keys are read once so, however many there are
-/// and however late they differ. Who makes two keys with the same number is told that they are one.
+/// A number for the characters of a key, escapes resolved (FNV-1a). Keys are read once so, however
+/// many there are and however late they differ. Who makes two keys with the same number is told
+/// that they are one.
 fn hash(key: &[u8]) -> u64 {
     let mix = |hash: u64, character| (hash ^ u64::from(character)).wrapping_mul(0x100_0000_01B3);
     Characters(key).fold(0xCBF2_9CE4_8422_2325, mix)

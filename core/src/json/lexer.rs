@@ -2,13 +2,15 @@
 //!
 //! The lexer knows the shape of a token, not its meaning: escapes, UTF-8, keywords and grammar are
 //! checked on the whole frame ([`super::check`]). It keeps one state between calls, so cutting the
-//! input elsewhere never changes what it finds. Dialect: single-quoted strings too; no `+1`, `01`, `.5`, `5.`, `0e1`;
-//! no control characters in strings; 0xFF resets (guest-sync-delimited in the QGA schema).
+//! input elsewhere never changes what it finds. Dialect: single-quoted strings too; no `+1`, `01`,
+//! `.5`, `5.`, `0e1`; no control characters in strings; 0xFF resets (guest-sync-delimited in the
+//! QGA schema).
 
 use super::text::plain_prefix;
 use core::ops::Range;
 
-/// What a token is, by its first byte. Those from [`Token::Colon`] on mean nothing to who looks for a text's end.
+/// What a token is, by its first byte. Those from [`Token::Colon`] on mean nothing to who looks for
+/// a text's end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 #[repr(u8)]
 pub enum Token {
@@ -39,7 +41,8 @@ pub enum Found {
     End,
     /// A whole token, from [`Lexer::start`] to the position reached.
     Token(Token),
-    /// Bytes that are no token, from [`Lexer::start`] to the position reached, the offending one included.
+    /// Bytes that are no token, from [`Lexer::start`] to the position reached, the offending one
+    /// included.
     Stray,
     /// A 0xFF.
     Sentinel,
@@ -180,8 +183,8 @@ impl Default for Lexer {
     }
 }
 
-/// Where the next value of a checked text is, at `from` or after, commas and colons skipped; nothing at the
-/// end of an array or object.
+/// Where the next value of a checked text is, at `from` or after, commas and colons skipped;
+/// nothing at the end of an array or object.
 pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
     let (mut lexer, mut at) = (Lexer::new(), from);
     let (mut depth, mut start) = (0u32, None);

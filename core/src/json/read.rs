@@ -1,13 +1,14 @@
 //! Typed arguments out of a checked JSON text: serde's `Deserializer` over the frame itself.
 //!
-//! In: the text of an object that [`super::check`] has passed. Out: a struct whose strings borrow from the
-//! frame, where their escapes (and base64) were decoded in place. Members are visited in the order of
-//! the struct, not of the text, so that errors come in the schema's order: each declared member is
-//! missing, wrong or right, and only then is an undeclared one unexpected. That needs no memory but
-//! one slot for each declared member.
+//! In: the text of an object that [`super::check`] has passed. Out: a struct whose strings borrow
+//! from the frame, where their escapes (and base64) were decoded in place. Members are visited in
+//! the order of the struct, not of the text, so that errors come in the schema's order: each
+//! declared member is missing, wrong or right, and only then is an undeclared one unexpected. That
+//! needs no memory but one slot for each declared member.
 //!
-//! Every enumeration in QGA arguments is an alternate, a word or something else, so `deserialize_enum` offers the
-//! type what it finds: a word by its place (`visit_u64`), a number (`visit_i64`), a truth (`visit_bool`).
+//! Every enumeration in QGA arguments is an alternate, a word or something else, so
+//! `deserialize_enum` offers the type what it finds: a word by its place (`visit_u64`), a number
+//! (`visit_i64`), a truth (`visit_bool`).
 
 use super::lexer::next_value;
 use super::text::{decode_in_place, is_named};
@@ -21,7 +22,8 @@ use serde::{Deserialize, forward_to_deserialize_any};
 /// Most members that an argument struct declares.
 const FIELDS_MAX: usize = 6;
 
-/// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put into `slot`.
+/// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put
+/// into `slot`.
 pub fn from_text<'de, T: Deserialize<'de>>(
     arguments: &'de mut [u8],
     slot: &Slot<'de>,
@@ -282,7 +284,8 @@ impl<'de> ObjectAccess<'de> {
         ObjectAccess { texts, fields, next: 0, unexpected: None, at: Parameter::default() }
     }
 
-    /// The next declared member; where one is missing, and after the last one, a value without text.
+    /// The next declared member; where one is missing, and after the last one, a value without
+    /// text.
     fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {
         let text = self.texts.get_mut(self.next).and_then(Option::take);
         let name = self.fields.get(self.next).unwrap_or(&"");

@@ -1,7 +1,9 @@
-//! The characters of JSON strings: UTF-8 in, escapes decoded in place, QEMU's ASCII-only escapes out.
+//! The characters of JSON strings: UTF-8 in, escapes decoded in place, QEMU's ASCII-only escapes
+//! out.
 //!
-//! Strings are *modified* UTF-8, as in the reference: U+0000 is held as C0 80, so that a NUL can never cut
-//! a path short. Everything else follows RFC 3629, and Unicode's 66 noncharacters are refused.
+//! Strings are *modified* UTF-8, as in the reference: U+0000 is held as C0 80, so that a NUL can
+//! never cut a path short. Everything else follows RFC 3629, and Unicode's 66 noncharacters are
+//! refused.
 
 pub use crate::bulk::plain_prefix;
 use crate::bytes::put;
@@ -44,13 +46,13 @@ pub fn is_character(code: u32) -> bool {
 pub enum BadEscape {
     /// A letter that JSON does not escape.
     Unknown,
-    /// `\u` without four hexadecimal digits, or with a number that is no character. The length is that
-    /// of the text to show, backslash included.
+    /// `\u` without four hexadecimal digits, or with a number that is no character. The length is
+    /// that of the text to show, backslash included.
     NotCharacter(usize),
 }
 
-/// The character of the escape at the start of `bytes` (which starts with a backslash), and its length.
-/// Two `\u` that form a surrogate pair are one escape.
+/// The character of the escape at the start of `bytes` (which starts with a backslash), and its
+/// length. Two `\u` that form a surrogate pair are one escape.
 pub fn escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
     let simple = match bytes.get(1) {
         Some(b'b') => 0x08,
@@ -143,14 +145,14 @@ fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
 
 /// Whether `key`, as written between its quotes, is `name`, which is plain ASCII.
 pub fn is_named(key: &[u8], name: &str) -> bool {
-    // An escape is longer than its character. The comparison ends with the first that differs, so a long key takes no
-    // longer.
+    // An escape is longer than its character. The comparison ends with the first that differs, so a
+    // long key takes no longer.
     let escaped = || key.len() > name.len() && Characters(key).eq(name.bytes().map(u32::from));
     key == name.as_bytes() || escaped()
 }
 
-/// The characters of a string as written between its quotes, escapes resolved; what is invalid comes as
-/// U+FFFD. For comparing keys and for echoing.
+/// The characters of a string as written between its quotes, escapes resolved; what is invalid
+/// comes as U+FFFD. For comparing keys and for echoing.
 #[derive(Clone)]
 pub struct Characters<'a>(pub &'a [u8]);
 
@@ -168,7 +170,8 @@ impl Iterator for Characters<'_> {
 }
 
 impl Characters<'_> {
-    /// The next character, which is an escape or not ASCII: apart, because few are, and each key takes many steps.
+    /// The next character, which is an escape or not ASCII: apart, because few are, and each key
+    /// takes many steps.
     #[cold]
     #[inline(never)]
     fn special(&mut self) -> u32 {

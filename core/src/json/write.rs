@@ -1,7 +1,7 @@
 //! Typed values in, JSON text out: serde's `Serializer` on top of [`Writer`], in QEMU's spacing.
 //!
-//! It covers what QGA returns: integers, booleans, strings, lists, structs, unit variants. Members are written in
-//! the order of the struct.
+//! It covers what QGA returns: integers, booleans, strings, lists, structs, unit variants. Members
+//! are written in the order of the struct.
 
 use super::unused;
 use crate::error::Raised;

@@ -32,25 +32,26 @@ pub trait Files {
     /// Whether this guest has files.
     const OFFERED: bool = false;
 
-    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
-    /// that learns only when it runs what it can do.
+    /// Whether this guest has what the command of this name needs; asked for each request. For a
+    /// guest that learns only when it runs what it can do.
     fn offers(&self, command: &'static str) -> bool {
         let _ = command;
         Self::OFFERED
     }
 
-    /// An open file. `read` gives 0 at the end only; no call waits for data that may never come (EAGAIN).
+    /// An open file. `read` gives 0 at the end only; no call waits for data that may never come
+    /// (EAGAIN).
     type File: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>;
 
-    /// Opens a file (open(2)). A terminal does not become the agent's, a FIFO without a peer is ENXIO. Errors:
-    /// those of open(2); failure leaves nothing.
+    /// Opens a file (open(2)). A terminal does not become the agent's, a FIFO without a peer is
+    /// ENXIO. Errors: those of open(2); failure leaves nothing.
     fn open(&mut self, path: &[u8], options: OpenOptions) -> Result<Self::File, Errno> {
         let _ = (path, options);
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Closes a file (close(2)). Errors: EIO, ENOSPC, EDQUOT of filesystems that write late; the file is
-    /// closed all the same.
+    /// Closes a file (close(2)). Errors: EIO, ENOSPC, EDQUOT of filesystems that write late; the
+    /// file is closed all the same.
     fn close(&mut self, file: Self::File) -> Result<(), Errno> {
         let _ = file;
         Ok(())
@@ -62,8 +63,8 @@ pub trait Files {
         Err(Errno::NOENT)
     }
 
-    /// Replaces the saved state at once: after a crash either the old or the new one is there. A guest that
-    /// cannot outlive its agent has nothing to save.
+    /// Replaces the saved state at once: after a crash either the old or the new one is there. A
+    /// guest that cannot outlive its agent has nothing to save.
     fn save_state(&mut self, state: &[u8]) -> Result<(), Errno> {
         let _ = state;
         Ok(())

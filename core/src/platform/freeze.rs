@@ -21,8 +21,8 @@ pub trait Freeze {
     /// Whether this guest can freeze filesystems.
     const OFFERED: bool = false;
 
-    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
-    /// that learns only when it runs what it can do.
+    /// Whether this guest has what the command of this name needs; asked for each request. For a
+    /// guest that learns only when it runs what it can do.
     fn offers(&self, command: &'static str) -> bool {
         let _ = command;
         Self::OFFERED
@@ -34,8 +34,8 @@ pub trait Freeze {
     type Filesystem;
     /// The frozen mark: a small file that a freeze cannot stop and that does not outlive the boot.
     type Mark: Read<Error = Errno> + Write<Error = Errno> + Seek<Error = Errno>;
-    /// What keeps track: [`crate::freezer::Freezer`] of those filesystems, or `()` in a guest that cannot
-    /// freeze, which so saves its memory.
+    /// What keeps track: [`crate::freezer::Freezer`] of those filesystems, or `()` in a guest that
+    /// cannot freeze, which so saves its memory.
     type Freezer: Freezing<Self>;
 
     /// Opens the mount table. Errors: ENOENT without /proc.
@@ -55,8 +55,8 @@ pub trait Freeze {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Looks at what was opened (fstat(2)), which is something else than its path led to before if a mount went
-    /// in between.
+    /// Looks at what was opened (fstat(2)), which is something else than its path led to before if
+    /// a mount went in between.
     fn inspect_open(&mut self, filesystem: &Self::Filesystem) -> Result<Inode, Errno> {
         let _ = filesystem;
         Err(Errno::OPNOTSUPP)
@@ -82,21 +82,24 @@ pub trait Freeze {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Begins a new mark, empty and not yet in force. Marks lie in several places, numbered from 0 to below
-    /// [`crate::limits::MARK_PLACES_MAX`]: each in memory, and as far from the others as can be, so that what fills one
-    /// or covers it leaves another. Errors: EOPNOTSUPP where this guest has no such place.
+    /// Begins a new mark, empty and not yet in force. Marks lie in several places, numbered from 0
+    /// to below [`crate::limits::MARK_PLACES_MAX`]: each in memory, and as far from the others as
+    /// can be, so that what fills one or covers it leaves another. Errors: EOPNOTSUPP where this
+    /// guest has no such place.
     fn create_mark(&mut self, place: usize) -> Result<Self::Mark, Errno> {
         let _ = place;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Puts the mark begun last in force, at once (rename(2)): from now on [`Freeze::open_mark`] finds it.
+    /// Puts the mark begun last in force, at once (rename(2)): from now on [`Freeze::open_mark`]
+    /// finds it.
     fn publish_mark(&mut self, place: usize) -> Result<(), Errno> {
         let _ = place;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Opens the mark; ENOENT when there is none, or one that somebody could have put there who must not.
+    /// Opens the mark; ENOENT when there is none, or one that somebody could have put there who
+    /// must not.
     fn open_mark(&mut self, place: usize) -> Result<Self::Mark, Errno> {
         let _ = place;
         Err(Errno::NOENT)
@@ -108,24 +111,25 @@ pub trait Freeze {
         Err(Errno::NOENT)
     }
 
-    /// Puts the identity of this boot (`/proc/sys/kernel/random/boot_id`) into `id`; a mark of another boot says nothing
-    /// about this one.
+    /// Puts the identity of this boot (`/proc/sys/kernel/random/boot_id`) into `id`; a mark of
+    /// another boot says nothing about this one.
     fn boot_id(&mut self, id: &mut [u8; 36]) -> Result<(), Errno> {
         let _ = id;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Has a worker, which may hang where the agent may not, do a task: a copy of `freezer` in a process of its own does
-    /// [`Freezing::run`], with this guest as it is now. Errors: EOPNOTSUPP in a guest without processes, where the agent
-    /// does it itself; EAGAIN, ENOMEM, EMFILE.
+    /// Has a worker, which may hang where the agent may not, do a task: a copy of `freezer` in a
+    /// process of its own does [`Freezing::run`], with this guest as it is now. Errors: EOPNOTSUPP
+    /// in a guest without processes, where the agent does it itself; EAGAIN, ENOMEM, EMFILE.
     fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {
         let _ = (freezer, task);
         Err(Errno::OPNOTSUPP)
     }
 
-    /// In a worker: tells the agent something, with a filesystem that the agent is to hold as well. When the agent listens
-    /// no more nobody needs the worker: then `undo` is thawed, which nobody but this worker knows to be frozen, and the
-    /// worker ends. In the agent itself it does nothing.
+    /// In a worker: tells the agent something, with a filesystem that the agent is to hold as well.
+    /// When the agent listens no more nobody needs the worker: then `undo` is thawed, which nobody
+    /// but this worker knows to be frozen, and the worker ends. In the agent itself it does
+    /// nothing.
     fn tell(
         &mut self,
         report: &Report,
@@ -135,14 +139,16 @@ pub trait Freeze {
         let _ = (report, held, undo);
     }
 
-    /// What the worker has told next goes into `report`; its filesystem, if there is a descriptor for it, comes out.
-    /// Errors: EAGAIN when it has told nothing more yet; ECHILD when it has ended.
+    /// What the worker has told next goes into `report`; its filesystem, if there is a descriptor
+    /// for it, comes out. Errors: EAGAIN when it has told nothing more yet; ECHILD when it has
+    /// ended.
     fn hear(&mut self, report: &mut Report) -> Result<Option<Self::Filesystem>, Errno> {
         let _ = report;
         Err(Errno::CHILD)
     }
 
-    /// Listens to the worker no more: what it tells from now on, it cannot tell. What it has told can still be heard.
+    /// Listens to the worker no more: what it tells from now on, it cannot tell. What it has told
+    /// can still be heard.
     fn dismiss(&mut self) {}
 
     /// Whether this is a worker.
@@ -150,8 +156,8 @@ pub trait Freeze {
         false
     }
 
-    /// Whether a worker that was dismissed has not ended yet, or one of an agent that is gone: it may still freeze what it
-    /// was about to.
+    /// Whether a worker that was dismissed has not ended yet, or one of an agent that is gone: it
+    /// may still freeze what it was about to.
     fn lingers(&mut self) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! What the agent asks of whatever keeps track of a freeze: the one trait, its answers, and `()`, which has nothing to
-//! do and takes no memory.
+//! What the agent asks of whatever keeps track of a freeze: the one trait, its answers, and `()`,
+//! which has nothing to do and takes no memory.
 
 use super::Task;
 use crate::error::Error;
@@ -22,13 +22,13 @@ pub enum Reason {
     Asked,
     /// The agent was told to stop.
     Stop,
-    /// The time is over. The thaw that its client may still send then finds nothing to do, not even what somebody else has
-    /// frozen since.
+    /// The time is over. The thaw that its client may still send then finds nothing to do, not even
+    /// what somebody else has frozen since.
     Over,
 }
 
-/// What the agent asks of whatever keeps track of a freeze: a [`crate::freezer::Freezer`], or `()` in a guest that freezes
-/// nothing, which takes no memory.
+/// What the agent asks of whatever keeps track of a freeze: a [`crate::freezer::Freezer`], or `()`
+/// in a guest that freezes nothing, which takes no memory.
 pub trait Freezing<P: ?Sized> {
     /// One that has frozen nothing; all zero.
     const NEW: Self;
@@ -38,8 +38,8 @@ pub trait Freezing<P: ?Sized> {
         false
     }
 
-    /// Whether it holds something frozen, or may mean anything: more than not being able to know, which counts as
-    /// frozen, too.
+    /// Whether it holds something frozen, or may mean anything: more than not being able to know,
+    /// which counts as frozen, too.
     fn holds(&self) -> bool {
         false
     }
@@ -65,7 +65,8 @@ pub trait Freezing<P: ?Sized> {
         let _ = strict;
     }
 
-    /// How long one filesystem may take before it counts as hanging: see [`crate::Agent::limit_steps`].
+    /// How long one filesystem may take before it counts as hanging: see
+    /// [`crate::Agent::limit_steps`].
     fn set_step_limit(&mut self, ms_max: u64) {
         let _ = ms_max;
     }
@@ -95,8 +96,8 @@ pub trait Freezing<P: ?Sized> {
         let _ = platform;
     }
 
-    /// Looks for what may have been left behind. To be called with every step in which nobody waits for an
-    /// [`Freezing::outcome`].
+    /// Looks for what may have been left behind. To be called with every step in which nobody waits
+    /// for an [`Freezing::outcome`].
     fn tidy(&mut self, platform: &mut P) {
         let _ = platform;
     }

@@ -28,7 +28,8 @@ pub trait Log {
         let _ = (level, pieces);
     }
 
-    /// The same about a path: after the pieces its beginning, escaped so that it cannot begin a line of its own.
+    /// The same about a path: after the pieces its beginning, escaped so that it cannot begin a
+    /// line of its own.
     fn log_of(&mut self, level: Level, pieces: &[Phrase], path: &[u8]) {
         let _ = path;
         self.log(level, pieces);

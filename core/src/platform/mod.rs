@@ -1,9 +1,10 @@
-//! What the core asks of a guest: small traits, one subject each. One method is one system call or one
-//! short file access and therefore one *fault point*: its doc names the errors and what failure leaves.
+//! What the core asks of a guest: small traits, one subject each. One method is one system call or
+//! one short file access and therefore one *fault point*: its doc names the errors and what failure
+//! leaves.
 //!
-//! Each trait has `OFFERED`, false unless the guest says otherwise. Commands of a trait that is not offered
-//! are left out of guest-info and answer CommandNotFound, so a small guest implements what it has and
-//! names the rest in [`absent!`](crate::absent).
+//! Each trait has `OFFERED`, false unless the guest says otherwise. Commands of a trait that is not
+//! offered are left out of guest-info and answer CommandNotFound, so a small guest implements what
+//! it has and names the rest in [`absent!`](crate::absent).
 
 mod clock;
 mod device;
@@ -71,8 +72,8 @@ impl embedded_io::Seek for Absent {
     }
 }
 
-/// Says what a guest does not have: `qga_core::absent!(Guest: Files, Freeze, Power, Log);`. [`Clock`] is the
-/// one trait that every guest must have.
+/// Says what a guest does not have: `qga_core::absent!(Guest: Files, Freeze, Power, Log);`.
+/// [`Clock`] is the one trait that every guest must have.
 #[macro_export]
 macro_rules! absent {
     (@Files $guest:ty) => {

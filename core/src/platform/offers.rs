@@ -3,7 +3,8 @@
 use super::{Files, Freeze, Network, Platform, Power, Texts, WallClock};
 use crate::command::{Command, Needs};
 
-/// Whether this guest has what `command` needs. Where the traits' answers are constants, so is this.
+/// Whether this guest has what `command` needs. Where the traits' answers are constants, so is
+/// this.
 pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
     match command.needs {
         Needs::Nothing => true,

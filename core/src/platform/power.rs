@@ -36,8 +36,8 @@ pub enum About {
     InitMounts,
     /// The name of the agent's mount namespace, the link /proc/self/ns/mnt.
     OwnMounts,
-    /// The name of the agent's process namespace, the link /proc/self/ns/pid: [`FIRST_PROCESSES`], or it is a
-    /// container's.
+    /// The name of the agent's process namespace, the link /proc/self/ns/pid: [`FIRST_PROCESSES`],
+    /// or it is a container's.
     OwnProcesses,
     /// Process 1's sets of signals, among others: the file /proc/1/status.
     Status,
@@ -45,7 +45,8 @@ pub enum About {
     CommandLine,
 }
 
-/// The name of the machine's first process namespace: the number is `PROC_PID_INIT_INO` of the kernel.
+/// The name of the machine's first process namespace: the number is `PROC_PID_INIT_INO` of the
+/// kernel.
 pub const FIRST_PROCESSES: &[u8] = b"pid:[4026531836]";
 
 /// Signals sent to every process.
@@ -62,16 +63,16 @@ pub trait Power {
     /// Whether this guest can end itself.
     const OFFERED: bool = false;
 
-    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
-    /// that learns only when it runs what it can do.
+    /// Whether this guest has what the command of this name needs; asked for each request. For a
+    /// guest that learns only when it runs what it can do.
     fn offers(&self, command: &'static str) -> bool {
         let _ = command;
         Self::OFFERED
     }
 
-    /// Starts a program, whose path and arguments these are, with nothing on its standard input and what it
-    /// prints kept for [`Power::program_output`]. Errors: ENOENT, EACCES and the like when it cannot be
-    /// executed, E2BIG above [`PROGRAM_WORDS_MAX`].
+    /// Starts a program, whose path and arguments these are, with nothing on its standard input and
+    /// what it prints kept for [`Power::program_output`]. Errors: ENOENT, EACCES and the like when
+    /// it cannot be executed, E2BIG above [`PROGRAM_WORDS_MAX`].
     fn start_program(&mut self, command: &[&CStr]) -> Result<(), Errno> {
         let _ = command;
         Err(Errno::NOENT)
@@ -88,19 +89,21 @@ pub trait Power {
         0
     }
 
-    /// Whether the file at `path` is a script: it begins with `#!`. Where it cannot be read it is none.
+    /// Whether the file at `path` is a script: it begins with `#!`. Where it cannot be read it is
+    /// none.
     fn is_script(&mut self, path: &CStr) -> bool {
         let _ = path;
         false
     }
 
-    /// Whether the agent is process 1, or the guest has no processes: nobody else can be asked then.
+    /// Whether the agent is process 1, or the guest has no processes: nobody else can be asked
+    /// then.
     fn is_init(&mut self) -> bool {
         false
     }
 
-    /// Puts the beginning of a text about process 1 into `into`; how many bytes (readlink(2), read(2)). Errors: ENOENT
-    /// without /proc, EACCES and the like where it is hidden.
+    /// Puts the beginning of a text about process 1 into `into`; how many bytes (readlink(2),
+    /// read(2)). Errors: ENOENT without /proc, EACCES and the like where it is hidden.
     fn about(&mut self, about: About, into: &mut [u8]) -> Result<usize, Errno> {
         let _ = (about, into);
         Err(Errno::OPNOTSUPP)
@@ -112,14 +115,16 @@ pub trait Power {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Whether [`Power::reboot`] would be allowed, without doing anything. Errors: EPERM, and EINVAL in a
-    /// process namespace that is not the machine's first, where it would end that and no more.
+    /// Whether [`Power::reboot`] would be allowed, without doing anything. Errors: EPERM, and
+    /// EINVAL in a process namespace that is not the machine's first, where it would end that and
+    /// no more.
     fn may_reboot(&mut self) -> Result<(), Errno> {
         Ok(())
     }
 
-    /// Stops process 1, or lets it go on (ptrace(2)): one that ends when its children have ended would take the
-    /// kernel with it, and others start anew what was ended. Where that is not allowed nothing happens.
+    /// Stops process 1, or lets it go on (ptrace(2)): one that ends when its children have ended
+    /// would take the kernel with it, and others start anew what was ended. Where that is not
+    /// allowed nothing happens.
     fn hold_init(&mut self, hold: bool) {
         let _ = hold;
     }

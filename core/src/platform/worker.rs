@@ -1,6 +1,6 @@
-//! What the agent and a worker say to each other. A worker is a process of its own that does in the agent's place what may
-//! hang: it begins as a copy of the agent, does one [`Task`], and tells in [`Report`]s what it is about to do and what
-//! came of it.
+//! What the agent and a worker say to each other. A worker is a process of its own that does in the
+//! agent's place what may hang: it begins as a copy of the agent, does one [`Task`], and tells in
+//! [`Report`]s what it is about to do and what came of it.
 
 use super::device::Device;
 use crate::errno::Errno;
@@ -48,7 +48,8 @@ pub enum What {
     Thaw,
 }
 
-/// What failed, and why; from [`What::Hidden`] on it concerns the mount point of which the name is kept beside it.
+/// What failed, and why; from [`What::Hidden`] on it concerns the mount point of which the name is
+/// kept beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failure(pub What, pub Errno);
 
@@ -68,8 +69,9 @@ pub struct Standing {
     pub inherited: bool,
     /// That mark was read, and has no list.
     pub listless: bool,
-    /// The mark stays, although nothing of ours is frozen, until the worker that lingers has ended: it may freeze what it
-    /// is about to, and be killed before it can undo that. Until then nothing is written.
+    /// The mark stays, although nothing of ours is frozen, until the worker that lingers has ended:
+    /// it may freeze what it is about to, and be killed before it can undo that. Until then nothing
+    /// is written.
     pub mark_stays: bool,
 }
 
@@ -99,13 +101,15 @@ pub struct Place {
     pub unsure: bool,
 }
 
-/// One report: plain values, because its bytes go from one process to another, which is a copy of it.
+/// One report: plain values, because its bytes go from one process to another, which is a copy of
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub enum Report {
     /// None.
     Nothing,
-    /// The worker is about to do something that may hang: what, to which filesystem (where its record in the mark begins, or
-    /// the number of its mount), and its mount point, if that is not in the mark.
+    /// The worker is about to do something that may hang: what, to which filesystem (where its
+    /// record in the mark begins, or the number of its mount), and its mount point, if that is not
+    /// in the mark.
     About(What, u64, Shown),
     /// It has opened a filesystem, which comes with the report.
     Held(Place),

@@ -1,11 +1,12 @@
-//! The request's `id`, repeated after each body straight out of the frame, which stays in place until then.
+//! The request's `id`, repeated after each body straight out of the frame, which stays in place
+//! until then.
 
 use crate::json::text::{escape, utf8};
 use crate::writer::Writer;
 use core::ops::Range;
 
-/// The request's `id` on its way from the frame into the response: decoded and escaped anew, so that any
-/// JSON value comes back as QEMU would print it, but numbers exactly as they were written.
+/// The request's `id` on its way from the frame into the response: decoded and escaped anew, so
+/// that any JSON value comes back as QEMU would print it, but numbers exactly as they were written.
 pub struct Echo {
     /// What is left, as a place in the frame.
     rest: Range<usize>,

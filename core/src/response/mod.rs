@@ -1,10 +1,12 @@
-//! Responses on their way out: what a command answers becomes text in the window, a window at a time.
+//! Responses on their way out: what a command answers becomes text in the window, a window at a
+//! time.
 //!
-//! A *value* is written whole; everything longer in *pieces*, each by one call that has room enough for it, so that a
-//! 48 MiB guest-file-read takes the memory of a ping. After each body the request's `id` is repeated.
+//! A *value* is written whole; everything longer in *pieces*, each by one call that has room enough
+//! for it, so that a 48 MiB guest-file-read takes the memory of a ping. After each body the
+//! request's `id` is repeated.
 //!
-//! Commit rule: a response commits when its first byte leaves the window. Until then an error takes its place;
-//! afterwards bytes end early with the true `count`, which is a legal short read.
+//! Commit rule: a response commits when its first byte leaves the window. Until then an error takes
+//! its place; afterwards bytes end early with the true `count`, which is a legal short read.
 
 mod echo;
 mod pieces;

@@ -1,5 +1,6 @@
-//! Replies of any length: a function that writes one piece at each call, and a cursor that says where it stands.
-//! Nothing is rewound, tried again or left out, whatever the size of a list, of its elements and of the window.
+//! Replies of any length: a function that writes one piece at each call, and a cursor that says
+//! where it stands. Nothing is rewound, tried again or left out, whatever the size of a list, of
+//! its elements and of the window.
 
 use super::Stream;
 use crate::errno::Errno;
@@ -10,8 +11,8 @@ use crate::state::State;
 use crate::text::Text;
 use crate::writer::Writer;
 
-/// Writes the next piece of a reply where the cursor stands and moves that; `false` when there is no more.
-/// [`PIECE_BYTES_MAX`] are free. Errors: as [`Failed`].
+/// Writes the next piece of a reply where the cursor stands and moves that; `false` when there is
+/// no more. [`PIECE_BYTES_MAX`] are free. Errors: as [`Failed`].
 pub type Piece<P> = fn(&mut P, &mut State<P>, &mut Cursor, &mut Writer<'_>) -> Result<bool, Failed>;
 
 /// What failed, and why, before anything of the reply has left the window.
@@ -66,8 +67,8 @@ impl Cursor {
         self.comma = true;
     }
 
-    /// Writes as much of a string as fits. `true` when all of it is written, quotes included; else the next piece calls
-    /// it again with the same text.
+    /// Writes as much of a string as fits. `true` when all of it is written, quotes included; else
+    /// the next piece calls it again with the same text.
     pub fn string(&mut self, text: &[u8], out: &mut Writer<'_>) -> bool {
         if self.text == 0 {
             if out.free().len() <= CHARACTER_BYTES_MAX + 1 {
@@ -95,8 +96,8 @@ impl Default for Cursor {
     }
 }
 
-/// Writes pieces while there is room for one. `true` when all are written. Errors: as [`Failed`], and EOVERFLOW
-/// when a piece was larger than it may be.
+/// Writes pieces while there is room for one. `true` when all are written. Errors: as [`Failed`],
+/// and EOVERFLOW when a piece was larger than it may be.
 pub fn fill<P: Platform>(
     piece: Piece<P>,
     platform: &mut P,

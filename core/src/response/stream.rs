@@ -33,8 +33,9 @@ impl Stream {
         self.left > 0
     }
 
-    /// One read, into the tail of the free part, encoded into its beginning. Errors: the first read fails; of a later
-    /// one nothing is said, because what was read is the client's, and the next call meets the error again.
+    /// One read, into the tail of the free part, encoded into its beginning. Errors: the first read
+    /// fails; of a later one nothing is said, because what was read is the client's, and the next
+    /// call meets the error again.
     pub fn chunk(
         &mut self,
         out: &mut Writer<'_>,

@@ -1,4 +1,5 @@
-//! The window: what a response has written goes in, what the channel takes goes out, from the front.
+//! The window: what a response has written goes in, what the channel takes goes out, from the
+//! front.
 
 use crate::writer::Writer;
 

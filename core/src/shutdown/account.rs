@@ -1,4 +1,5 @@
-//! What was tried to end the guest and why it did not work, line by line: the text of the error reply.
+//! What was tried to end the guest and why it did not work, line by line: the text of the error
+//! reply.
 
 use crate::errno::Errno;
 use crate::error::reason;
@@ -32,7 +33,8 @@ impl Account {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not fit is left out.
+    /// Adds a line to the account: who, and a text or the errno that is the reason. What does not
+    /// fit is left out.
     pub fn note(&mut self, who: &[u8], because: Text, errno: Errno) {
         let mut out = Writer::after(&mut self.bytes, self.len);
         if !out.is_empty() {

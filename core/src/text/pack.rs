@@ -1,4 +1,5 @@
-//! Packing, while the agent is compiled: a literal goes in, its packed bytes come out. Nothing of this is in a binary.
+//! Packing, while the agent is compiled: a literal goes in, its packed bytes come out. Nothing of
+//! this is in a binary.
 
 use super::pairs::{PAIR_FIRST, PAIRS};
 use super::phrase::{NEWLINE, Phrase};
@@ -16,8 +17,8 @@ macro_rules! phrase {
     };
 }
 
-/// Packs literals into one list, numbered from 0 on: `phrases!["zero", "one"]`, or with the numbers of those that there
-/// are: `phrases![1 => "one", 5 => "five"]`.
+/// Packs literals into one list, numbered from 0 on: `phrases!["zero", "one"]`, or with the numbers
+/// of those that there are: `phrases![1 => "one", 5 => "five"]`.
 #[macro_export]
 macro_rules! phrases {
     ($($number:literal => $plain:expr),+ $(,)?) => {
@@ -104,8 +105,8 @@ pub const fn joined_len(rows: &[(usize, Phrase)]) -> usize {
     len
 }
 
-/// Puts phrases together, each with a zero at its end. One whose number is higher than how many stand before it comes
-/// after as many empty ones as are missing.
+/// Puts phrases together, each with a zero at its end. One whose number is higher than how many
+/// stand before it comes after as many empty ones as are missing.
 pub const fn join<const LEN: usize>(rows: &[(usize, Phrase)]) -> [u8; LEN] {
     let mut bytes = [0; LEN];
     let (mut to, mut number, mut row) = (0, 0, 0);
@@ -135,8 +136,8 @@ pub const fn same(one: &str, other: &str) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// How much room a byte takes in [`super::phrase::Characters`] until all its characters are out, when so much is known
-/// of the bytes that stand for pairs.
+/// How much room a byte takes in [`super::phrase::Characters`] until all its characters are out,
+/// when so much is known of the bytes that stand for pairs.
 const fn room(known: &[u32; PAIRS.len()], byte: u8) -> u32 {
     let pair = byte.wrapping_sub(PAIR_FIRST) as usize;
     if pair < PAIRS.len() { known[pair] } else { 1 }
@@ -147,7 +148,8 @@ const _: () = {
     let mut pair = 0;
     while pair < PAIRS.len() {
         let [first, second] = PAIRS[pair].to_le_bytes();
-        // A pair is made of pairs before it: nothing is known of others, and nothing stands for itself.
+        // A pair is made of pairs before it: nothing is known of others, and nothing stands for
+        // itself.
         let (first, second) = (room(&known, first), room(&known, second));
         assert!(first > 0 && second > 0 || PAIRS[pair] == 0);
         // While the first half is taken apart the second waits.

@@ -1,9 +1,11 @@
 //! Which bytes of a packed text stand for which two: `cargo xtask pairs` writes this file.
 
-/// The byte that stands for the first of [`PAIRS`]; the next ones follow, and after the highest byte the lowest.
+/// The byte that stands for the first of [`PAIRS`]; the next ones follow, and after the highest
+/// byte the lowest.
 pub const PAIR_FIRST: u8 = 0x7F;
 
-/// What each of them stands for: the first byte in the lower half. A zero ends a text, and stands for nothing.
+/// What each of them stands for: the first byte in the lower half. A zero ends a text, and stands
+/// for nothing.
 #[rustfmt::skip]
 pub static PAIRS: [u16; 161] = [
     0x2065, 0x2074, 0x6465, 0x7265, 0x2073, 0x726F, 0x206E, 0x6F6E, 0x6874, 0x6C69, 0x6572, 0x206F,

@@ -1,11 +1,12 @@
 //! Reading packed words: bytes go in, characters come out, one after the other.
 //!
-//! A packed text is ASCII in which other bytes stand for two bytes each, and these may do so again ([`PAIRS`]). So what
-//! nobody has packed can be read as well.
+//! A packed text is ASCII in which other bytes stand for two bytes each, and these may do so again
+//! ([`PAIRS`]). So what nobody has packed can be read as well.
 
 use super::pairs::{PAIR_FIRST, PAIRS};
 
-/// What stands for a newline in a packed text: so all bytes below a blank are free to stand for pairs.
+/// What stands for a newline in a packed text: so all bytes below a blank are free to stand for
+/// pairs.
 pub const NEWLINE: u8 = b'`';
 
 /// Packed words, up to the end or the first zero.
@@ -40,8 +41,8 @@ impl Phrase {
 /// The characters of a phrase that are not read yet.
 pub struct Characters {
     rest: core::slice::Iter<'static, u8>,
-    /// What the byte taken last has become so far, the next one lowest. There is room for what any byte can become
-    /// before its first character is out (pack.rs checks that); a zero is nothing.
+    /// What the byte taken last has become so far, the next one lowest. There is room for what any
+    /// byte can become before its first character is out (pack.rs checks that); a zero is nothing.
     pending: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The end of a guest that cannot go on: what the processor has pushed, or why, in; the last words on the first serial
-//! line out. Invariant: nothing comes back from an exception.
+//! The end of a guest that cannot go on: what the processor has pushed, or why, in; the last words
+//! on the first serial line out. Invariant: nothing comes back from an exception.
 
 use super::power;
 use super::uart::Uart;

@@ -61,7 +61,8 @@ static GATES: Single<[Gate; VECTORS]> = Single::new([NO_GATE; VECTORS]);
 static IO_APICS: Single<[IoApic; IO_APICS_MAX]> =
     Single::new([IoApic { address: 0, first_line: 0 }; IO_APICS_MAX]);
 
-/// Takes over interrupts, all lines off. Call it once, first. `fault` is what an exception comes to.
+/// Takes over interrupts, all lines off. Call it once, first. `fault` is what an exception comes
+/// to.
 pub fn start(io_apics: &[IoApic; IO_APICS_MAX], fault: unsafe extern "C" fn()) {
     GATES.with(|gates| {
         for (vector, gate) in gates.iter_mut().enumerate() {

@@ -1,5 +1,5 @@
-//! An I/O APIC: a pin and how it is to be set in, the registers that do so out. Invariant: every line is
-//! level-triggered and comes as [`VECTOR_LINE`]. Source: Intel 82093AA, 3.2.
+//! An I/O APIC: a pin and how it is to be set in, the registers that do so out. Invariant: every
+//! line is level-triggered and comes as [`VECTOR_LINE`]. Source: Intel 82093AA, 3.2.
 
 use core::ptr::{read_volatile, write_volatile};
 

@@ -1,5 +1,5 @@
-//! Memory: an address of a device in, the address at which it can be accessed out. Invariant: what was mapped one to one
-//! at the start is never mapped anew.
+//! Memory: an address of a device in, the address at which it can be accessed out. Invariant: what
+//! was mapped one to one at the start is never mapped anew.
 
 use crate::single::Single;
 

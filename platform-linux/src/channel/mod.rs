@@ -1,7 +1,8 @@
-//! Where requests come from: one channel of three kinds, opened by its own room, read and written here.
+//! Where requests come from: one channel of three kinds, opened by its own room, read and written
+//! here.
 //!
-//! Every descriptor is non-blocking and every wait is one poll(2) of the channel and the signals, without a
-//! timeout: an idle agent does not wake up, with a client attached or not.
+//! Every descriptor is non-blocking and every wait is one poll(2) of the channel and the signals,
+//! without a timeout: an idle agent does not wake up, with a client attached or not.
 
 mod serial;
 mod unix;
@@ -37,8 +38,8 @@ pub enum Moved {
 /// What the channel is made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A virtio port. While the hypervisor's side is closed poll(2) reports a hang-up at once and for ever,
-    /// so an edge-triggered epoll waits for its opening, the other descriptor.
+    /// A virtio port. While the hypervisor's side is closed poll(2) reports a hang-up at once and
+    /// for ever, so an edge-triggered epoll waits for its opening, the other descriptor.
     Port,
     /// A serial line.
     Serial,
@@ -74,7 +75,8 @@ pub fn path(options: &Options) -> &'static CStr {
     })
 }
 
-/// When each row of [`HINTS`] is said: the error's number, and the methods, a bit each. The first that fits counts.
+/// When each row of [`HINTS`] is said: the error's number, and the methods, a bit each. The first
+/// that fits counts.
 static HINTS_FOR: [(u8, u8); 10] = [
     (Errno::NOENT.0 as u8, SOCKET),
     (Errno::NOENT.0 as u8, ALL),
@@ -169,8 +171,8 @@ impl Channel {
                 Ready::Signal => return Moved::Signal,
                 Ready::Timeout => {}
                 Ready::Channel(events) if events.contains(PollFlags::OUT) => {}
-                // The other side is closed, or opened so lately that the kernel has not heard of it: the
-                // request came first, and its reply must not be lost.
+                // The other side is closed, or opened so lately that the kernel has not heard of
+                // it: the request came first, and its reply must not be lost.
                 Ready::Channel(_) if self.kind == Kind::Port && patience > 0 => {
                     patience -= 1;
                     let wait = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS };
@@ -221,7 +223,8 @@ impl Channel {
     }
 }
 
-/// Waits until something about a virtio port has changed, `false` when that took longer than `timeout`.
+/// Waits until something about a virtio port has changed, `false` when that took longer than
+/// `timeout`.
 fn await_change(
     signals: &Signals,
     port: &Fd,

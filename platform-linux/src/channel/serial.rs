@@ -10,9 +10,10 @@ use rustix::fs::OFlags;
 /// How a line is opened.
 const LINE: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Opens the line, raw, and forgets what came before. Whoever else has it open could put requests into it (TIOCSTI,
-/// loopback mode), which are obeyed as root's; so nobody keeps it open, and but for root nobody opens it any more.
-/// Errors: ENOTTY for what is no line, EPERM for one that somebody else may give rights to.
+/// Opens the line, raw, and forgets what came before. Whoever else has it open could put requests
+/// into it (TIOCSTI, loopback mode), which are obeyed as root's; so nobody keeps it open, and but
+/// for root nobody opens it any more. Errors: ENOTTY for what is no line, EPERM for one that
+/// somebody else may give rights to.
 pub fn open(path: &CStr) -> Result<Fd, Errno> {
     let mut line = sys::open(path, LINE, 0)?;
     let mut settings =
@@ -25,7 +26,8 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
     if sys::take_line(&line).is_ok() {
         line = sys::open(path, LINE, 0)?;
     }
-    // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first one.
+    // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first
+    // one.
     settings.c_iflag &= !(raw::IGNBRK
         | raw::BRKINT
         | raw::PARMRK

@@ -12,8 +12,8 @@ use rustix::fs::Mode;
 /// Clients that may wait to be served.
 const BACKLOG: u32 = 8;
 
-/// Makes the socket, in place of one that an earlier agent left, for this user alone. Errors: EADDRINUSE when an
-/// agent is living there.
+/// Makes the socket, in place of one that an earlier agent left, for this user alone. Errors:
+/// EADDRINUSE when an agent is living there.
 pub fn listen(path: &CStr) -> Result<Fd, Errno> {
     let mut address = Address::unset();
     address.set(path)?;
@@ -33,7 +33,8 @@ pub fn listen(path: &CStr) -> Result<Fd, Errno> {
     listening.map(|()| socket)
 }
 
-/// The next client, if it is still there. Errors: EACCES for one that is neither this user's nor root's.
+/// The next client, if it is still there. Errors: EACCES for one that is neither this user's nor
+/// root's.
 pub fn accept(listener: &Fd) -> Result<Option<Fd>, Errno> {
     let client = match sys::socket::accept(listener) {
         Ok(client) => client,

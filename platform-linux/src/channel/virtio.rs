@@ -24,7 +24,8 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
 /// How a port is opened.
 const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory there.
+/// Looks the name up in `/sys/class/virtio-ports/*/name`; the device is called like its directory
+/// there.
 #[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let class = sys::open(CLASS, OFlags::RDONLY, 0)?;

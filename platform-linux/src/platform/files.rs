@@ -22,7 +22,8 @@ impl Files for Linux {
         flags.set(OFlags::TRUNC, options.truncate);
         flags.set(OFlags::APPEND, options.append);
         let path = self.path.path(path)?;
-        // A new file can be read by everybody and written by its owner, whatever mask the agent was started with.
+        // A new file can be read by everybody and written by its owner, whatever mask the agent was
+        // started with.
         let mask = rustix::process::umask(Mode::empty());
         let file = sys::open(path, flags, 0o644);
         rustix::process::umask(mask);

@@ -1,4 +1,5 @@
-//! A program that the agent has started: its number and what it prints, and how it ended once it has.
+//! A program that the agent has started: its number and what it prints, and how it ended once it
+//! has.
 
 use crate::fd::Fd;
 use qga_core::platform::Exit;

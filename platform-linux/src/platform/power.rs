@@ -14,8 +14,8 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::system::RebootCommand;
 
 impl Linux {
-    /// Collects children that have ended: the helper's result, and, as process 1, orphans. Whether no child
-    /// is left.
+    /// Collects children that have ended: the helper's result, and, as process 1, orphans. Whether
+    /// no child is left.
     pub fn reap(&mut self) -> bool {
         loop {
             match sys::wait() {
@@ -53,8 +53,8 @@ impl Power for Linux {
         let (input, output) = (sys::memory()?, sys::memory()?);
         // SAFETY: the child below ends by execve or exit.
         match unsafe { sys::fork() }? {
-            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that
-            // the kernel handed over.
+            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is
+            // the one that the kernel handed over.
             Fork::Child => unsafe { become_program(path, &words, self, &input, &output) },
             Fork::Parent(pid) => {
                 self.helper = Some(Helper { pid, exit: None, output });
@@ -102,8 +102,9 @@ impl Power for Linux {
     }
 
     fn may_reboot(&mut self) -> Result<(), Errno> {
-        // Ctrl-Alt-Del is of no use from here on, and switching it off takes the same right. Inside a process
-        // namespace the call is not known (EINVAL), because there it is only that namespace that could end.
+        // Ctrl-Alt-Del is of no use from here on, and switching it off takes the same right. Inside
+        // a process namespace the call is not known (EINVAL), because there it is only that
+        // namespace that could end.
         rustix::system::reboot(RebootCommand::CadOff).map_err(errno)
     }
 
@@ -120,7 +121,8 @@ impl Power for Linux {
     }
 
     fn processes_remain(&mut self) -> bool {
-        // All processes descend from process 1, so if that is the agent and it has no child, there is none.
+        // All processes descend from process 1, so if that is the agent and it has no child, there
+        // is none.
         !(self.reap() && self.is_init)
     }
 
@@ -152,7 +154,8 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
     sys::open(path, OFlags::RDONLY, 0)?.get(into)
 }
 
-/// In the child: a session of its own, settings of the agent's parent, memory for input and output, then the program.
+/// In the child: a session of its own, settings of the agent's parent, memory for input and output,
+/// then the program.
 ///
 /// # Safety
 /// As [`sys::execve`].

@@ -108,7 +108,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Which byte a worker locks, for as long as it lives, also when it is killed and the kernel does not let it go.
+    /// Which byte a worker locks, for as long as it lives, also when it is killed and the kernel
+    /// does not let it go.
     pub fn of_workers(&self) -> u64 {
         self.number ^ 1
     }

@@ -81,8 +81,8 @@ pub fn named_directory(path: &CStr, room: &mut PathBuffer) -> Result<Fd, Errno> 
     directory(name)
 }
 
-/// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written; why it cannot be opened
-/// or looked at.
+/// Opens a file that is there already. Errors: [`UNTRUSTED`] for what no agent has written; why it
+/// cannot be opened or looked at.
 pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
     match sys::open_at(directory, name, flags | CAREFUL, 0) {
         Ok(file) => match trusted(&file, S_IFREG) {
@@ -96,8 +96,8 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
     }
 }
 
-/// Why a file that is open cannot be looked at or read. It is there: ENOENT, as a filesystem in user space may say,
-/// would be taken for a file that no agent has written yet.
+/// Why a file that is open cannot be looked at or read. It is there: ENOENT, as a filesystem in
+/// user space may say, would be taken for a file that no agent has written yet.
 pub fn of_what_is_open(errno: Errno) -> Errno {
     if errno == Errno::NOENT { Errno::STALE } else { errno }
 }
@@ -132,8 +132,8 @@ pub fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
     rustix::fs::renameat(directory, from, directory, to).map_err(errno)
 }
 
-/// Opens a directory, which is made if it is missing: the one of this name, not one that a link of this name leads to,
-/// if `flags` say so. Why it could not be made is what opening it says.
+/// Opens a directory, which is made if it is missing: the one of this name, not one that a link of
+/// this name leads to, if `flags` say so. Why it could not be made is what opening it says.
 pub fn found_or_made(path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno> {
     let open = || sys::open(path, flags | OFlags::DIRECTORY, 0);
     open().or_else(|_| {

@@ -1,5 +1,5 @@
-//! Sockets: unix(7) ones that clients connect to, and the pair by which a worker tells the agent what it does. A path or a
-//! value comes in, descriptors and values go out.
+//! Sockets: unix(7) ones that clients connect to, and the pair by which a worker tells the agent
+//! what it does. A path or a value comes in, descriptors and values go out.
 
 use super::{Fork, call, call_fd, fork, signal_when_readable};
 use crate::fd::Fd;
@@ -10,7 +10,8 @@ use qga_core::Errno;
 
 /// A unix stream socket, not inherited, that never waits (socket(2)).
 pub fn unix_socket() -> Result<Fd, Errno> {
-    // SOCK_STREAM; SOCK_CLOEXEC and SOCK_NONBLOCK are the flags of open(2) by definition (socket(2)).
+    // SOCK_STREAM; SOCK_CLOEXEC and SOCK_NONBLOCK are the flags of open(2) by definition
+    // (socket(2)).
     let kind = 1 | raw::O_CLOEXEC | raw::O_NONBLOCK;
     // SAFETY: no memory is involved.
     unsafe { call_fd(raw::__NR_socket, AF_UNIX as usize, kind as usize, 0, 0) }
@@ -66,13 +67,14 @@ impl Address {
     }
 }
 
-/// Connects a unix socket (connect(2)). Errors: ECONNREFUSED when nobody listens there, EAGAIN when others wait.
+/// Connects a unix socket (connect(2)). Errors: ECONNREFUSED when nobody listens there, EAGAIN when
+/// others wait.
 pub fn connect(socket: &Fd, address: &Address) -> Result<(), Errno> {
     name_socket(raw::__NR_connect, socket, address)
 }
 
-/// Gives a unix socket its path and lets clients connect, of which `backlog` may wait (bind(2), listen(2)).
-/// Errors: EADDRINUSE, those of open(2).
+/// Gives a unix socket its path and lets clients connect, of which `backlog` may wait (bind(2),
+/// listen(2)). Errors: EADDRINUSE, those of open(2).
 pub fn listen_at(socket: &Fd, address: &Address, backlog: u32) -> Result<(), Errno> {
     name_socket(raw::__NR_bind, socket, address)?;
     // SAFETY: no memory is involved.
@@ -85,8 +87,8 @@ fn name_socket(number: u32, socket: &Fd, address: &Address) -> Result<(), Errno>
     unsafe { call(number, fd, pointer, size_of::<Address>(), 0) }.map(drop)
 }
 
-/// The user whose process is at the other end of a connection (SO_PEERCRED of unix(7)); nobody's number if that
-/// cannot be told.
+/// The user whose process is at the other end of a connection (SO_PEERCRED of unix(7)); nobody's
+/// number if that cannot be told.
 pub fn peer(connection: &Fd) -> u32 {
     const SOL_SOCKET: usize = 1;
     const SO_PEERCRED: usize = 17;
@@ -94,7 +96,8 @@ pub fn peer(connection: &Fd) -> u32 {
     // `struct ucred`: process, user, group.
     let mut ids = [0, NOBODY, NOBODY];
     let mut len = size_of_val(&ids) as u32;
-    // SAFETY: the kernel's calling convention, as in `call`; the kernel writes at most `len` bytes there.
+    // SAFETY: the kernel's calling convention, as in `call`; the kernel writes at most `len` bytes
+    // there.
     unsafe {
         asm!("syscall", inlateout("rax") raw::__NR_getsockopt as isize => _,
             in("rdi") connection.raw() as usize, in("rsi") SOL_SOCKET, in("rdx") SO_PEERCRED,
@@ -134,18 +137,20 @@ fn socket_pair() -> Result<(Fd, Fd), Errno> {
     // SAFETY: the kernel writes two numbers into a variable that lives until the call returns.
     unsafe { call(raw::__NR_socketpair, AF_UNIX as usize, kind as usize, 0, pointer) }?;
     let [one, other] = ends;
-    // SAFETY: the call made both, for nobody else. Descriptors are not negative, and the compiler is to see that.
+    // SAFETY: the call made both, for nobody else. Descriptors are not negative, and the compiler
+    // is to see that.
     Ok(unsafe { (Fd::from_raw(one & 0x7FFF_FFFF), Fd::from_raw(other & 0x7FFF_FFFF)) })
 }
 
-/// Lets the other end send nothing more; what it has sent can still be received (shutdown(2), SHUT_RD).
+/// Lets the other end send nothing more; what it has sent can still be received (shutdown(2),
+/// SHUT_RD).
 pub fn stop_receiving(socket: &Fd) {
     // SAFETY: no memory is involved.
     let _ = unsafe { call(raw::__NR_shutdown, socket.raw() as usize, 0, 0, 0) };
 }
 
-/// `struct msghdr` of recvmsg(2) with one `struct iovec`, and the control message of unix(7) that hands one descriptor
-/// over.
+/// `struct msghdr` of recvmsg(2) with one `struct iovec`, and the control message of unix(7) that
+/// hands one descriptor over.
 #[repr(C)]
 struct Message {
     name: usize,
@@ -161,8 +166,9 @@ struct Message {
     right: [i32; 2],
 }
 
-/// Passes a value of `part`, an address and its bytes, between two processes of this program. With `control_bytes` a
-/// descriptor goes with it: the number in `right`, and what came stands there afterwards.
+/// Passes a value of `part`, an address and its bytes, between two processes of this program. With
+/// `control_bytes` a descriptor goes with it: the number in `right`, and what came stands there
+/// afterwards.
 ///
 /// # Safety
 /// The value is there, and may be read or written as the call does.
@@ -203,7 +209,8 @@ unsafe fn pass(
 /// The room that a descriptor takes in a [`Message`].
 const RIGHT_BYTES: usize = 24;
 
-/// Sends a value of plain numbers to another process of this program, and a descriptor (sendmsg(2)).
+/// Sends a value of plain numbers to another process of this program, and a descriptor
+/// (sendmsg(2)).
 pub fn send_with<T: Copy>(socket: &Fd, value: &T, fd: Option<&Fd>) -> Result<(), Errno> {
     let part = [&raw const *value as usize, size_of::<T>()];
     // SAFETY: the value lives until the call returns.
@@ -219,8 +226,8 @@ unsafe fn send_part(socket: &Fd, part: [usize; 2], fd: Option<&Fd>) -> Result<()
     unsafe { pass(raw::__NR_sendmsg, socket, 0, part, control_bytes, &mut right) }.map(drop)
 }
 
-/// Receives what [`send_with`] has sent at the other end, of the same type, not inherited (recvmsg(2)). Errors: EAGAIN
-/// for nothing yet; ECHILD when the other end is closed.
+/// Receives what [`send_with`] has sent at the other end, of the same type, not inherited
+/// (recvmsg(2)). Errors: EAGAIN for nothing yet; ECHILD when the other end is closed.
 pub fn receive_with<T: Copy>(socket: &Fd, value: &mut T) -> Result<Option<Fd>, Errno> {
     let part = [&raw mut *value as usize, size_of::<T>()];
     // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value of that type, because
@@ -241,6 +248,7 @@ unsafe fn receive_part(socket: &Fd, part: [usize; 2]) -> Result<Option<Fd>, Errn
     if len == 0 {
         return Err(Errno::CHILD);
     }
-    // SAFETY: where the kernel has put a descriptor it is this process's own, and nobody else knows it.
+    // SAFETY: where the kernel has put a descriptor it is this process's own, and nobody else knows
+    // it.
     Ok((right >= 0).then(|| unsafe { Fd::from_raw(right & 0x7FFF_FFFF) }))
 }

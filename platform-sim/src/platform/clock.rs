@@ -1,4 +1,5 @@
-//! The clocks as the agent asks for them: what the guest's show goes out, and a time of day that is none is an error.
+//! The clocks as the agent asks for them: what the guest's show goes out, and a time of day that is
+//! none is an error.
 
 use crate::kind::Kind;
 use crate::sim::Sim;

@@ -1,5 +1,5 @@
-//! Open files, which behave as Linux's do: calls of [`Files`] come in, what happens to the guest's tree goes out.
-//! Invariant: nothing that would wait for ever in a real guest is done.
+//! Open files, which behave as Linux's do: calls of [`Files`] come in, what happens to the guest's
+//! tree goes out. Invariant: nothing that would wait for ever in a real guest is done.
 
 use crate::canary::Canary;
 use crate::files::{Content, Inode};

@@ -1,5 +1,5 @@
-//! Freezing: calls of [`Freeze`] come in, mount points that are open, frozen or thawed go out. Invariant: what is
-//! frozen stays so until somebody thaws it or it is neither mounted nor open.
+//! Freezing: calls of [`Freeze`] come in, mount points that are open, frozen or thawed go out.
+//! Invariant: what is frozen stays so until somebody thaws it or it is neither mounted nor open.
 
 use super::mark::Mark;
 use super::table::Table;

@@ -1,5 +1,5 @@
-//! The log: pieces of a line in, a line of [`World::log`](crate::World::log) out. Invariant: a line that comes while
-//! something is frozen is a violation.
+//! The log: pieces of a line in, a line of [`World::log`](crate::World::log) out. Invariant: a line
+//! that comes while something is frozen is a violation.
 
 use crate::kind::Kind;
 use crate::sim::Sim;

@@ -1,4 +1,5 @@
-//! The frozen mark, open: bytes in and out of a place, where it was opened, whatever became of its name since.
+//! The frozen mark, open: bytes in and out of a place, where it was opened, whatever became of its
+//! name since.
 
 use crate::kind::Kind;
 use crate::sim::Sim;

@@ -1,4 +1,5 @@
-//! The platform's traits on the guest, one file each: the core's calls come in, what the guest answers goes out.
+//! The platform's traits on the guest, one file each: the core's calls come in, what the guest
+//! answers goes out.
 
 mod clock;
 mod files;

@@ -1,5 +1,6 @@
-//! Programs, processes and the end of the guest: calls of [`Power`] come in, what becomes of the machine goes out.
-//! Invariant: what only an agent outside of containers may do is a violation anywhere else.
+//! Programs, processes and the end of the guest: calls of [`Power`] come in, what becomes of the
+//! machine goes out. Invariant: what only an agent outside of containers may do is a violation
+//! anywhere else.
 
 use crate::init::Init;
 use crate::kind::Kind;
@@ -127,8 +128,8 @@ impl Power for Sim {
 }
 
 impl Sim {
-    /// Something that only an agent outside of containers may do, and with mounts only in the mount namespace of
-    /// process 1.
+    /// Something that only an agent outside of containers may do, and with mounts only in the mount
+    /// namespace of process 1.
     fn outside(&mut self, does: &str) {
         self.with(|world| {
             let mounts = does == "unmounts" || does == "makes read-only";

@@ -1,11 +1,12 @@
 //! The helper that builds a jail (see src/jail.rs) and starts processes in one.
 //!
-//! * `probe FOLDER` tries what a jail takes. Status 2: a right is missing, which standard error names.
+//! * `probe FOLDER` tries what a jail takes. Status 2: a right is missing, which standard error
+//!   names.
 //! * `apart COMMAND...` runs a command with mounts of its own.
-//! * `init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and nothing else
-//!   is in sight, and at the end how process 1 ended.
-//! * `enter PID [--without-reboot] -- COMMAND...` runs a command inside, prints `pid PID` and at its end how it
-//!   ended.
+//! * `init SPEC` makes namespaces, prints `init PID`, then `ready 0` when everything is mounted and
+//!   nothing else is in sight, and at the end how process 1 ended.
+//! * `enter PID [--without-reboot] -- COMMAND...` runs a command inside, prints `pid PID` and at
+//!   its end how it ended.
 
 use qga_tests::jail::{AGENT_FOLDER, Mount, Spec};
 use qga_tests::{program, sys};
@@ -77,7 +78,8 @@ fn separate() -> io::Result<()> {
 
 /// No mount of this namespace reaches the one that it was copied from.
 fn keep_mounts_here() -> io::Result<()> {
-    // In a chroot the root is no mount point, and the mount that it lies in is out of reach from there.
+    // In a chroot the root is no mount point, and the mount that it lies in is out of reach from
+    // there.
     let here = File::open("/")?;
     leave_chroot()?;
     sys::mount(Path::new("none"), Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE)?;
@@ -93,8 +95,9 @@ fn apart(command: &[&str]) -> Outcome {
     Err(Command::new(path).args(arguments).current_dir(folder).exec().into())
 }
 
-/// The root becomes that of the namespace, which is a mount point whatever root this process was started with. The
-/// namespace must be its own: the machine's files are in sight until it has another root.
+/// The root becomes that of the namespace, which is a mount point whatever root this process was
+/// started with. The namespace must be its own: the machine's files are in sight until it has
+/// another root.
 fn leave_chroot() -> io::Result<()> {
     sys::enter_namespace(&File::open("/proc/self/ns/mnt")?)
 }
@@ -112,8 +115,9 @@ fn become_root(root: &Path) -> Outcome {
     Ok(fs::remove_dir("/old")?)
 }
 
-/// Whether a guest can be built here, by what it takes: namespaces, a mount, another root. Only a right that is
-/// missing is an answer; whatever else goes wrong is an error that tests are to fail with.
+/// Whether a guest can be built here, by what it takes: namespaces, a mount, another root. Only a
+/// right that is missing is an answer; whatever else goes wrong is an error that tests are to fail
+/// with.
 fn probe(folder: &Path) -> Outcome {
     let missing = |error: &io::Error| {
         matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
@@ -166,7 +170,8 @@ fn become_copy(root: &Path, path: &Path, spec: &str) -> Box<dyn std::error::Erro
     }
 }
 
-/// A tmpfs with what every guest has: the agent, a shell for stubs, /proc, /dev and /run of its own.
+/// A tmpfs with what every guest has: the agent, a shell for stubs, /proc, /dev and /run of its
+/// own.
 fn build_root(spec: &Spec) -> Outcome {
     let root = spec.root.as_path();
     let none = Path::new("none");
@@ -265,8 +270,8 @@ fn unescaped(field: &str) -> Vec<u8> {
     out
 }
 
-/// An init that reaps its children and writes down the signals that it gets, which are blocked. At SIGUSR1 it seems to
-/// go down, as sysvinit does: it shows the runlevel 0 in its command line.
+/// An init that reaps its children and writes down the signals that it gets, which are blocked. At
+/// SIGUSR1 it seems to go down, as sysvinit does: it shows the runlevel 0 in its command line.
 fn be_init() -> Outcome {
     let mut log = File::options().append(true).create(true).open("/run/init-signals")?;
     loop {

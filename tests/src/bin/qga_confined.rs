@@ -12,7 +12,8 @@ fn main() {
     pointers.push(std::ptr::null());
     assert!(pointers.len() > 1, "usage: qga_confined PROGRAM ARGUMENTS...");
     fire_filter::install().expect("a seccomp filter");
-    // SAFETY: a list of C strings with a null pointer at its end, all alive; nothing allocates from here on.
+    // SAFETY: a list of C strings with a null pointer at its end, all alive; nothing allocates from
+    // here on.
     unsafe {
         libc::execv(pointers[0], pointers.as_ptr());
         libc::_exit(127);

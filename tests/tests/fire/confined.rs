@@ -1,5 +1,5 @@
-//! The agent gets no memory and makes no process after its start: all conversations under a filter that
-//! kills on the attempt.
+//! The agent gets no memory and makes no process after its start: all conversations under a filter
+//! that kills on the attempt.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::conversations;
@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 
 const CONFINED: &str = env!("CARGO_BIN_EXE_qga_confined");
 
-/// The filter works: a program with a C library, which maps memory when it starts, does not get far.
+/// The filter works: a program with a C library, which maps memory when it starts, does not get
+/// far.
 #[test]
 fn others_are_killed() {
     let mut command = Command::new(CONFINED);

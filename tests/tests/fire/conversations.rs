@@ -1,6 +1,6 @@
-//! Every system call of every conversation that can be held outside a jail: each error that it can give,
-//! and SIGKILL before it. An ordinary run takes a sample of so many points, by a seed; all of them with
-//! QGA_FIRE=full, an eighth of them with QGA_FIRE=1/8.
+//! Every system call of every conversation that can be held outside a jail: each error that it can
+//! give, and SIGKILL before it. An ordinary run takes a sample of so many points, by a seed; all of
+//! them with QGA_FIRE=full, an eighth of them with QGA_FIRE=1/8.
 
 use qga_tests::conversations::{self, Conversation};
 use qga_tests::fire::{Point, Strike, in_parallel, is_full, numbered, part, sample};
@@ -86,7 +86,8 @@ fn struck_at_every_system_call() {
     assert!(count >= POINTS, "only {count} points were found");
 }
 
-/// A sample leaves out most of them, and a handle number that is given out twice is another client's file.
+/// A sample leaves out most of them, and a handle number that is given out twice is another
+/// client's file.
 #[test]
 fn struck_everywhere_around_a_restart() {
     let name = "fire::conversations::struck_everywhere_around_a_restart";

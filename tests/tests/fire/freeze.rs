@@ -1,8 +1,9 @@
-//! Kills around freeze, on real filesystems in a jail: of the agent at every system call from the request to the thaw's
-//! answer, and at every one of the next agent's recovery; of its workers, with the agent and without, at each of
-//! theirs. Whatever the moment: the agent after them says what is true, thaws what is ours, leaves alone what others
-//! froze, and none ever writes to what is frozen. An ordinary run takes a sample of the single kills and of the double ones; all of them with QGA_FIRE=full, the double ones
-//! of every eighth first kill with QGA_FIRE=1/8.
+//! Kills around freeze, on real filesystems in a jail: of the agent at every system call from the
+//! request to the thaw's answer, and at every one of the next agent's recovery; of its workers,
+//! with the agent and without, at each of theirs. Whatever the moment: the agent after them says
+//! what is true, thaws what is ours, leaves alone what others froze, and none ever writes to what
+//! is frozen. An ordinary run takes a sample of the single kills and of the double ones; all of
+//! them with QGA_FIRE=full, the double ones of every eighth first kill with QGA_FIRE=1/8.
 
 use qga_tests::agent::connect;
 use qga_tests::connection::Connection;
@@ -19,7 +20,8 @@ use std::time::Instant;
 
 /// Single kills of each setting in an ordinary run.
 const KILLS: usize = 100;
-/// Double kills of an ordinary run: so many first kills of each scene, and so many second ones of each.
+/// Double kills of an ordinary run: so many first kills of each scene, and so many second ones of
+/// each.
 const FIRST_KILLS: usize = 5;
 const SECOND_KILLS: usize = 6;
 const SEED: u64 = 4;
@@ -127,7 +129,8 @@ struct Recorded {
     agent: Vec<Point>,
     freezing: Vec<Point>,
     thawing: Vec<Point>,
-    /// For each disk of others: the points killed at which, as it freezes, nobody can know whose freeze it is.
+    /// For each disk of others: the points killed at which, as it freezes, nobody can know whose
+    /// freeze it is.
     unsure: Vec<(usize, RangeInclusive<usize>)>,
 }
 
@@ -384,7 +387,8 @@ fn all_tasks(settings: &[&Setting], recorded: &BTreeMap<usize, Recorded>) -> Vec
     tasks
 }
 
-/// The log file may lie on a disk that is frozen when the next agent starts: opening it must not wait for ever.
+/// The log file may lie on a disk that is frozen when the next agent starts: opening it must not
+/// wait for ever.
 #[test]
 fn killed_while_frozen_with_the_log_on_the_disk() {
     let name = "fire::freeze::killed_while_frozen_with_the_log_on_the_disk";
@@ -396,14 +400,16 @@ fn killed_while_frozen_with_the_log_on_the_disk() {
     let scene = setting.scene();
     let start = || Start { arguments, ..Start::default() };
     let agent = scene.guest.jail.agent(start());
-    // It was rotated away: the next agent makes a new one, which a frozen filesystem does not let it do.
+    // It was rotated away: the next agent makes a new one, which a frozen filesystem does not let
+    // it do.
     std::fs::remove_file(scene.guest.jail.path("/mnt/a/log")).unwrap();
     assert_eq!(freeze(&mut agent.connect()), r#"{"return": 1}"#);
     agent.kill();
     scene.judge(None).unwrap();
 }
 
-/// Nor must making the socket where a frozen disk lets nobody make a file: without it nobody could ask for a thaw.
+/// Nor must making the socket where a frozen disk lets nobody make a file: without it nobody could
+/// ask for a thaw.
 #[test]
 fn killed_while_frozen_with_the_socket_on_the_disk() {
     let name = "fire::freeze::killed_while_frozen_with_the_socket_on_the_disk";

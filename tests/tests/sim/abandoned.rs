@@ -1,5 +1,5 @@
-//! A client leaves half a request and hangs up, and nobody tells the agent: the next one's guest-sync is answered
-//! all the same, without a 0xFF before it, after one error for the half.
+//! A client leaves half a request and hangs up, and nobody tells the agent: the next one's
+//! guest-sync is answered all the same, without a 0xFF before it, after one error for the half.
 
 use crate::guest::{Large, Small};
 use qga_sim::Sim;

@@ -1,7 +1,7 @@
-//! Every single platform call of every conversation failing once and from then on, for each reason that a call
-//! of its kind has.
-//! Whatever fails: each request has its one reply, the next guest-sync is answered, no file is open
-//! that no handle owns, and what the agent says of frozen filesystems is true.
+//! Every single platform call of every conversation failing once and from then on, for each reason
+//! that a call of its kind has. Whatever fails: each request has its one reply, the next guest-sync
+//! is answered, no file is open that no handle owns, and what the agent says of frozen filesystems
+//! is true.
 
 use crate::guest::{Cut, Small, guest, sent};
 use qga_sim::{Call, Fault, Sim};
@@ -160,7 +160,8 @@ fn every_kind_of_call_failing_from_some_point_on() {
     assert!(runs > 8_000, "only {runs} fault points");
 }
 
-/// Holds a conversation until the agent is killed after call number `at`, and lets the next one take over.
+/// Holds a conversation until the agent is killed after call number `at`, and lets the next one
+/// take over.
 fn kill_behind(conversation: &Conversation, at: u64) -> Result<(), String> {
     let sim = guest(conversation);
     sim.with(|world| world.faults.cut_after(at));

@@ -131,7 +131,8 @@ fn as_many_handles_as_there_is_room_for() {
     assert_eq!(open(&mut session, "/dev/null", "r"), json!({"return": 1000 + HANDLES_MAX}));
 }
 
-/// Handle numbers after a damaged state go on at the milliseconds since 1970, where the guest knows them.
+/// Handle numbers after a damaged state go on at the milliseconds since 1970, where the guest knows
+/// them.
 #[test]
 fn a_damaged_state_goes_on_at_the_time_of_day() {
     const LEAST: u64 = 1 << 40;

@@ -1,5 +1,6 @@
-//! While something is frozen a request of more than 16 KiB is swallowed in the memory that the agent has anyway, with
-//! one error that says so, wherever the channel cuts it and however much of it came before the freeze.
+//! While something is frozen a request of more than 16 KiB is swallowed in the memory that the
+//! agent has anyway, with one error that says so, wherever the channel cuts it and however much of
+//! it came before the freeze.
 
 use crate::freeze::{ask, disks, frozen_disks};
 use crate::guest::{Large, Small};

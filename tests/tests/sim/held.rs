@@ -1,5 +1,5 @@
-//! What an agent holds of a freeze that it took over: nothing that happens to mounts and to the mark since takes it
-//! away again. And what its errors name.
+//! What an agent holds of a freeze that it took over: nothing that happens to mounts and to the
+//! mark since takes it away again. And what its errors name.
 
 use crate::freeze::{ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
@@ -97,8 +97,8 @@ fn the_mark_is_removed_while_another_is_looked_for() {
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
 }
 
-/// Who must not wait for a frozen disk thaws first what it holds, and what may be anything; not what it knows nothing
-/// of.
+/// Who must not wait for a frozen disk thaws first what it holds, and what may be anything; not
+/// what it knows nothing of.
 #[test]
 fn a_mark_without_a_list_holds_and_one_that_cannot_be_read_does_not() {
     let sim = disks(1);
@@ -181,7 +181,8 @@ fn it_holds_without_a_list_after_a_failed_thaw() {
     assert!(session.agent().holds_frozen());
 }
 
-/// A mark that could not be opened, once, and is not there: nobody thaws for that what others froze.
+/// A mark that could not be opened, once, and is not there: nobody thaws for that what others
+/// froze.
 #[test]
 fn a_mark_that_is_not_there_holds_nothing() {
     let sim = disks(1);

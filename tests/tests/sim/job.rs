@@ -1,5 +1,6 @@
-//! What takes longer than a step: whoever asked for it may give up and sync anew, on the same line, or hang up; it goes
-//! on, its late reply is for nobody, and what comes then is answered at once. What else is asked waits for its turn.
+//! What takes longer than a step: whoever asked for it may give up and sync anew, on the same line,
+//! or hang up; it goes on, its late reply is for nobody, and what comes then is answered at once.
+//! What else is asked waits for its turn.
 
 use crate::freeze::ask;
 use crate::guest::Large;
@@ -85,7 +86,8 @@ fn what_else_is_asked_waits_for_its_turn() {
     }
 }
 
-/// A guest-sync that comes after another request waits with that; nothing is lost, nothing out of order.
+/// A guest-sync that comes after another request waits with that; nothing is lost, nothing out of
+/// order.
 #[test]
 fn a_sync_after_another_request_is_answered_after_it() {
     let sim = slow();

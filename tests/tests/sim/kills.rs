@@ -46,8 +46,9 @@ fn killed(first: usize) -> Sim {
     sim
 }
 
-/// The agent killed after that many calls, and the one after it after its first, its second and so on, until
-/// it lives to the end of `recover`, which says whether it could be started; how many were killed.
+/// The agent killed after that many calls, and the one after it after its first, its second and so
+/// on, until it lives to the end of `recover`, which says whether it could be started; how many
+/// were killed.
 fn killed_twice(first: usize, theirs_known: bool, recover: impl Fn(&Sim) -> bool) -> usize {
     let mut kills = 0;
     loop {
@@ -123,8 +124,8 @@ fn killed_behind_every_call() {
 fn killed_again_during_the_recovery() {
     let mut kills = 0;
     for first in 0..=calls().len() {
-        // The second agent recovers, and, where the first had come to an end, is told to thaw. A thaw with
-        // nothing recorded is for what others froze, and is sent here on purpose.
+        // The second agent recovers, and, where the first had come to an end, is told to thaw. A
+        // thaw with nothing recorded is for what others froze, and is sent here on purpose.
         kills += killed_twice(first, false, |sim| {
             let Ok(mut session) = Large::start(sim) else { return false };
             session.send(b"{\"execute\": \"guest-fsfreeze-thaw\"}\n");
@@ -134,7 +135,8 @@ fn killed_again_during_the_recovery() {
     assert!(kills > 1000, "only {kills} kills");
 }
 
-/// A recovery that is cut short must not leave a mark by which the next agent takes theirs for ours.
+/// A recovery that is cut short must not leave a mark by which the next agent takes theirs for
+/// ours.
 #[test]
 fn killed_in_the_recovery_theirs_stay_theirs() {
     let calls = calls();

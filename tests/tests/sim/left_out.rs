@@ -1,5 +1,5 @@
-//! What a freeze leaves out: said in the log where it can be lived with, an error where it cannot; and never because
-//! of a race, or of a descriptor too few.
+//! What a freeze leaves out: said in the log where it can be lived with, an error where it cannot;
+//! and never because of a race, or of a descriptor too few.
 
 use crate::freeze::{SHORT, ask, disks, frozen};
 use crate::guest::Large;
@@ -232,7 +232,8 @@ fn where_everything_is_frozen_by_others_that_is_said_at_once() {
     clean(&sim);
 }
 
-/// The descriptor is then the parent's, which must not be frozen in the place of what was unmounted.
+/// The descriptor is then the parent's, which must not be frozen in the place of what was
+/// unmounted.
 #[test]
 fn unmounted_between_the_look_and_the_open() {
     let sim = disks(1);

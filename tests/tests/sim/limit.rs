@@ -1,5 +1,5 @@
-//! Freezes that may not last for ever: when they end by themselves, whatever the channel is doing, what the log
-//! says, what the thaw finds that comes too late.
+//! Freezes that may not last for ever: when they end by themselves, whatever the channel is doing,
+//! what the log says, what the thaw finds that comes too late.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
@@ -166,7 +166,8 @@ fn what_an_earlier_agent_froze_counts_from_the_start_on() {
     assert_eq!(said(&sim), [OVER]);
 }
 
-/// No shutdown runs under frozen filesystems: it is refused until they run again, and then goes through.
+/// No shutdown runs under frozen filesystems: it is refused until they run again, and then goes
+/// through.
 #[test]
 fn a_shutdown_waits_for_the_end_of_a_freeze() {
     let (sim, mut session) = frozen_session();

@@ -1,6 +1,6 @@
-//! Filesystems that are mounted elsewhere, or covered, between a freeze and the next agent's thaw: what is frozen
-//! is found wherever it is mounted, and what cannot be reached stays on record. All of it was found by
-//! seeds of `cargo xtask sim`.
+//! Filesystems that are mounted elsewhere, or covered, between a freeze and the next agent's thaw:
+//! what is frozen is found wherever it is mounted, and what cannot be reached stays on record. All
+//! of it was found by seeds of `cargo xtask sim`.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
@@ -10,7 +10,8 @@ use qga_sim::mounts::By;
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::json;
 
-/// Two filesystems frozen, the first mounted at /mnt/bind as well; then `change`, and another agent.
+/// Two filesystems frozen, the first mounted at /mnt/bind as well; then `change`, and another
+/// agent.
 fn frozen_then(change: impl FnOnce(&Sim)) -> (Sim, Large) {
     let sim = disks(2);
     sim.with(|world| world.mount("ext4", Device::new(8, 0), "/mnt/bind"));
@@ -39,7 +40,8 @@ fn unmounted_where_it_was_frozen_and_mounted_elsewhere() {
     all_thawed(&sim, &mut session);
 }
 
-/// stat(2) knows each subvolume of a btrfs by another number, the mount table knows all of them by one.
+/// stat(2) knows each subvolume of a btrfs by another number, the mount table knows all of them by
+/// one.
 #[test]
 fn a_subvolume_unmounted_where_it_was_frozen_and_another_one_left() {
     let sim = disks(1);
@@ -72,7 +74,8 @@ fn a_subvolume_unmounted_where_it_was_frozen_and_another_one_left() {
     all_thawed(&sim, &mut session);
 }
 
-/// A btrfs, its two subvolumes, and something else that stat(2) gives no device number either over the first.
+/// A btrfs, its two subvolumes, and something else that stat(2) gives no device number either over
+/// the first.
 fn pool_frozen_then(change: impl FnOnce(&Sim)) -> (Sim, Large) {
     let sim = disks(1);
     sim.with(|world| {
@@ -145,8 +148,9 @@ fn freeze(sim: &Sim) {
     }
 }
 
-/// Killed when the first of three was frozen, and again at each call of the recovery. The one that the freeze would
-/// have come to last cannot be found then; mounted again and frozen by somebody else it is theirs.
+/// Killed when the first of three was frozen, and again at each call of the recovery. The one that
+/// the freeze would have come to last cannot be found then; mounted again and frozen by somebody
+/// else it is theirs.
 #[test]
 fn away_during_the_recovery_and_frozen_by_others_since() {
     let whole = disks(3);

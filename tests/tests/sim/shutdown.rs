@@ -139,8 +139,8 @@ fn init_is_asked_by_its_signal() {
     }
 }
 
-/// What the issue allows for: an init with programs that fail, hang, say yes without effect, or are not there; that
-/// obeys or not, shows it in each way or not, is hidden or not.
+/// What the issue allows for: an init with programs that fail, hang, say yes without effect, or are
+/// not there; that obeys or not, shows it in each way or not, is hidden or not.
 #[test]
 fn no_shutdown_ends_in_silence() {
     let signs = [Sign::CommandLine, Sign::Deaf, Sign::State, Sign::Nothing];
@@ -189,7 +189,8 @@ fn no_shutdown_ends_in_silence() {
     assert!(ways.iter().all(|&count| count > 100), "{ways:?}");
 }
 
-/// Services of systemd may take minutes to stop. Its state is asked for, and the machine is left to it.
+/// Services of systemd may take minutes to stop. Its state is asked for, and the machine is left to
+/// it.
 #[test]
 fn a_slow_systemd_is_left_alone() {
     for by_program in [true, false] {
@@ -247,8 +248,8 @@ fn a_refusal_of_a_script_is_final() {
     }
 }
 
-/// In a container nothing is signalled, ended or unmounted; programs are run only where they do not ask the container's
-/// own init. `timed` looks whether anything was done that may not be.
+/// In a container nothing is signalled, ended or unmounted; programs are run only where they do not
+/// ask the container's own init. `timed` looks whether anything was done that may not be.
 #[test]
 fn a_container_is_not_ended() {
     for (path, _) in
@@ -275,7 +276,8 @@ fn a_container_is_not_ended() {
     }
 }
 
-/// Without /proc only the kernel knows whether this is a container, and is asked before anything is done.
+/// Without /proc only the kernel knows whether this is a container, and is asked before anything is
+/// done.
 #[test]
 fn without_proc_the_kernel_says_where_the_agent_is() {
     for (alone, contained) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -324,7 +326,8 @@ fn an_agent_that_ends_the_machine_does_not_stop() {
     assert_eq!(ending(&sim), Some(Ending::Kernel(Mode::Powerdown)));
 }
 
-/// While init is at it the agent stops when it is told to, as ever, and also after a shutdown that failed.
+/// While init is at it the agent stops when it is told to, as ever, and also after a shutdown that
+/// failed.
 #[test]
 fn an_agent_stops_beside_an_init_that_goes_down() {
     let sim = Sim::new(1);

@@ -1,4 +1,5 @@
-//! What a client is told of a freeze is true when it leaves: a freeze that ended before its reply could is an error.
+//! What a client is told of a freeze is true when it leaves: a freeze that ended before its reply
+//! could is an error.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;

@@ -1,5 +1,5 @@
-//! Freezes by a worker: wherever it is killed, is slow or hangs, the agent answers, what it was asked for is done or is
-//! an error, and nothing stays frozen that nobody knows of.
+//! Freezes by a worker: wherever it is killed, is slow or hangs, the agent answers, what it was
+//! asked for is done or is an error, and nothing stays frozen that nobody knows of.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
@@ -266,7 +266,8 @@ fn a_late_freeze_of_a_killed_worker_is_thawed() {
     }
 }
 
-/// The same after a thaw or a SIGTERM that ended the freeze: what was about to freeze stays on record.
+/// The same after a thaw or a SIGTERM that ended the freeze: what was about to freeze stays on
+/// record.
 #[test]
 fn a_late_freeze_is_thawed_after_a_thaw_or_the_end_of_the_agent() {
     for stops in [false, true] {
@@ -360,7 +361,8 @@ fn a_thaw_that_hangs_is_named_and_the_others_run() {
     all_well(&sim, &mut session);
 }
 
-/// What an earlier agent froze hangs when it is looked for: the others are held, and it is not forgotten.
+/// What an earlier agent froze hangs when it is looked for: the others are held, and it is not
+/// forgotten.
 #[test]
 fn taking_over_hangs() {
     let sim = guest();
@@ -413,7 +415,8 @@ fn told_to_stop_while_a_freeze_hangs() {
     hang(&sim, "/mnt/b", Some(Hang::Freeze));
     assert_eq!(send(&mut session, "fsfreeze-freeze"), None);
     session.stop();
-    // What that one was about may come to its end by itself; the others are not kept waiting for it.
+    // What that one was about may come to its end by itself; the others are not kept waiting for
+    // it.
     let reply = wait(&sim, &mut session);
     let text = "thawed before this reply could leave: told to stop, or the freeze took too long";
     assert_eq!(reply, failed(text));
@@ -442,7 +445,8 @@ fn more_hang_than_anybody_waits_for() {
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));
 }
 
-/// A freeze is of no use to anybody if it can hang the agent; a thaw must go on, whatever memory there is.
+/// A freeze is of no use to anybody if it can hang the agent; a thaw must go on, whatever memory
+/// there is.
 #[test]
 fn without_memory_for_a_worker_nothing_freezes_and_everything_thaws() {
     let sim = guest();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 const OPEN: &str = r#"{"execute":"guest-file-open","arguments":{"path":"/bin/qga"}}"#;
 
-/// /run and /dev cannot be written to, but for the socket's folder; in /run lies what an agent has saved, and
-/// what the reference agent has.
+/// /run and /dev cannot be written to, but for the socket's folder; in /run lies what an agent has
+/// saved, and what the reference agent has.
 fn read_only_guest() -> Guest {
     let guest = Guest::with_ext4(&["/mnt/a"]);
     let mount = "mount -t tmpfs -o mode=755 run /run && mkdir -m 700 /run/a /run/qga && mount -t tmpfs a /run/a && \
@@ -21,8 +21,8 @@ fn read_only_guest() -> Guest {
     guest
 }
 
-/// What needs no state is served, what does answers why it cannot; when the directory can be written to it is taken,
-/// with what lies in it.
+/// What needs no state is served, what does answers why it cannot; when the directory can be
+/// written to it is taken, with what lies in it.
 #[test]
 fn an_agent_serves_without_and_takes_it_later() {
     if Disk::impossible("state_dir::an_agent_serves_without_and_takes_it_later") {

@@ -1,5 +1,5 @@
-//! The state directory in a guest with hostile users, root's own mistakes, a second agent, and memory that
-//! is full or covered.
+//! The state directory in a guest with hostile users, root's own mistakes, a second agent, and
+//! memory that is full or covered.
 
 mod absent;
 mod memory;

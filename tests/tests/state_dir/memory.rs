@@ -1,5 +1,5 @@
-//! Memory that is full, or covered by another mount: a freeze finds a place for its mark, and the next agent
-//! finds the mark.
+//! Memory that is full, or covered by another mount: a freeze finds a place for its mark, and the
+//! next agent finds the mark.
 
 use crate::{MARKS, WITHOUT_T, inner_pid, marks, refuses};
 use qga_tests::disk::Disk;

@@ -1,5 +1,5 @@
-//! What a hostile user, or root by mistake, can put where the agent looks: nothing is followed, nothing
-//! hangs, and what somebody else froze stays frozen.
+//! What a hostile user, or root by mistake, can put where the agent looks: nothing is followed,
+//! nothing hangs, and what somebody else froze stays frozen.
 
 use crate::{MARKS, WITHOUT_T, marks, refuses, starts};
 use qga_tests::disk::Disk;

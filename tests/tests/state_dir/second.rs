@@ -1,5 +1,5 @@
-//! A second agent on one state directory touches nothing, whatever becomes of it; on another one it is an
-//! agent of its own.
+//! A second agent on one state directory touches nothing, whatever becomes of it; on another one it
+//! is an agent of its own.
 
 use crate::{MARKS, inner_pid, marks, refuses};
 use qga_tests::agent::connect;

@@ -12,8 +12,9 @@ use crate::vm::channel::request;
 use crate::{ElseSay, Result};
 
 const SILENCE_S_MAX: u64 = 120;
-/// Room for a reply at first, and from the first one that fills it on. To set aside the large room before
-/// it is needed would take five times as long as an agent's whole start, of which connecting is a part.
+/// Room for a reply at first, and from the first one that fills it on. To set aside the large room
+/// before it is needed would take five times as long as an agent's whole start, of which connecting
+/// is a part.
 const READ_BYTES_FIRST: usize = 4096;
 const READ_BYTES: usize = 1 << 20;
 /// What is kept of a reply's start and end: enough for every member but the data.
@@ -82,8 +83,8 @@ impl Client {
         self.exchange_watching(request, &mut |_| Ok(()))
     }
 
-    /// As [`Client::ask`], calling `watch` with the length so far after each part of the reply: the agent
-    /// stands still in the middle of its work when `watch` takes its time.
+    /// As [`Client::ask`], calling `watch` with the length so far after each part of the reply: the
+    /// agent stands still in the middle of its work when `watch` takes its time.
     pub fn ask_watching(
         &mut self,
         request: &[u8],

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixListener;
 
 use crate::{ElseSay, Result};
 
-/// The largest share of its own that ours may add to the floor: poll(2) beside the two calls, and reading the
-/// request. 0.13 to 0.26 were measured.
+/// The largest share of its own that ours may add to the floor: poll(2) beside the two calls, and
+/// reading the request. 0.13 to 0.26 were measured.
 pub const OVER_FLOOR_MAX: f64 = 1.0 / 3.0;
 
 /// Serves one client on the socket behind `-p`, until that hangs up.

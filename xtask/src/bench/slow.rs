@@ -1,4 +1,5 @@
-//! The slowest requests of 4 MiB that are known, beside a plain one: CPU time of the agent under test in, one row out.
+//! The slowest requests of 4 MiB that are known, beside a plain one: CPU time of the agent under
+//! test in, one row out.
 
 use std::time::Duration;
 

@@ -45,7 +45,8 @@ pub fn start(bench: &Bench) -> Result<Row> {
 ///
 /// On one core with the client, which then wakes and is woken without a word to another core; and
 /// from another core, where falling asleep on an idle core and waking up is on the agent's bill. An
-/// agent slow enough never falls asleep there, so that row is judged by its floor, measured beside it.
+/// agent slow enough never falls asleep there, so that row is judged by its floor, measured beside
+/// it.
 pub fn cpu(bench: &Bench) -> Result<Vec<Row>> {
     cores::pin(AGENT_CORE).else_say("cannot pin the client")?;
     let shared = cpu_a_ping(bench, "the same core", both(bench, false)?);

@@ -1,7 +1,8 @@
-//! The counters of the static binary, which has no runtime that could write them out: its file and what the
-//! shared pages hold in, a raw profile as llvm-profdata reads it out.
+//! The counters of the static binary, which has no runtime that could write them out: its file and
+//! what the shared pages hold in, a raw profile as llvm-profdata reads it out.
 //!
-//! Layout: LLVM, InstrProfData.inc, the raw profile's header (version 10) and the records of functions.
+//! Layout: LLVM, InstrProfData.inc, the raw profile's header (version 10) and the records of
+//! functions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,12 +28,13 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Builds the agent of the project in `root`, unoptimised, so that every line is code of its own.
+    /// Builds the agent of the project in `root`, unoptimised, so that every line is code of its
+    /// own.
     pub fn build(root: &Path, folder: &Path) -> Result<Measured> {
         install::commands(&[("cc", "gcc")])?;
         paths::make(folder)?;
-        // In memory, so that a guest of the tests may see it among its own mounts. The name is the same each
-        // time, because cargo does not see what it is linked into.
+        // In memory, so that a guest of the tests may see it among its own mounts. The name is the
+        // same each time, because cargo does not see what it is linked into.
         let name = folder.display().to_string().replace('/', "-");
         let counters = PathBuf::from(format!("/dev/shm/qga-counters{name}"));
         let path = counters.to_str().ok_or("the name of the counters is not text")?;

@@ -1,8 +1,8 @@
-//! What llvm-cov found, by source: its JSON in; each branch with both its ways, and each line, covered or not,
-//! out.
+//! What llvm-cov found, by source: its JSON in; each branch with both its ways, and each line,
+//! covered or not, out.
 //!
-//! Generic code is compiled many times. A way of a branch, or a line, is covered when any of the copies took
-//! it, in any of the programs that ran.
+//! Generic code is compiled many times. A way of a branch, or a line, is covered when any of the
+//! copies took it, in any of the programs that ran.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -52,7 +52,8 @@ pub fn prepare() -> Result<()> {
     missing().map_or(Ok(()), Err)
 }
 
-/// Where a tool of LLVM is: what `$LLVM_COV` or `$LLVM_PROFDATA` names, the compiler's own, or Debian's.
+/// Where a tool of LLVM is: what `$LLVM_COV` or `$LLVM_PROFDATA` names, the compiler's own, or
+/// Debian's.
 fn tool(name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(name.to_uppercase().replace('-', "_")) {
         return Ok(path.into());
@@ -63,7 +64,8 @@ fn tool(name: &str) -> Result<PathBuf> {
     found.ok_or_else(|| format!("there is no {name} of the compiler's version"))
 }
 
-/// Adds what `program` counted in these raw profiles to `report`, as far as it is in `folders` of `root`.
+/// Adds what `program` counted in these raw profiles to `report`, as far as it is in `folders` of
+/// `root`.
 pub fn add(
     report: &mut Report,
     program: &Path,
@@ -85,7 +87,8 @@ pub fn add(
     Ok(())
 }
 
-/// The name of a source below the root; a file that is included from elsewhere comes with `..` in its name.
+/// The name of a source below the root; a file that is included from elsewhere comes with `..` in
+/// its name.
 fn source_name(path: &str, root: &Path, folders: &[&str]) -> Option<String> {
     let mut plain = PathBuf::new();
     for part in Path::new(path).components() {
@@ -134,8 +137,8 @@ fn add_function(report: &mut Report, function: &Value, root: &Path, folders: &[&
     }
 }
 
-/// The lines of one function: a line is run when any piece that begins on it is, and one on which none
-/// begins goes with the smallest piece around it.
+/// The lines of one function: a line is run when any piece that begins on it is, and one on which
+/// none begins goes with the smallest piece around it.
 fn lines_of(regions: &[(Span, u64)]) -> Vec<(usize, bool)> {
     let first = regions.iter().map(|(span, _)| span[0]).min().unwrap_or(1);
     let last = regions.iter().map(|(span, _)| span[2]).max().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! A campaign: mutants in, a verdict for each out, by as many judges at a time as asked for.
 //!
-//! The core is built once with all mutants behind switches. What the compiler refuses is taken out, a build
-//! at a time: a mutant in whose own text an error stands does not compile by itself either.
+//! The core is built once with all mutants behind switches. What the compiler refuses is taken out,
+//! a build at a time: a mutant in whose own text an error stands does not compile by itself either.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -12,7 +12,8 @@ use super::switch::{self, Switched, holds};
 use super::tree::Tree;
 use xtask::{ElseSay, Result, paths, progress};
 
-/// How often the text with switches is built before giving up: each time without what did not compile.
+/// How often the text with switches is built before giving up: each time without what did not
+/// compile.
 const BUILDS_MAX: usize = 12;
 /// The file that gets the switch.
 const ROOT_FILE: &str = "core/src/lib.rs";
@@ -52,7 +53,8 @@ fn told(mutant: &Mutant, verdict: Result<Verdict>) -> Result<Verdict> {
     verdict
 }
 
-/// Puts all mutants behind switches, but for those that do not compile; which are, and what is known of others.
+/// Puts all mutants behind switches, but for those that do not compile; which are, and what is
+/// known of others.
 fn switched(tree: &Tree, sources: &Sources, all: &[Mutant]) -> Result<(HashSet<u32>, Verdicts)> {
     let nothing = all.iter().filter(|mutant| mutant.changes_nothing(&sources[&mutant.file]));
     let mut verdicts: Verdicts = nothing.map(|m| (m.number, Verdict::Unviable)).collect();
@@ -91,7 +93,8 @@ fn alone(tree: &Tree, text: &str, judge: &Judge, mutant: &Mutant) -> Result<Verd
         false => Ok(Verdict::Unviable),
         true => match tree.programs() {
             Ok(programs) => judge.judge(&programs, 0),
-            // It compiles by itself, but not what is made of it: a constant that cannot be computed.
+            // It compiles by itself, but not what is made of it: a constant that cannot be
+            // computed.
             Err(_) => Ok(Verdict::Unviable),
         },
     };

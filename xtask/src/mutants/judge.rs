@@ -1,7 +1,8 @@
 //! Whether a mutant is caught: the programs that judge and the mutant's number in, its verdict out.
 //!
-//! The quickest tests come first, because they catch most. A mutant that runs much longer than the core
-//! itself (an endless loop) is stopped by a limit of processor time, which a busy machine does not change.
+//! The quickest tests come first, because they catch most. A mutant that runs much longer than the
+//! core itself (an endless loop) is stopped by a limit of processor time, which a busy machine does
+//! not change.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -22,7 +23,8 @@ const HANG_STATUS: i32 = 128 + libc::SIGKILL;
 /// Memory that a mutant may take before it is stopped.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
-/// The tests on the simulated guest that catch most in the shortest time: some hundredths of a second.
+/// The tests on the simulated guest that catch most in the shortest time: some hundredths of a
+/// second.
 const QUICK: [&str; 6] =
     ["conversations::whole", "conversations::byte", "freeze::", "moved::", "shutdown::", "table::"];
 /// Those that take longest.

@@ -1,8 +1,8 @@
-//! The mutants of the core: what cargo-mutants would change comes in as its JSON, one [`Mutant`] each comes
-//! out, with places in bytes.
+//! The mutants of the core: what cargo-mutants would change comes in as its JSON, one [`Mutant`]
+//! each comes out, with places in bytes.
 //!
-//! What a mutant is, cargo-mutants alone decides; here it is only given a name that does not change when
-//! lines move: its file, its words, and the source line that it is on.
+//! What a mutant is, cargo-mutants alone decides; here it is only given a name that does not change
+//! when lines move: its file, its words, and the source line that it is on.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -29,7 +29,8 @@ pub struct Mutant {
     pub line: usize,
     /// The source line that it begins on, without its indentation.
     pub source: String,
-    /// What is changed, in cargo-mutants' words; `(2)` after it for the second of its kind in a line.
+    /// What is changed, in cargo-mutants' words; `(2)` after it for the second of its kind in a
+    /// line.
     pub what: String,
     /// How, in cargo-mutants' words.
     pub genre: String,
@@ -44,8 +45,8 @@ impl Mutant {
         format!("{}:{}: {}", self.file, self.line, self.what)
     }
 
-    /// Whether nothing is changed: the function cannot be called, because its type has no value, or it
-    /// does what it is changed to already, but for naming what it does not use.
+    /// Whether nothing is changed: the function cannot be called, because its type has no value, or
+    /// it does what it is changed to already, but for naming what it does not use.
     pub fn changes_nothing(&self, text: &str) -> bool {
         let mut body = text[self.place.clone()].trim();
         while let Some((_, rest)) = body.strip_prefix("let _ = ").and_then(|b| b.split_once(';')) {
@@ -72,7 +73,8 @@ impl Mutant {
     }
 }
 
-/// All mutants of the core in `root`, in the order of the files, as the `program` cargo-mutants has them.
+/// All mutants of the core in `root`, in the order of the files, as the `program` cargo-mutants has
+/// them.
 pub fn list(program: &Path, root: &Path) -> Result<Vec<Mutant>> {
     let mut command = Command::new(program);
     command.args(["mutants", "--list", "--json", "--no-config", "--dir", "core"]);

@@ -1,10 +1,10 @@
-//! All mutants of a file in one text, each behind a switch: the file and its mutants in, a text that does
-//! what the file does until one of them is switched on, out.
+//! All mutants of a file in one text, each behind a switch: the file and its mutants in, a text
+//! that does what the file does until one of them is switched on, out.
 //!
-//! Building the core once instead of 1,400 times is what makes the campaign cheap. The body of a function
-//! with mutants begins with `match crate::mutant::chosen()`, which has an arm for each of them: the whole
-//! body, changed, and a return. What stands where no code runs (constants, `const fn`) has no switch: the
-//! campaign builds those mutants one by one.
+//! Building the core once instead of 1,400 times is what makes the campaign cheap. The body of a
+//! function with mutants begins with `match crate::mutant::chosen()`, which has an arm for each of
+//! them: the whole body, changed, and a return. What stands where no code runs (constants, `const
+//! fn`) has no switch: the campaign builds those mutants one by one.
 
 use std::fmt::Write as _;
 use std::ops::Range;

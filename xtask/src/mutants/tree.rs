@@ -1,5 +1,5 @@
-//! The copy of the project in which the core is changed: files in; test programs, or where the compiler
-//! found errors, out. The project itself is never written to.
+//! The copy of the project in which the core is changed: files in; test programs, or where the
+//! compiler found errors, out. The project itself is never written to.
 
 use std::fs;
 use std::ops::Range;
@@ -53,8 +53,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Makes the copy in `folder` anew from the project in `from`. The files' times stay, so that nothing is
-    /// built again that was not touched.
+    /// Makes the copy in `folder` anew from the project in `from`. The files' times stay, so that
+    /// nothing is built again that was not touched.
     pub fn new(from: &Path, folder: &Path) -> Result<Tree> {
         let tree = Tree { root: folder.join("tree"), target: folder.join("build") };
         paths::make_empty(&tree.root)?;
@@ -112,7 +112,8 @@ impl Tree {
         programs::programs(&self.root, &self.settings())
     }
 
-    /// A mutant may leave something unused, or compare what is never below zero: no warning is an error.
+    /// A mutant may leave something unused, or compare what is never below zero: no warning is an
+    /// error.
     fn settings(&self) -> Settings {
         programs::settings(&self.target, "--cap-lints=warn")
     }

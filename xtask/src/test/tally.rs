@@ -102,7 +102,8 @@ impl Tally {
         }
     }
 
-    /// Keeps what a failed test said, from its panic on: libtest repeats it after `---- NAME stdout ----`.
+    /// Keeps what a failed test said, from its panic on: libtest repeats it after `---- NAME stdout
+    /// ----`.
     fn tell(&mut self, line: &str) {
         if let Some(name) =
             line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"))

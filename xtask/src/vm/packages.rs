@@ -1,5 +1,5 @@
-//! A Debian package's name in, its files and those of its libraries in the initramfs out: other inits than
-//! busybox' shell for the virtual machine. Unpacked into the cache, never installed.
+//! A Debian package's name in, its files and those of its libraries in the initramfs out: other
+//! inits than busybox' shell for the virtual machine. Unpacked into the cache, never installed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

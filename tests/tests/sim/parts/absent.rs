@@ -1,5 +1,5 @@
-//! A guest that has nothing but a clock: no command but the few that need nothing, and what the traits say
-//! for it.
+//! A guest that has nothing but a clock: no command but the few that need nothing, and what the
+//! traits say for it.
 
 use qga_core::internals::command::Table;
 use qga_core::platform::{
@@ -146,7 +146,8 @@ fn without_a_freezer_nothing_is_frozen() {
     assert!(!Freezing::<Bare>::holds(nothing));
 }
 
-/// What can be opened but not frozen: a freezer's own calls, as a guest without the trait answers them.
+/// What can be opened but not frozen: a freezer's own calls, as a guest without the trait answers
+/// them.
 struct Opens;
 
 impl Freeze for Opens {

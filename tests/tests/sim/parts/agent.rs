@@ -1,5 +1,5 @@
-//! What the agent's owner may ask of it: memory that a large request took is given back when it is answered, not
-//! before; it thaws on its owner's word, and says what it holds.
+//! What the agent's owner may ask of it: memory that a large request took is given back when it is
+//! answered, not before; it thaws on its owner's word, and says what it holds.
 
 use crate::freeze::{ask, disks};
 use crate::guest::Large;

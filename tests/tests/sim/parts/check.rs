@@ -1,5 +1,5 @@
-//! The grammar of a whole frame: every short text against serde_json's opinion of it, each error by its
-//! words, and QEMU's dialect where it differs.
+//! The grammar of a whole frame: every short text against serde_json's opinion of it, each error by
+//! its words, and QEMU's dialect where it differs.
 
 use qga_core::error::Slot;
 use qga_core::internals::json::check::{Members, check};

@@ -74,7 +74,8 @@ fn what_is_left_moves_to_the_front_whatever_its_length() {
             let text: String = ('a'..='z').cycle().take(len).collect();
             let (half, rest) = (format!("{{\"x\": \"{text}"), "\"}");
             assert_eq!(frames(&mut framer, format!("{head}{half}").as_bytes()), [head.as_str()]);
-            // What was there before is kept as far as a guest-sync could reach, and moved only when it is as much again.
+            // What was there before is kept as far as a guest-sync could reach, and moved only when
+            // it is as much again.
             let kept = if head.len() > 2 * KEPT { KEPT } else { head.len() };
             let room = 4096 - half.len() - kept;
             assert_eq!(framer.space().len(), room, "{len} after {before}");

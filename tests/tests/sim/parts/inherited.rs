@@ -1,5 +1,5 @@
-//! What an agent takes over where looking at it fails or finds it elsewhere: which filesystem is reported, and
-//! what is only not known is no error.
+//! What an agent takes over where looking at it fails or finds it elsewhere: which filesystem is
+//! reported, and what is only not known is no error.
 
 use crate::freeze::{SHORT, ask, disks, frozen, frozen_disks};
 use crate::guest::Large;
@@ -95,8 +95,8 @@ fn the_first_that_cannot_be_looked_at_is_reported() {
     }
 }
 
-/// The agent is killed when the third of three was frozen: whether the second was is not known, and the
-/// first was not.
+/// The agent is killed when the third of three was frozen: whether the second was is not known, and
+/// the first was not.
 #[test]
 fn what_was_never_frozen_may_be_gone() {
     for at in 0..100 {
@@ -195,8 +195,8 @@ fn what_is_frozen_is_named_before_what_may_be() {
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
 }
 
-/// Of a mark that is longer than what is read at a time a part cannot be read: which row without a result is the
-/// last is not known then, and the others' are theirs.
+/// Of a mark that is longer than what is read at a time a part cannot be read: which row without a
+/// result is the last is not known then, and the others' are theirs.
 #[test]
 fn a_mark_that_cannot_be_read_to_its_end_rules_nothing_in() {
     let deep = |first: u32| format!("/{first}{}", format!("/{}", "d".repeat(240)).repeat(6));

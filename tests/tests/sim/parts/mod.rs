@@ -1,5 +1,6 @@
-//! Each part of the core on its own, against a second opinion: the standard library's, or a plain and slow
-//! one. What no conversation can bring about (a write of nothing, a line that fills its buffer) is here.
+//! Each part of the core on its own, against a second opinion: the standard library's, or a plain
+//! and slow one. What no conversation can bring about (a write of nothing, a line that fills its
+//! buffer) is here.
 
 mod absent;
 mod agent;

@@ -1,4 +1,5 @@
-//! The mount table: lines against a plain cutting of the whole text, fields against what the text says.
+//! The mount table: lines against a plain cutting of the whole text, fields against what the text
+//! says.
 
 use super::stream::{Stream, Trouble};
 use qga_core::Errno;
@@ -55,7 +56,8 @@ fn lines_of_any_length_through_a_buffer_of_any() {
     }
 }
 
-/// A bind mount of something deep has a line as long as its path; each reading of the table goes by it.
+/// A bind mount of something deep has a line as long as its path; each reading of the table goes by
+/// it.
 #[test]
 fn what_is_too_long_is_not_read_byte_by_byte() {
     let text = format!("{}\nnext\n", "x".repeat(1_000_000));

@@ -1,5 +1,6 @@
-//! Replies in pieces: any list, any sizes of its elements and texts, through windows of any sizes, one after the other:
-//! the same text as written at once. What a wrong piece would do to it is found.
+//! Replies in pieces: any list, any sizes of its elements and texts, through windows of any sizes,
+//! one after the other: the same text as written at once. What a wrong piece would do to it is
+//! found.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

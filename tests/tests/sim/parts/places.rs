@@ -1,5 +1,5 @@
-//! Filesystems mounted on what is no directory and no regular file, as a container's bind mounts can be: a
-//! mount point whose opening does something else is not opened.
+//! Filesystems mounted on what is no directory and no regular file, as a container's bind mounts
+//! can be: a mount point whose opening does something else is not opened.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;

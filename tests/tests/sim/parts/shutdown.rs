@@ -1,5 +1,5 @@
-//! The agent's own shutdown in a guest where processes hang and filesystems stay busy: each step at its time,
-//! and no step waits for ever.
+//! The agent's own shutdown in a guest where processes hang and filesystems stay busy: each step at
+//! its time, and no step waits for ever.
 
 use super::stream::Stream;
 use qga_core::Errno;

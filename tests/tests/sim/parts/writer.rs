@@ -1,5 +1,5 @@
-//! The writer: numbers, characters and lists against the standard library's, and what happens where its
-//! room ends.
+//! The writer: numbers, characters and lists against the standard library's, and what happens where
+//! its room ends.
 
 use qga_core::writer::Writer;
 use serde::Serialize;
