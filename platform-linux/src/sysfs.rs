@@ -38,7 +38,7 @@ impl<'f> Names<'f> {
 
     /// The next one; nothing when there is none any more, or none can be read (getdents64(2)).
     #[inline(never)]
-    pub fn next(&mut self) -> Option<&CStr> {
+    pub fn next_name(&mut self) -> Option<&CStr> {
         if self.start == self.end {
             self.start = 0;
             self.end = sys::read_directory(self.folder, &mut self.entries).ok()?;

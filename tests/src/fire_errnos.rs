@@ -44,6 +44,7 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
         "stat" | "lstat" | "fstat" | "newfstatat" | "statx" => {
             &["EACCES", "EIO", "ELOOP", "ENOENT", "ENOMEM", "ENOTDIR"]
         }
+        "getdents64" => &["EIO", "ENOENT", "ENOMEM"],
         "statfs" | "fstatfs" => &["EACCES", "EIO", "EINTR", "ENOMEM", "ENOSYS"],
         "access" | "faccessat" | "faccessat2" => &["EACCES", "EIO", "ENOMEM", "EROFS"],
         "rename" | "renameat" | "renameat2" => {

@@ -96,7 +96,7 @@ impl Freeze for Linux {
         };
         let mut names = Names::new(&slaves);
         // One of the names is `..`: that is the disk, or the device itself.
-        while let Some(name) = names.next() {
+        while let Some(name) = names.next_name() {
             if let Some(slave) = Device::parse(text(&slaves, name, c"dev", &mut [0; 256])) {
                 below.add(slave);
             }

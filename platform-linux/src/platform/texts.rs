@@ -26,7 +26,7 @@ impl Texts for Linux {
     fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let directory = sys::open(self.path.path(path)?, OFlags::DIRECTORY, 0)?;
         let mut names = Names::new(&directory);
-        while let Some(name) = names.next() {
+        while let Some(name) = names.next_name() {
             visit(name.to_bytes());
         }
         Ok(())
