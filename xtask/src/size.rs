@@ -24,7 +24,8 @@ const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
   (nothing)    measures, prints, and rewrites memory-budget.md
   --check      measures; fails when memory-budget.md is stale or a budget is broken
                (the file's, each family of commands', the stack's)
-  --file FILE  prints the same for any static x86-64 program with symbols; writes nothing";
+  --file FILE  prints the same for any static x86-64 program with symbols; writes nothing
+               (FILE.ll beside it, of --emit=llvm-ir, says where pointers to functions lead)";
 
 const DOCUMENT: &str = "memory-budget.md";
 
@@ -104,7 +105,8 @@ pub fn run(args: &[String]) -> Result<()> {
     match file {
         Some(file) => {
             let image = built::image(Path::new(&file))?;
-            let report = of(&image, &image, &Types::default(), Vec::new())?;
+            let types = built::types(Path::new(&file))?;
+            let report = of(&image, &image, &types, Vec::new())?;
             print!("{}", document::markdown(&report, document::FUNCTIONS_SHOWN));
             Ok(())
         }

@@ -27,8 +27,8 @@ pub fn built() -> Result<Built> {
     let shipped = image(&shipped_file)?;
     let mut best: Option<Built> = None;
     for mangling in MANGLINGS {
-        let (file, code) = twin(mangling)?;
-        let (analysed, types) = (image(&file)?, Types::parse(&paths::text(&code)?));
+        let file = twin(mangling)?;
+        let (analysed, types) = (image(&file)?, types(&file)?);
         let differences = differences(&shipped, &analysed);
         let same = differences.is_empty();
         if best.as_ref().is_none_or(|best| differences.len() < best.differences.len()) {
@@ -43,17 +43,17 @@ pub fn built() -> Result<Built> {
 
 /// Builds the twin; its file, and its code in LLVM's language as it is before it becomes the machine's. The options reach rustc through a wrapper and not through RUSTFLAGS or the
 /// profile: these two are part of every symbol's hash, and so of the order of functions.
-fn twin(mangling: &str) -> Result<(PathBuf, PathBuf)> {
+fn twin(mangling: &str) -> Result<PathBuf> {
     let folder = paths::target().join("size");
     let target = folder.join(format!("typed-{mangling}"));
-    let code = target.join("qga.ll");
+    let file = target.join("release/qga");
     let wrapper = folder.join(format!("rustc-typed-{mangling}"));
     let script = format!(
         "#!/bin/sh\n# Written by cargo xtask size.\ncase \" $* \" in\n*' --crate-name qga '*)\n    \
          set -- \"$@\" --emit=llvm-ir='{}' ;;\nesac\nRUSTC_BOOTSTRAP=1 exec \"$@\" \
          -Z emit-stack-sizes -Z unstable-options -C symbol-mangling-version={mangling} \
          -C strip=none\n",
-        code.display()
+        code_of(&file).display()
     );
     paths::make(&target)?;
     paths::write_program(&wrapper, &script)?;
@@ -62,7 +62,18 @@ fn twin(mangling: &str) -> Result<(PathBuf, PathBuf)> {
         cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target);
         command::show(cargo.env("RUSTC_WRAPPER", &wrapper).current_dir(paths::root()))
     })?;
-    Ok((target.join("release/qga"), code))
+    Ok(file)
+}
+
+/// Where the code of a file is in LLVM's language.
+fn code_of(file: &Path) -> PathBuf {
+    file.with_added_extension("ll")
+}
+
+/// The types of a file's functions, as far as they are known.
+pub fn types(file: &Path) -> Result<Types> {
+    let code = code_of(file);
+    Ok(if code.is_file() { Types::parse(&paths::text(&code)?) } else { Types::default() })
 }
 
 pub fn image(file: &Path) -> Result<Image> {
