@@ -143,7 +143,6 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         }
     }
     let status = run(agent, &mut linux, options, &signals);
-    // Also when something could not be thawed: what that hangs holds nothing of anybody.
     linux.say_lost();
     end(status)
 }

@@ -33,6 +33,7 @@ impl Linux {
     }
 
     /// Waits a little for what was logged last, and says how many lines were lost, if any were.
+    /// At the agent's end also when something is frozen still: what that hangs holds nothing of anybody.
     #[inline(never)]
     pub fn say_lost(&mut self) {
         match self.log.hear(LINE_MS_MAX) {
