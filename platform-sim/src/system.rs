@@ -75,10 +75,7 @@ const TEXTS: [(&str, &str); 13] = [
         "NAME=\"Simulated Linux\"\nID=sim\nVERSION_ID='1'\nPRETTY_NAME=\"Simulated Linux 1\"\n",
     ),
     ("/proc/loadavg", "0.12 1.50 2.00 1/123 4567\n"),
-    (
-        "/proc/stat",
-        "cpu  3 3 3 3 3 3 3 3 3 3\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu1 2 1 0 -1\nintr 1 2\n",
-    ),
+    ("/proc/stat", "cpu  3 3 3 3 3 3 3 3 3 3\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu1 2 1 0 4\nintr 1 2\n"),
     ("/proc/diskstats", " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"),
     (
         "/proc/net/route",

@@ -31,8 +31,8 @@ const CORE: &str = "core/src";
 const LINUX: &str = "platform-linux/src";
 
 /// The tests that start the binary as a process of its own and look at what it does.
-const BINARY_TESTS: &str = "bad_clients clients conversations freeze freeze_faults freeze_odd freeze_stacks \
-    freeze_timeout limits options serial shutdown typed_clients";
+const BINARY_TESTS: &str = "bad_clients clients conversations freeze freeze_faults freeze_odd \
+    freeze_stacks freeze_timeout limits options serial shutdown typed_clients";
 
 /// Those of them that measure memory, of which a build that counts takes more, and those whose
 /// guest has none at the place of the counters.

@@ -44,6 +44,10 @@ impl<F> Freezer<F> {
                     next_level = next_level.min(height);
                     continue;
                 }
+                // It was said when its turn was: now it would freeze before what lies on it.
+                if height < level && hidden.is_some() {
+                    continue;
+                }
                 let opened = reach(platform, &mount, record).or_else(|errno| {
                     // Its place in the order is this one all the same.
                     find(platform, second_line, superblock, record)
@@ -58,8 +62,8 @@ impl<F> Freezer<F> {
                         record += text.append(|bytes| mark.append(bytes)).map_err(marked)?;
                         hold(platform, entries, place, filesystem)?;
                     }
-                    // Nobody writes to it, or it was said when its turn was.
-                    Err(_) if is_hidden && (mount.read_only || height < level) => {}
+                    // Nobody writes to it.
+                    Err(_) if is_hidden && mount.read_only => {}
                     Err(errno) => {
                         if hidden.is_none() || !is_hidden {
                             mark::show(path, subject);

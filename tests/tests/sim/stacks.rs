@@ -260,6 +260,23 @@ fn what_is_hidden_is_said_once_however_high_others_lie() {
     clean(&sim);
 }
 
+/// Listed after what lies on it, it would freeze before that.
+#[test]
+fn what_was_hidden_when_its_turn_was_is_not_frozen_later() {
+    let sim = mounted(&[MIDDLE, BOTTOM], &LIES);
+    // Twice: it is looked for anywhere else, too.
+    for number in [0, 1] {
+        let kind = Some(Kind::Inspect);
+        let fault = Fault { kind, number, errno: Errno::ACCES, lasting: false };
+        sim.with(|world| world.faults.fail(fault));
+    }
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 1}));
+    assert_eq!(changes(&sim, true), [MIDDLE]);
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 1}));
+    clean(&sim);
+}
+
 /// Killed after every call of a freeze and a thaw of filesystems that were mounted the wrong way round, and the next one
 /// after every call of its own: what is thawed is thawed from the bottom.
 #[test]
