@@ -13,7 +13,7 @@ pub fn loads(line: &[u8]) -> Option<[&[u8]; 3]> {
         let mut fraction = *load;
         let whole = cut(&mut fraction, b'.');
         // JSON has no leading zeroes but the one before the point.
-        let leads = whole.len() > 1 && load.first() == Some(&b'0');
+        let leads = matches!(whole, [b'0', _, ..]);
         if leads || decimal(whole).is_none() || decimal(fraction).is_none() {
             return None;
         }

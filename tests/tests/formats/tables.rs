@@ -10,7 +10,7 @@ pub fn each(name: &str, read: impl Fn(&[u8]) -> Option<String>) {
     let path = repository().join("tests/data/formats").join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("##")).collect();
-    assert!(lines.len() >= 8 && lines.len() % 2 == 0, "{name}: {} lines", lines.len());
+    assert!(lines.len() >= 8 && lines.len().is_multiple_of(2), "{name}: {} lines", lines.len());
     for pair in lines.chunks(2) {
         let expected = pair[1].strip_prefix("=> ").unwrap_or_else(|| panic!("{name}: {pair:?}"));
         let found = read(pair[0].as_bytes());
