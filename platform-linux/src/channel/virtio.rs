@@ -31,7 +31,7 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let mut room = [0u8; 1024];
     loop {
         let len = sys::read_directory(&class, &mut room)?;
-        let mut entries = room.get(..len).unwrap_or(&[]);
+        let mut entries = room.get(..len as usize).unwrap_or(&[]);
         if entries.is_empty() {
             return Err(Errno::NOENT);
         }
