@@ -68,7 +68,7 @@ const _: () = assert!(size_of::<Storage>() == QGA_STATE_BYTES);
 const NEW: Core<Guest, QGA_FRAME_BYTES, QGA_WINDOW_BYTES> = Core::new();
 
 /// The refusal of a call without an agent.
-const INVALID: c_int = -(Errno::INVAL.0 as c_int);
+const INVALID: c_int = -(Errno::INVAL.number() as c_int);
 
 /// # Safety
 /// `agent` is NULL or points to a [`Storage`] that is zero or was given to [`qga_init`], and nobody
@@ -111,11 +111,11 @@ pub unsafe extern "C" fn qga_init(
     };
     match state.core.start(&mut state.guest) {
         Ok(()) => 0,
-        Err(Errno(number)) => {
+        Err(errno) => {
             // SAFETY: the place of `table`, which nobody reads any more: a first word of 0 says
             // that no agent is here, and nothing of it needs to be dropped.
             unsafe { agent.cast::<usize>().write(0) };
-            c_int::try_from(number).map_or(INVALID, |number| -number)
+            c_int::try_from(errno.number()).map_or(INVALID, |number| -number)
         }
     }
 }
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn qga_deadline(agent: *mut Storage, deadline_ms: *mut u64
             *into = deadline;
             0
         }
-        None => -(Errno::NOENT.0 as c_int),
+        None => -(Errno::NOENT.number() as c_int),
     }
 }
 

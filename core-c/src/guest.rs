@@ -33,7 +33,7 @@ impl Guest {
 }
 
 fn errno(code: i64) -> Errno {
-    Errno(u32::try_from(code.unsigned_abs()).unwrap_or(Errno::IO.0))
+    Errno::new(u32::try_from(code.unsigned_abs()).unwrap_or(Errno::IO.number()))
 }
 
 /// What a C function that returns 0 or a negative errno means.

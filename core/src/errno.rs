@@ -3,15 +3,17 @@
 //! translates.
 
 use crate::text::{Phrase, Phrases};
+use core::num::NonZeroU32;
 
-/// An error number of errno(3), positive.
+/// An error number of errno(3), positive: so a result that carries nothing else is a number, 0 for
+/// success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Errno(pub u32);
+pub struct Errno(pub NonZeroU32);
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         impl Errno {
-            $(#[doc = $text] pub const $name: Errno = Errno($number);)*
+            $(#[doc = $text] pub const $name: Errno = Errno::new($number);)*
         }
 
         /// The texts by their numbers.
@@ -20,6 +22,19 @@ macro_rules! errnos {
 }
 
 impl Errno {
+    /// The error of a number. 0 is none: it counts as one that has no text.
+    pub const fn new(number: u32) -> Self {
+        match NonZeroU32::new(number) {
+            Some(number) => Errno(number),
+            None => Errno(NonZeroU32::MAX),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
+
     /// Whether there was no descriptor left, in the process or in the system.
     pub fn is_short(self) -> bool {
         matches!(self, Errno::MFILE | Errno::NFILE)
@@ -27,7 +42,7 @@ impl Errno {
 
     /// The text of strerror(3), or nothing for a number that Linux does not have.
     pub fn text(self) -> Option<Phrase> {
-        let text = TEXTS.nth(self.0 as usize);
+        let text = TEXTS.nth(self.number() as usize);
         if text.is_empty() { None } else { Some(text) }
     }
 }

@@ -239,7 +239,7 @@ where
         (self.standing.inherited, self.standing.failed) = (false, false);
         if self.standing.mark_stays {
             // What hangs would hang again.
-            self.failure = Failure(What::Lingers, Errno::BUSY);
+            self.failure = Failure(What::Lingers, Some(Errno::BUSY));
             return;
         }
         self.standing.frozen = true;
@@ -266,7 +266,7 @@ where
         }
         let failure = match (self.task, reason) {
             // Its client still waits for it.
-            (Task::Freeze, Reason::Stop | Reason::Over) => Failure(What::Freezing, Errno(0)),
+            (Task::Freeze, Reason::Stop | Reason::Over) => Failure(What::Freezing, None),
             _ => Failure::NONE,
         };
         if self.task != Task::Nothing {

@@ -19,9 +19,15 @@ impl<'b, R: Read<Error = Errno>> Lines<'b, R> {
         Lines { reader, buffer, scan: Scan::new(end_byte) }
     }
 
-    /// The next line, without its end. Errors: those of the reader.
-    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
+    /// The next line, without its end. After the last one [`Lines::ended`] says whether it was
+    /// that: a result with a line in it goes through memory.
+    pub fn line(&mut self) -> Option<&mut [u8]> {
         self.scan.line(&mut self.reader, self.buffer)
+    }
+
+    /// Whether there is no next line because the text has ended. Errors: those of the reader.
+    pub fn ended(&self) -> Result<(), Errno> {
+        self.scan.ended()
     }
 }
 
@@ -32,21 +38,23 @@ pub struct Scan {
     /// The unread part of the buffer.
     start: usize,
     end: usize,
+    /// Why there is no next line, if that is not the end of the text.
+    failed: Option<Errno>,
 }
 
 impl Scan {
     /// At the beginning.
     pub const fn new(end_byte: u8) -> Self {
-        Scan { end_byte, start: 0, end: 0 }
+        Scan { end_byte, start: 0, end: 0, failed: None }
     }
 
-    /// The next line, without its end. Errors: those of the reader.
+    /// The next line, without its end; as [`Lines::line`].
     #[inline(never)]
     pub fn line<'b, R: Read<Error = Errno>>(
         &mut self,
         reader: &mut R,
         buffer: &'b mut [u8],
-    ) -> Result<Option<&'b mut [u8]>, Errno> {
+    ) -> Option<&'b mut [u8]> {
         let (mut searched, mut kept) = (0, usize::MAX);
         let length = loop {
             let unread = buffer.get(self.start..self.end).unwrap_or(&[]);
@@ -65,16 +73,25 @@ impl Scan {
                 (self.end, searched) = (kept, kept);
             }
             let free = buffer.get_mut(self.end..).unwrap_or(&mut []);
-            match read(reader, free)? {
-                0 if searched == 0 => return Ok(None),
-                0 => break searched,
-                len => self.end = (self.end + len).min(room),
+            match read(reader, free) {
+                Ok(0) if searched == 0 => return None,
+                Ok(0) => break searched,
+                Ok(len) => self.end = (self.end + len as usize).min(room),
+                Err(errno) => {
+                    self.failed = Some(errno);
+                    return None;
+                }
             }
         };
         // But for what is not kept of it.
         let start = self.start;
         self.start = (start + length + 1).min(self.end);
-        Ok(buffer.get_mut(start..start + length.min(kept)))
+        buffer.get_mut(start..start + length.min(kept))
+    }
+
+    /// As [`Lines::ended`].
+    pub fn ended(&self) -> Result<(), Errno> {
+        self.failed.map_or(Ok(()), Err)
     }
 }
 
@@ -85,10 +102,11 @@ pub const fn kept_bytes(room: usize) -> usize {
     room - room.div_ceil(16)
 }
 
-/// Reads once, however often a signal interrupts that.
+/// Reads once, however often a signal interrupts that. Nobody reads more than 2 GiB at once, and in
+/// as many bits as an errno has the length travels in a register.
 #[inline(never)]
-pub fn read<R: Read<Error = Errno>>(reader: &mut R, into: &mut [u8]) -> Result<usize, Errno> {
-    retry(|| reader.read(into))
+pub fn read<R: Read<Error = Errno>>(reader: &mut R, into: &mut [u8]) -> Result<u32, Errno> {
+    retry(|| reader.read(into)).map(|len| len as u32)
 }
 
 /// Repeats a call that a signal interrupted.

@@ -37,12 +37,14 @@ impl<P: Texts + Network> List<P> {
         Ok(())
     }
 
-    /// The next line of it. Errors: those of reading.
-    pub fn line(&mut self) -> Result<Option<&mut [u8]>, Errno> {
-        match &mut self.text {
-            Some(text) => self.scan.line(text, self.room.bytes()),
-            None => Ok(None),
-        }
+    /// The next line of it. After the last one [`List::ended`] says whether it was that.
+    pub fn line(&mut self) -> Option<&mut [u8]> {
+        self.scan.line(self.text.as_mut()?, self.room.bytes())
+    }
+
+    /// Whether there is no next line because the text has ended. Errors: those of reading.
+    pub fn ended(&self) -> Result<(), Errno> {
+        self.scan.ended()
     }
 
     /// Its room, for a list that is not read from one text.
@@ -89,7 +91,7 @@ pub fn whole<'b, P: Texts>(
     while let Some(free) = into.get_mut(len..).filter(|free| !free.is_empty()) {
         match read(&mut text, free)? {
             0 => break,
-            more => len += more,
+            more => len += more as usize,
         }
     }
     Ok(into.get_mut(..len).unwrap_or(&mut []))

@@ -110,14 +110,14 @@ impl<'l> Record<'l> {
     }
 }
 
-/// The head of a new mark.
-pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
-    let mut bytes = [0; HEAD_BYTES];
-    let mut head = Writer::new(&mut bytes);
-    head.raw(MAGIC);
-    head.raw(boot);
-    head.raw(&[b' ', Phase::Freezing as u8, b'\n']);
-    bytes
+/// Hands the head of a new mark over piece by piece, to be appended.
+pub fn new_head(
+    boot: &[u8; 36],
+    mut put: impl FnMut(&[u8]) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    put(MAGIC)?;
+    put(boot)?;
+    put(&[b' ', Phase::Freezing as u8, b'\n'])
 }
 
 /// Reads the head; the mark then stands at the first record. When the boot is not known, now or
@@ -126,7 +126,7 @@ pub fn new_head(boot: &[u8; 36]) -> [u8; HEAD_BYTES] {
 pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Result<Head, Errno> {
     let mut bytes = [0; HEAD_BYTES];
     // The head was written whole into a file in memory; what is shorter is not one.
-    if lines::read(mark, &mut bytes)? != HEAD_BYTES {
+    if lines::read(mark, &mut bytes)? as usize != HEAD_BYTES {
         return Ok(Head::Foreign);
     }
     let (magic, rest) = bytes.split_at(MAGIC.len());
@@ -136,10 +136,11 @@ pub fn read_head<M: Read<Error = Errno>>(mark: &mut M, boot: &[u8; 36]) -> Resul
     if id != boot && *id != NO_BOOT && *boot != NO_BOOT {
         return Ok(Head::Stale);
     }
-    Ok(match rest {
-        [b' ', b'f', b'\n'] => Head::Ours(Phase::Freezing),
-        [b' ', b'F', b'\n'] => Head::Ours(Phase::Frozen),
-        [b' ', b't', b'\n'] => Head::Ours(Phase::Thawing),
+    let [b' ', phase, b'\n'] = rest else { return Ok(Head::Foreign) };
+    Ok(match phase {
+        b'f' => Head::Ours(Phase::Freezing),
+        b'F' => Head::Ours(Phase::Frozen),
+        b't' => Head::Ours(Phase::Thawing),
         _ => Head::Foreign,
     })
 }
@@ -176,7 +177,7 @@ pub fn show_record<M: Read<Error = Errno> + Seek>(
         mark.seek(SeekFrom::Start(at)).ok()?;
         lines::read(mark, &mut bytes).ok()
     });
-    let record = bytes.get(..read.unwrap_or(0)).unwrap_or(&[]);
+    let record = bytes.get(..read.unwrap_or(0) as usize).unwrap_or(&[]);
     let record = record.split(|&byte| byte == RECORD_END).next().unwrap_or(&[]);
     show(Record::parse(record).map_or(b"(unknown mount point)", |record| record.path), shown);
 }

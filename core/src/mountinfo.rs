@@ -91,13 +91,13 @@ pub fn each_local<P: Freeze>(
     visit: Visit<'_, P>,
 ) -> Result<(), Errno> {
     let mut lines = Lines::new(platform.mounts()?, b'\n', buffer);
-    while let Some(line) = lines.line()? {
+    while let Some(line) = lines.line() {
         let Some(mount) = local(line) else { continue };
         if !visit(platform, mount) {
             break;
         }
     }
-    Ok(())
+    lines.ended()
 }
 
 /// The mount of a line, if it is that of a local filesystem, or cut so that nobody knows.

@@ -26,8 +26,9 @@ pub struct Parts {
     pub arguments: Range<usize>,
 }
 
-/// The members of a request, and after them what makes an object without `execute` a reply.
-const NAMES: [&str; 5] = ["id", "execute", "arguments", "return", "error"];
+/// The members of a request, the most frequent first, and after them what makes an object without
+/// `execute` a reply.
+const NAMES: [&str; 5] = ["execute", "arguments", "id", "return", "error"];
 
 /// Finds the parts of the request in `frame` among its `members`. What is wrong is put into `slot`;
 /// a reply puts nothing there: where a line echoes, it is our own.
@@ -49,7 +50,7 @@ pub fn envelope<'f>(frame: &'f [u8], members: &[Member<'f>], slot: &Slot<'f>) ->
             }
         }
     }
-    let [id, execute, arguments] = places;
+    let [execute, arguments, id] = places;
     if is_reply && execute.is_empty() {
         return Envelope { id: 0..0, parts: Err(Raised) };
     }

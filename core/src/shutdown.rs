@@ -26,7 +26,7 @@ use crate::limits::{
 use crate::mountinfo::each_local;
 use crate::platform::{About, Clock, Exit, FIRST_PROCESSES, Freeze, Mode, Power, Signal};
 use crate::text::Text;
-use account::{Account, NO_ERRNO};
+use account::Account;
 use core::ffi::CStr;
 
 /// How work that takes longer is getting on.
@@ -139,7 +139,7 @@ impl Shutdown {
                         unmount_all(platform, line);
                     }
                     platform.sync();
-                    let failed = platform.reboot(self.mode).err().unwrap_or(Errno::NOSYS);
+                    let failed = platform.reboot(self.mode).err().or(Some(Errno::NOSYS));
                     platform.hold_init(false);
                     self.account.note(REBOOT, Text::NONE, failed);
                     Next::Refused
@@ -197,7 +197,7 @@ impl Shutdown {
                 self.enter(Stage::Running, self.programs_until_ms, 0);
                 Next::Stage
             }
-            Err(errno) => self.next_program(Text::NONE, errno),
+            Err(errno) => self.next_program(Text::NONE, Some(errno)),
         }
     }
 
@@ -208,7 +208,7 @@ impl Shutdown {
             Some(exit) => {
                 let output = line.get_mut(..SAID_BYTES_MAX).unwrap_or(&mut []);
                 let len = platform.program_output(output);
-                self.next_program(Text::NONE, NO_ERRNO);
+                self.next_program(Text::NONE, None);
                 self.account.note_exit(exit, output.get(..len).unwrap_or(&[]));
                 // Above 125 a shell says that something could not be run.
                 let refused = matches!(exit, Exit::Status(..=125)) && platform.is_script(path);
@@ -217,7 +217,7 @@ impl Shutdown {
             None if now_ms < self.until_ms => Next::Wait,
             None if self.init.is_going_down(platform, line) => Next::Works,
             // The next one is not started then: the time of all of them is over.
-            None => self.next_program(text!("does not end"), NO_ERRNO),
+            None => self.next_program(text!("does not end"), None),
         }
     }
 
@@ -233,7 +233,7 @@ impl Shutdown {
     }
 
     /// The present program did not work.
-    fn next_program(&mut self, because: Text, errno: Errno) -> Next {
+    fn next_program(&mut self, because: Text, errno: Option<Errno>) -> Next {
         self.account.note(self.path().to_bytes(), because, errno);
         self.number += 1;
         self.stage = Stage::Program;
@@ -243,14 +243,14 @@ impl Shutdown {
     fn signal_init<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         self.stage = Stage::Terminate;
         let (because, errno) = match self.init.signal {
-            _ if !self.outside => (text!("not known to be the machine's"), NO_ERRNO),
-            0 => (text!("has no known signal for this"), NO_ERRNO),
+            _ if !self.outside => (text!("not known to be the machine's"), None),
+            0 => (text!("has no known signal for this"), None),
             signal => match platform.signal_init(signal) {
                 Ok(()) => {
                     self.signalled = true;
                     return self.enter_watch(now_ms);
                 }
-                Err(errno) => (Text::NONE, errno),
+                Err(errno) => (Text::NONE, Some(errno)),
             },
         };
         self.account.note(b"init", because, errno);
@@ -273,9 +273,9 @@ impl Shutdown {
         }
         let because = text!("said yes, and nothing happens");
         if !self.signalled {
-            return self.next_program(because, NO_ERRNO);
+            return self.next_program(because, None);
         }
-        self.account.note(b"init", because, NO_ERRNO);
+        self.account.note(b"init", because, None);
         self.stage = Stage::Terminate;
         Next::Stage
     }
@@ -302,10 +302,10 @@ impl Shutdown {
     /// From here on nothing is spared, so the right to end the guest is asked for first.
     fn terminate<P: Power>(&mut self, platform: &mut P, now_ms: u64) -> Next {
         let (because, errno) = match platform.may_reboot() {
-            _ if self.contained => (CONTAINED, NO_ERRNO),
+            _ if self.contained => (CONTAINED, None),
             // Only in a namespace is the call not known.
-            Err(Errno::INVAL) => (CONTAINED, NO_ERRNO),
-            Err(errno) => (Text::NONE, errno),
+            Err(Errno::INVAL) => (CONTAINED, None),
+            Err(errno) => (Text::NONE, Some(errno)),
             Ok(()) => {
                 platform.hold_init(true);
                 platform.signal_all(Signal::Terminate);

@@ -4,7 +4,7 @@
 //! A [`Writer`] that runs out of room says so once, at the end ([`Writer::is_full`]); what it holds
 //! then is never sent.
 
-use crate::json::text::utf8;
+use crate::json::text::{shown, utf8};
 use crate::limits::SUBJECT_BYTES_MAX;
 use crate::text::{Phrase, Text};
 
@@ -108,7 +108,7 @@ impl<'w> Writer<'w> {
     pub fn text(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (code, len) = utf8(bytes);
-            self.character(code.unwrap_or(0xFFFD));
+            self.character(shown(code));
             bytes = bytes.get(len..).unwrap_or(&[]);
         }
     }

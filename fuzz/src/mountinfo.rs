@@ -58,15 +58,14 @@ pub fn run(data: &[u8]) {
     let mut lines = Lines::new(reader, end_byte, &mut buffer);
     let expected = split(input.rest, end_byte, room, fails);
     for wanted in &expected {
-        let line = lines.line().expect("a line, and no error yet").expect("a line");
+        let line = lines.line().expect("a line");
         assert!(line == *wanted, "{} is not {}", line.escape_ascii(), wanted.escape_ascii());
         check_mount(line);
     }
-    match lines.line() {
-        Ok(None) => assert!(!fails, "an error was lost"),
-        Ok(Some(line)) => panic!("one line too many: {}", line.escape_ascii()),
-        Err(errno) => assert!(fails && errno == Errno::IO, "{errno}"),
+    if let Some(line) = lines.line() {
+        panic!("one line too many: {}", line.escape_ascii());
     }
+    assert_eq!(lines.ended(), if fails { Err(Errno::IO) } else { Ok(()) });
 }
 
 /// The lines of a text; one of `room` bytes or more comes cut, as [`kept_bytes`] says. Before an

@@ -1,7 +1,7 @@
 //! A second opinion on JSON: serde_json's, made as strict as QEMU's dialect where that is stricter,
 //! and knowing where it is not.
 
-use qga_core::internals::json::text::{decode_in_place, is_character};
+use qga_core::internals::json::text::{character, decode_in_place};
 use qga_core::limits::{DEPTH_MAX, MEMBERS_MAX};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -131,7 +131,7 @@ fn worse(a: Opinion, b: Opinion) -> Opinion {
 
 /// Whether all characters may stand in a string of QEMU's dialect.
 pub fn plain(text: &str) -> bool {
-    text.chars().all(|character| is_character(u32::from(character)))
+    text.chars().all(|each| character(u32::from(each)).is_some())
 }
 
 /// Our decoding of a string is serde_json's, but that a NUL is held as C0 80.

@@ -29,14 +29,14 @@ impl Fd {
         !self.0.get()
     }
 
-    /// Reads what there is (read(2)).
-    pub fn get(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::read(self, into).map_err(errno)
+    /// Reads what there is (read(2)): how many bytes, at most 2 GiB.
+    pub fn get(&self, into: &mut [u8]) -> Result<u32, Errno> {
+        rustix::io::read(self, into).map(|len| len as u32).map_err(errno)
     }
 
     /// Writes as much as fits (write(2)).
-    pub fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        rustix::io::write(self, bytes).map_err(errno)
+    pub fn put(&self, bytes: &[u8]) -> Result<u32, Errno> {
+        rustix::io::write(self, bytes).map(|len| len as u32).map_err(errno)
     }
 
     /// Gives the descriptor up without closing it.
@@ -83,13 +83,13 @@ impl ErrorType for Fd {
 
 impl Read for Fd {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
-        self.get(into)
+        self.get(into).map(|len| len as usize)
     }
 }
 
 impl Write for Fd {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        self.put(bytes)
+        self.put(bytes).map(|len| len as usize)
     }
 
     fn flush(&mut self) -> Result<(), Errno> {

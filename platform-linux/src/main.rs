@@ -134,8 +134,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         if !found {
             linux.log(Level::Warning, &[phrase!("serving without")]);
         }
-        let errno = linux.log.open(START_MS_MAX);
-        if errno != Errno(0) {
+        if let Err(errno) = linux.log.open(START_MS_MAX) {
             refuse(phrase!("cannot open the log file"), options.log_file, errno);
             if !is_init {
                 sys::exit(1)

@@ -21,7 +21,16 @@ impl PathBuffer {
 
     /// `path`, ended by a NUL. Errors: ENAMETOOLONG, and ENOENT for a path with a NUL in it, as the
     /// kernel says of a name that cannot be.
+    #[inline(always)]
     pub fn path(&mut self, path: &[u8]) -> Result<&CStr, Errno> {
+        self.put(path)?;
+        // SAFETY: `put` has written so many bytes, the last of them a NUL, and none before it.
+        Ok(unsafe { CStr::from_bytes_with_nul_unchecked(self.0.get_unchecked(..=path.len())) })
+    }
+
+    /// By itself, because a result with a path in it goes through memory.
+    #[inline(never)]
+    fn put(&mut self, path: &[u8]) -> Result<(), Errno> {
         let place = self.0.get_mut(..path.len() + 1).ok_or(Errno::NAMETOOLONG)?;
         for (place, &byte) in place.iter_mut().zip(path) {
             if byte == 0 {
@@ -32,8 +41,7 @@ impl PathBuffer {
         if let Some(last) = place.last_mut() {
             *last = 0;
         }
-        // SAFETY: the last byte is a NUL, and none before it is.
-        Ok(unsafe { CStr::from_bytes_with_nul_unchecked(place) })
+        Ok(())
     }
 }
 

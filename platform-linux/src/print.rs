@@ -31,7 +31,7 @@ pub fn end_line(out: &mut Writer<'_>) {
 /// be written to has room for [`PIPE_BYTES`] (pipe(7)). A terminal that is stopped says that it has none.
 #[inline(never)]
 pub fn offer(to: &Fd, line: &[u8]) -> bool {
-    events(to, PollFlags::OUT, 0).contains(PollFlags::OUT) && to.put(line) == Ok(line.len())
+    events(to, PollFlags::OUT, 0).contains(PollFlags::OUT) && to.put(line) == Ok(line.len() as u32)
 }
 
 /// What of `wanted` there is to be seen of a file within a time, or that its other end is gone.

@@ -199,7 +199,7 @@ impl StateDir {
     }
 
     /// Reads the state into `into`, or that of the reference agent; ENOENT when there is none.
-    pub fn load(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
+    pub fn load(&mut self, into: &mut [u8]) -> Result<u32, Errno> {
         let read = |dir| self.old(dir, STATE, OFlags::RDONLY);
         let mut file = self.state().ok_or(Errno::NOENT).and_then(read);
         if let (Err(Errno::NOENT), Some(reference)) = (&file, &self.places[REFERENCE]) {
@@ -218,7 +218,7 @@ impl StateDir {
         let dir = self.state().ok_or(Errno::NOENT)?;
         let file = create(dir, STATE_NEW)?;
         let written = file.put(state)?;
-        if written != state.len() {
+        if written as usize != state.len() {
             return Err(Errno::NOSPC);
         }
         rename(dir, STATE_NEW, STATE)

@@ -9,6 +9,7 @@ use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use core::num::NonZeroU32;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl;
 use qga_core::Errno;
@@ -18,18 +19,23 @@ use rustix::fs::OFlags;
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("write `call` and `_start` (main.rs) for this architecture");
 
-/// A system call with up to four arguments.
+/// A system call with up to four arguments. What these return (descriptors, processes, counts up to
+/// 2 GiB) fits into as many bits as an errno has, so that a result travels in registers.
 ///
 /// # Safety
 /// What the call does with its arguments must be sound.
-unsafe fn call(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<usize, Errno> {
+unsafe fn call(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<u32, Errno> {
     let result: isize;
     // SAFETY: the kernel's calling convention: rcx and r11 are lost, memory may change.
     unsafe {
         asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a, in("rsi") b,
             in("rdx") c, in("r10") d, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
-    if result < 0 { Err(Errno(result.wrapping_neg() as u32)) } else { Ok(result as usize) }
+    match result {
+        // SAFETY: an error is a number from -1 to -4095.
+        ..0 => Err(Errno(unsafe { NonZeroU32::new_unchecked(result.wrapping_neg() as u32) })),
+        _ => Ok(result as u32),
+    }
 }
 
 /// A system call whose result is a new descriptor.
@@ -58,7 +64,7 @@ fn open_from(at: i32, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd, Errno
 }
 
 /// What a link leads to, without a NUL (readlink(2)).
-pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
+pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<u32, Errno> {
     let (from, len) = (path.as_ptr() as usize, into.len());
     // SAFETY: the path ends with a NUL, and the kernel writes at most `len` bytes.
     unsafe { call(raw::__NR_readlink, from, into.as_mut_ptr() as usize, len, 0) }
@@ -108,7 +114,7 @@ pub fn is_own(user: u32) -> bool {
 }
 
 /// Reads entries of a directory (getdents64(2)): `struct linux_dirent64`, one after the other.
-pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<usize, Errno> {
+pub fn read_directory(directory: &Fd, into: &mut [u8]) -> Result<u32, Errno> {
     let (fd, len) = (directory.raw() as usize, into.len());
     // SAFETY: the kernel writes at most `len` bytes there.
     unsafe { call(raw::__NR_getdents64, fd, into.as_mut_ptr() as usize, len, 0) }
@@ -126,7 +132,7 @@ pub fn memory() -> Result<Fd, Errno> {
 /// # Safety
 /// As [`call`].
 #[inline(never)]
-unsafe fn control(file: &Fd, command: u32, argument: usize) -> Result<usize, Errno> {
+unsafe fn control(file: &Fd, command: u32, argument: usize) -> Result<u32, Errno> {
     // SAFETY: passed on.
     unsafe { call(raw::__NR_fcntl, file.raw() as usize, command as usize, argument, 0) }
 }

@@ -41,7 +41,7 @@ impl<'f> Names<'f> {
     pub fn next_name(&mut self) -> Option<&CStr> {
         if self.start == self.end {
             self.start = 0;
-            self.end = sys::read_directory(self.folder, &mut self.entries).ok()?;
+            self.end = sys::read_directory(self.folder, &mut self.entries).ok()? as usize;
         }
         // Each entry says its length at byte 16, in two bytes; its name begins at byte 19 and ends with a NUL.
         let entry = self.entries.get(self.start..self.end)?.get(16..)?;

@@ -32,7 +32,7 @@ impl Point {
         let name = words.next()?;
         let kind = *Kind::ALL.iter().find(|kind| format!("{kind:?}") == name)?;
         let number = words.next()?.parse().ok()?;
-        let errno = Errno(words.next()?.parse().ok()?);
+        let errno = Errno::new(words.next()?.parse().ok()?);
         let lasting = match words.next() {
             None => false,
             Some("lasting") => true,
@@ -50,7 +50,7 @@ impl Point {
 impl std::fmt::Display for Point {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let lasting = if self.lasting { ":lasting" } else { "" };
-        write!(f, "{:?}:{}:{}{lasting}", self.kind, self.number, self.errno.0)
+        write!(f, "{:?}:{}:{}{lasting}", self.kind, self.number, self.errno.number())
     }
 }
 

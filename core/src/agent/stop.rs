@@ -47,8 +47,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     /// Puts an error in the place of a reply that says that all is frozen, if that is true no more.
     pub(super) fn take_back(&mut self) {
         let freezer = &self.state.freezer;
-        let untrue = freezer.status() != FreezeStatus::Frozen || freezer.is_under_way();
-        let untrue = |_: &mut Asker| untrue;
+        let untrue =
+            |_: &mut Asker| freezer.status() != FreezeStatus::Frozen || freezer.is_under_way();
         let Some(Asker { id, frame }) = self.told.take_if(untrue) else { return };
         let error = Error::Text(TAKEN_BACK);
         refuse(&mut self.doing, &mut self.window, &error, id, frame);

@@ -40,17 +40,11 @@ pub fn open<'a, P: Files + WallClock + Log>(
 /// `r`, `w` or `a`, with `b` (no meaning) and `+` (both directions) after it in either order.
 fn parse_mode(mode: &[u8]) -> Option<OpenOptions> {
     let (kind, flags) = mode.split_first()?;
-    let (mut both, mut binary) = (false, false);
-    for flag in flags {
-        let seen = match flag {
-            b'+' => &mut both,
-            b'b' => &mut binary,
-            _ => return None,
-        };
-        if core::mem::replace(seen, true) {
-            return None;
-        }
-    }
+    let both = match flags {
+        b"" | b"b" => false,
+        b"+" | b"b+" | b"+b" => true,
+        _ => return None,
+    };
     let (access, write) = match kind {
         b'r' => (Access::Read, false),
         b'w' | b'a' => (Access::Write, true),

@@ -22,22 +22,22 @@ pub fn each_line<P: Platform>(
     if cursor.outer == 0 {
         list.open(platform, path.as_bytes()).map_err(|errno| Failed(what, errno))?;
     }
-    let line = list.line();
-    match line {
-        Err(errno) if cursor.outer == 0 => return Err(Failed(what, errno)),
-        _ if cursor.outer == 0 => cursor.open("[", out),
-        _ => {}
-    }
+    let is_first = cursor.outer == 0;
     cursor.outer += 1;
-    let ended = match line {
-        Ok(Some(line)) => {
-            write(line, cursor, out);
-            return Ok(true);
+    if let Some(line) = list.line() {
+        if is_first {
+            cursor.open("[", out);
         }
-        ended => ended.err(),
-    };
-    if let Some(errno) = ended {
-        left_out(platform, errno);
+        write(line, cursor, out);
+        return Ok(true);
+    }
+    match list.ended() {
+        Err(errno) if is_first => return Err(Failed(what, errno)),
+        Err(errno) => left_out(platform, errno),
+        Ok(()) => {}
+    }
+    if is_first {
+        cursor.open("[", out);
     }
     cursor.close("]", out);
     list.close();

@@ -144,18 +144,15 @@ pub fn route_piece<P: Platform>(
         cursor.open("[", out);
         cursor.outer = 1;
     }
-    let ended = match list.line() {
-        Ok(Some(line)) => {
-            if cursor.part == 0 {
-                of_ipv4(line, cursor, out);
-            } else {
-                of_ipv6(line, cursor, out);
-            }
-            return Ok(true);
+    if let Some(line) = list.line() {
+        if cursor.part == 0 {
+            of_ipv4(line, cursor, out);
+        } else {
+            of_ipv6(line, cursor, out);
         }
-        ended => ended.err(),
-    };
-    if let Some(errno) = ended {
+        return Ok(true);
+    }
+    if let Err(errno) = list.ended() {
         left_out(platform, errno);
     }
     if cursor.part == 0 {

@@ -149,7 +149,7 @@ fn value<P: Platform>(
     let mut room = [0; OS_RELEASE_LINE_BYTES_MAX];
     let mut lines = Lines::new(text, b'\n', &mut room);
     let mut len = None;
-    while let Ok(Some(line)) = lines.line() {
+    while let Some(line) = lines.line() {
         if let Some((key, value)) = os_release::assignment(line)
             && key == name
         {

@@ -97,7 +97,7 @@ fn each_record<R: embedded_io::Read<Error = Errno>>(
         match read(&mut text, free)? {
             // What is left is no whole record.
             0 => return Ok(()),
-            more => len += more,
+            more => len += more as usize,
         }
         if len >= record.len() {
             len = 0;

@@ -170,13 +170,14 @@ impl Error<'_> {
                 (blanks.parameter, blanks.texts[0]) = (parameter, text);
             }
             Error::Open(path, mode, errno) => {
-                (blanks.texts, blanks.number) = ([*path, *mode], errno.0.into());
+                (blanks.texts, blanks.number) = ([*path, *mode], errno.number().into());
             }
             Error::Failed(what, errno) => {
-                (blanks.words[0], blanks.number) = (*what, errno.0.into());
+                (blanks.words[0], blanks.number) = (*what, errno.number().into());
             }
             Error::FailedOn(what, path, errno) => {
-                (blanks.words[0], blanks.texts[0], blanks.number) = (*what, path, errno.0.into());
+                (blanks.words[0], blanks.texts[0], blanks.number) =
+                    (*what, path, errno.number().into());
             }
             Error::Tried(what, account) => (blanks.words[0], blanks.texts[0]) = (*what, account),
         }
@@ -255,7 +256,7 @@ impl<'a> Blanks<'a> {
                     }
                 }
                 b'#' => out.integer(self.number),
-                b'!' => advice(out, Errno(self.number as u32)),
+                b'!' => advice(out, Errno::new(self.number as u32)),
                 b'&' => self.parameter.write(out),
                 b'^' => self.parameter.write_list(out, "]."),
                 _ => out.raw(core::slice::from_ref(&byte)),
@@ -276,7 +277,7 @@ pub fn reason(out: &mut Writer<'_>, errno: Errno) {
         Some(text) => out.phrase(text),
         None => {
             out.say(text!("Unknown error "));
-            out.integer(errno.0.into());
+            out.integer(errno.number().into());
         }
     }
 }

@@ -70,7 +70,7 @@ impl<'m> Message<'m> {
     /// Why the kernel could not do what it was asked for, if that is what it says.
     pub fn failure(&self) -> Option<Errno> {
         let errno = word(self.body, 0).filter(|_| self.kind == FAILED)?;
-        Some(Errno(errno.wrapping_neg()))
+        Some(Errno::new(errno.wrapping_neg()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can go wrong with a freeze or a thaw, small enough to be told by a worker: what failed and why in, the error of
 //! the reply out.
 
-use crate::errno::Errno;
 use crate::error::{Error, TAKEN_BACK};
 use crate::limits::FROZEN_MAX;
 use crate::platform::{Failure, What};
@@ -21,9 +20,9 @@ impl Failure {
             return Ok(count);
         };
         Err(match errno {
-            Errno(0) => Error::Text(text),
-            _ if what < What::Hidden => Error::Failed(text, errno),
-            _ => Error::FailedOn(text, subject, errno),
+            None => Error::Text(text),
+            Some(errno) if what < What::Hidden => Error::Failed(text, errno),
+            Some(errno) => Error::FailedOn(text, subject, errno),
         })
     }
 }

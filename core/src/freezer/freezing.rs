@@ -16,7 +16,7 @@ impl<F> Freezer<F> {
         let mut mark = Marks::create(platform);
         let mut prepared = self.list(platform, &mut mark);
         if prepared.is_ok() && !self.entries.is_empty() {
-            prepared = mark.publish(platform).map_err(|errno| Failure(What::Mark, errno));
+            prepared = mark.publish(platform).map_err(|errno| Failure(What::Mark, Some(errno)));
         }
         if let Err(failure) = prepared {
             self.forget(platform);
@@ -51,7 +51,7 @@ impl<F> Freezer<F> {
         }
         if self.count == 0 {
             self.forget(platform);
-            return self.hidden.map_or(Ok(()), |errno| Err(Failure(What::Hidden, errno)));
+            return self.hidden.map_or(Ok(()), |errno| Err(Failure(What::Hidden, Some(errno))));
         }
         if let Err(errno) = mark.set_phase(Phase::Frozen) {
             return Err(self.roll_back(platform, &mut mark, None, errno));
@@ -73,6 +73,6 @@ impl<F> Freezer<F> {
             Some(record) => mark.show_record(record, &mut self.subject),
             None => mark::show(b"all filesystems", &mut self.subject),
         }
-        Failure(What::Freeze, errno)
+        Failure(What::Freeze, Some(errno))
     }
 }

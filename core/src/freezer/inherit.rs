@@ -10,7 +10,7 @@ use crate::mark::{self, Phase, Record, RecordState};
 use crate::platform::{Clock, Failure, Freeze, Log, Place, Standing, What};
 
 /// A worker that lingers may freeze it, or undo that. No call that finds a filesystem gives this.
-const NOT_YET: Errno = Errno(u32::MAX);
+const NOT_YET: Errno = Errno::new(u32::MAX);
 
 impl<F> Freezer<F> {
     /// Takes over from an agent before this one, whose mark is there: see the head of [`crate::freezer`]. Errors: why
@@ -36,7 +36,7 @@ impl<F> Freezer<F> {
         if missing.is_some_and(Errno::is_short) {
             self.spare();
         }
-        missing.map_or(Ok(()), |errno| Err(Failure(What::Open, errno)))
+        missing.map_or(Ok(()), |errno| Err(Failure(What::Open, Some(errno))))
     }
 
     /// Takes over what the mark of an earlier agent lists and this one does not hold yet, as far as it can be
@@ -71,16 +71,7 @@ impl<F> Freezer<F> {
         let mut unsure_missing: Option<(Errno, u64)> = None;
         let mut at = mark::HEAD_BYTES as u64;
         let mut lines = Lines::new(mark, mark::RECORD_END, &mut self.record);
-        loop {
-            let line = match lines.line() {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(errno) => {
-                    // Which of those without a result is the last one is not known: next time anew.
-                    self.entries.clear();
-                    return Some(errno);
-                }
-            };
+        while let Some(line) = lines.line() {
             let begins = at;
             at += line.len() as u64 + 1;
             let Some(record) = Record::parse(line) else { continue };
@@ -117,6 +108,11 @@ impl<F> Freezer<F> {
                 }
                 Err(_) => {}
             }
+        }
+        if let Err(errno) = lines.ended() {
+            // Which of those without a result is the last one is not known: next time anew.
+            self.entries.clear();
+            return Some(errno);
         }
         match unsure_missing {
             Some((errno, _)) if is_no_more_than_gone(missing) => {

@@ -20,19 +20,19 @@ impl<F> Freezer<F> {
         platform: &mut P,
         mark: &mut Marks<P::Mark>,
     ) -> Result<(), Failure> {
-        let marked = |errno| Failure(What::Mark, errno);
+        let marked = |errno| Failure(What::Mark, Some(errno));
         let boot = boot(platform);
-        mark.append(&mark::new_head(&boot)).map_err(marked)?;
+        mark::new_head(&boot, |bytes| mark.append(bytes)).map_err(marked)?;
         let mut record = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
-        let unread = |errno| Failure(What::Table, errno);
+        let unread = |errno| Failure(What::Table, Some(errno));
         let mut level = 0;
         while level != usize::MAX {
             let mut next_level = usize::MAX;
             // Not by `each_local`, which `find` goes through in the middle of this.
             let mut lines = Lines::new(platform.mounts().map_err(unread)?, b'\n', line);
-            while let Some(line) = lines.line().map_err(unread)? {
+            while let Some(line) = lines.line() {
                 let Some(mount) = local(line) else { continue };
                 let Local { superblock, path, .. } = mount;
                 if entries.iter().any(|entry| entry.place.superblock == superblock) {
@@ -70,13 +70,14 @@ impl<F> Freezer<F> {
                         }
                         if !is_hidden || *strict {
                             let what = if is_hidden { What::Hidden } else { What::Open };
-                            return Err(Failure(what, errno));
+                            return Err(Failure(what, Some(errno)));
                         }
                         hidden.get_or_insert(errno);
                         platform.log_of(Level::Warning, &[HIDDEN.phrase(), phrase!(" ")], path);
                     }
                 }
             }
+            lines.ended().map_err(unread)?;
             level = next_level;
         }
         Ok(())

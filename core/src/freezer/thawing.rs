@@ -86,7 +86,7 @@ impl<F> Freezer<F> {
         } else {
             self.forget(platform);
         }
-        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, errno)))
+        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, Some(errno))))
     }
 
     /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
@@ -124,8 +124,8 @@ impl<F> Freezer<F> {
             *count += i64::from(thawed);
             true
         })
-        .map_err(|errno| Failure(What::Table, errno))?;
-        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, errno)))
+        .map_err(|errno| Failure(What::Table, Some(errno)))?;
+        stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, Some(errno))))
     }
 }
 

@@ -30,7 +30,7 @@ fn keep<F>(
     filesystem: F,
 ) -> Result<(), Failure> {
     let entry = Entry { place, filesystem };
-    entries.push(entry).map_err(|_| Failure(What::TooMany, Errno(0)))
+    entries.push(entry).map_err(|_| Failure(What::TooMany, None))
 }
 
 /// It has done to one what it was about to, or that has failed.
@@ -76,7 +76,7 @@ impl<F> Freezer<F> {
             // It would be of no use to an agent that hangs.
             Err(errno) if task == Task::Freeze && errno != Errno::OPNOTSUPP => {
                 self.standing.frozen = false;
-                self.fail(What::Worker, errno);
+                self.fail(What::Worker, Some(errno));
                 self.end();
             }
             // Whoever is to thaw must do it, and if there is no memory for anybody else.
@@ -130,7 +130,7 @@ impl<F> Freezer<F> {
     }
 
     /// The first failure is the one to be told of.
-    fn fail(&mut self, what: What, errno: Errno) {
+    fn fail(&mut self, what: What, errno: Option<Errno>) {
         if self.failure.is_none() {
             self.failure = Failure(what, errno);
         }
@@ -169,7 +169,7 @@ impl<F> Freezer<F> {
                     return;
                 } else {
                     self.standing.frozen = false;
-                    self.fail(What::Lingers, Errno::BUSY);
+                    self.fail(What::Lingers, Some(Errno::BUSY));
                     self.end();
                 }
                 continue;
@@ -223,7 +223,8 @@ impl<F> Freezer<F> {
                 if standing.frozen && self.task != Task::Freeze {
                     self.let_go(None);
                 }
-                if self.standing.inherited && (self.short || failure.1.is_short()) {
+                if self.standing.inherited && (self.short || failure.1.is_some_and(Errno::is_short))
+                {
                     self.spare();
                 }
                 if !standing.frozen && !standing.mark_stays {
@@ -295,7 +296,7 @@ impl<F> Freezer<F> {
         let in_flight = self.leave_to_mark();
         let too_many = self.hanging.push(if is_gone || in_flight { 0 } else { key }).is_err();
         if !is_gone || too_many || self.task == Task::Freeze {
-            self.fail(about, errno);
+            self.fail(about, Some(errno));
         }
         if too_many {
             // It would take for ever.

@@ -5,7 +5,7 @@
 //! each open bracket is one bit, the keys of open objects are positions in one fixed table.
 
 use super::lexer::{Found, Lexer, Token};
-use super::text::{BadEscape, Characters, escape, plain_prefix, utf8};
+use super::text::{Characters, escape, plain_prefix, utf8};
 use crate::error::{Error, Raised, Slot};
 use crate::limits::{DEPTH_MAX, MEMBERS_MAX};
 use crate::text::Text;
@@ -211,13 +211,11 @@ impl<'f, 's> Grammar<'f, 's> {
             let len = match rest.first() {
                 None => return Ok(()),
                 Some(b'\\') => match escape(rest) {
-                    Ok((_, len)) => len,
-                    Err(BadEscape::NotCharacter(len)) => {
+                    (Some(_), len) => len,
+                    (None, 0) => return self.wrong(text!("invalid escape sequence in string")),
+                    (None, len) => {
                         let shown = rest.get(..len).unwrap_or(rest);
                         return Err(self.slot.raise(&Error::JsonCharacter(shown)));
-                    }
-                    Err(BadEscape::Unknown) => {
-                        return self.wrong(text!("invalid escape sequence in string"));
                     }
                 },
                 Some(_) => match utf8(rest) {

@@ -183,22 +183,22 @@ impl Default for Lexer {
     }
 }
 
-/// Where the next value of a checked text is, at `from` or after, commas and colons skipped;
-/// nothing at the end of an array or object.
-pub fn next_value(text: &[u8], from: usize) -> Option<Range<usize>> {
-    let (mut lexer, mut at) = (Lexer::new(), from);
+/// Where the next value of a checked text is, commas and colons skipped; an empty place at the end
+/// of an array or object.
+pub fn next_value(text: &[u8]) -> Range<usize> {
+    let (mut lexer, mut at) = (Lexer::new(), 0);
     let (mut depth, mut start) = (0u32, None);
     loop {
         match lexer.next(text, &mut at) {
             Found::Token(Token::Comma | Token::Colon) => continue,
             Found::Token(Token::ObjectOpen | Token::ArrayOpen) => depth += 1,
-            Found::Token(Token::ObjectClose | Token::ArrayClose) => depth = depth.checked_sub(1)?,
-            Found::Token(_) => {}
-            _ => return None,
+            Found::Token(Token::ObjectClose | Token::ArrayClose) if depth > 0 => depth -= 1,
+            Found::Token(Token::String | Token::Number | Token::Keyword) => {}
+            _ => return 0..0,
         }
         let start = *start.get_or_insert(lexer.start);
         if depth == 0 {
-            return Some(start..at);
+            return start..at;
         }
     }
 }

@@ -64,7 +64,10 @@ const BASE64: &str = "Base64";
 
 /// Cuts the next value off `rest`, the inside of an array or object, commas and colons skipped.
 fn take<'de>(rest: &mut &'de mut [u8]) -> Option<&'de mut [u8]> {
-    let place = next_value(rest, 0)?;
+    let place = next_value(rest);
+    if place.is_empty() {
+        return None;
+    }
     let (head, tail) = core::mem::take(rest).split_at_mut_checked(place.end)?;
     *rest = tail;
     head.get_mut(place.start..)

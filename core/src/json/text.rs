@@ -9,11 +9,12 @@ pub use crate::bulk::plain_prefix;
 use crate::bytes::put;
 
 /// One character at the start of `bytes`, if it is valid, and how many bytes it takes (at least one
-/// unless `bytes` is empty).
-pub fn utf8(bytes: &[u8]) -> (Option<u32>, usize) {
+/// unless `bytes` is empty). A character that is none takes no room of its own, so that both travel
+/// in registers.
+pub fn utf8(bytes: &[u8]) -> (Option<char>, usize) {
     let Some((&first, rest)) = bytes.split_first() else { return (None, 0) };
     let (extra, bits, least) = match first {
-        0x00..=0x7F => return (Some(u32::from(first)), 1),
+        0x00..=0x7F => return (Some(char::from(first)), 1),
         0xC0..=0xDF => (1, first & 0x1F, 0x80),
         0xE0..=0xEF => (2, first & 0x0F, 0x800),
         0xF0..=0xF7 => (3, first & 0x07, 0x1_0000),
@@ -30,61 +31,66 @@ pub fn utf8(bytes: &[u8]) -> (Option<u32>, usize) {
     }
     let whole = len == extra + 1;
     let nul = code == 0 && extra == 1;
-    (if whole && (code >= least || nul) && is_character(code) { Some(code) } else { None }, len)
+    (if whole && (code >= least || nul) { character(code) } else { None }, len)
 }
 
-/// Whether `code` may stand in a string: not a surrogate, not a noncharacter, within Unicode.
-pub fn is_character(code: u32) -> bool {
-    code <= 0x10_FFFF
-        && !(0xD800..=0xDFFF).contains(&code)
-        && !(0xFDD0..=0xFDEF).contains(&code)
-        && code & 0xFFFE != 0xFFFE
-}
-
-/// What is wrong with an escape.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadEscape {
-    /// A letter that JSON does not escape.
-    Unknown,
-    /// `\u` without four hexadecimal digits, or with a number that is no character. The length is
-    /// that of the text to show, backslash included.
-    NotCharacter(usize),
+/// The character of a number, if it may stand in a string: not a surrogate, not a noncharacter,
+/// within Unicode.
+#[inline(never)]
+pub fn character(code: u32) -> Option<char> {
+    let noncharacter = (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE;
+    if noncharacter { None } else { char::from_u32(code) }
 }
 
 /// The character of the escape at the start of `bytes` (which starts with a backslash), and its
-/// length. Two `\u` that form a surrogate pair are one escape.
-pub fn escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
+/// length. Two `\u` that form a surrogate pair are one escape. Without a character the length is 0
+/// for a letter that JSON does not escape; else, for `\u` without four hexadecimal digits or with a
+/// number that is no character, that of the text to show, backslash included.
+pub fn escape(bytes: &[u8]) -> (Option<char>, usize) {
     let simple = match bytes.get(1) {
-        Some(b'b') => 0x08,
-        Some(b'f') => 0x0C,
-        Some(b'n') => 0x0A,
-        Some(b'r') => 0x0D,
-        Some(b't') => 0x09,
-        Some(&byte @ (b'"' | b'\'' | b'\\' | b'/')) => u32::from(byte),
+        Some(b'b') => '\x08',
+        Some(b'f') => '\x0C',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(&byte @ (b'"' | b'\'' | b'\\' | b'/')) => char::from(byte),
         Some(b'u') => return unicode_escape(bytes),
-        _ => return Err(BadEscape::Unknown),
+        _ => return (None, 0),
     };
-    Ok((simple, 2))
+    (Some(simple), 2)
 }
 
 #[inline(never)]
-fn unicode_escape(bytes: &[u8]) -> Result<(u32, usize), BadEscape> {
-    let first = hex4(bytes.get(2..)).ok_or(BadEscape::NotCharacter(6))?;
+fn unicode_escape(bytes: &[u8]) -> (Option<char>, usize) {
+    let Some(first) = hex4(bytes.get(2..)) else { return (None, 6) };
     if (0xD800..=0xDBFF).contains(&first) {
         let second = match bytes.get(6..8) {
             Some(b"\\u") => hex4(bytes.get(8..)),
             _ => None,
         };
         if let Some(low @ 0xDC00..=0xDFFF) = second {
-            let code = 0x1_0000 + ((first & 0x3FF) << 10) + (low & 0x3FF);
-            return if is_character(code) {
-                Ok((code, 12))
-            } else {
-                Err(BadEscape::NotCharacter(12))
-            };
+            return (character(0x1_0000 + ((first & 0x3FF) << 10) + (low & 0x3FF)), 12);
         }
     }
-    if is_character(first) { Ok((first, 6)) } else { Err(BadEscape::NotCharacter(6)) }
+    (character(first), 6)
+}
+
+/// One character of a string as written between its quotes, and its length; what is invalid comes
+/// as U+FFFD.
+pub fn written(text: &[u8]) -> (u32, usize) {
+    let (character, len) = match text.first() {
+        Some(b'\\') => match escape(text) {
+            (None, _) => (None, 1),
+            found => found,
+        },
+        _ => utf8(text),
+    };
+    (shown(character), len)
+}
+
+/// The number of a character, of U+FFFD for what is none.
+pub fn shown(character: Option<char>) -> u32 {
+    character.unwrap_or(char::REPLACEMENT_CHARACTER).into()
 }
 
 fn hex4(bytes: Option<&[u8]>) -> Option<u32> {
@@ -115,7 +121,7 @@ pub fn decode_in_place(text: &mut [u8]) -> &mut [u8] {
     let mut read = write;
     while let Some(&byte) = text.get(read) {
         if byte == b'\\' {
-            let (code, used) = escape(text.get(read..).unwrap_or(&[])).unwrap_or((0xFFFD, 2));
+            let (code, used) = written(text.get(read..).unwrap_or(&[]));
             write = encode(code, text, write);
             read += used;
         } else {
@@ -175,14 +181,8 @@ impl Characters<'_> {
     #[cold]
     #[inline(never)]
     fn special(&mut self) -> u32 {
-        let (code, len) = match self.0.first() {
-            Some(b'\\') => match escape(self.0) {
-                Ok((code, len)) => (Some(code), len),
-                Err(_) => (None, 1),
-            },
-            _ => utf8(self.0),
-        };
+        let (code, len) = written(self.0);
         self.0 = self.0.get(len..).unwrap_or(&[]);
-        code.unwrap_or(0xFFFD)
+        code
     }
 }

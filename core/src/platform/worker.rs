@@ -51,11 +51,11 @@ pub enum What {
 /// What failed, and why; from [`What::Hidden`] on it concerns the mount point of which the name is
 /// kept beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Failure(pub What, pub Errno);
+pub struct Failure(pub What, pub Option<Errno>);
 
 impl Failure {
     /// None.
-    pub const NONE: Self = Failure(What::Nothing, Errno(0));
+    pub const NONE: Self = Failure(What::Nothing, None);
 }
 
 /// How it stands with all that is frozen. All zero for nothing.

@@ -1,7 +1,7 @@
 //! The request's `id`, repeated after each body straight out of the frame, which stays in place
 //! until then.
 
-use crate::json::text::{escape, utf8};
+use crate::json::text::written;
 use crate::writer::Writer;
 use core::ops::Range;
 
@@ -53,11 +53,8 @@ impl Echo {
                 out.ascii("\"");
                 return 1;
             }
-            let (code, len) = match first {
-                b'\\' => escape(text).map_or((None, 1), |(code, len)| (Some(code), len)),
-                _ => utf8(text),
-            };
-            out.character(code.unwrap_or(0xFFFD));
+            let (code, len) = written(text);
+            out.character(code);
             return len;
         }
         match first {

@@ -4,7 +4,7 @@
 
 use super::Stream;
 use crate::errno::Errno;
-use crate::json::text::utf8;
+use crate::json::text::{shown, utf8};
 use crate::limits::PIECE_BYTES_MAX;
 use crate::platform::Platform;
 use crate::state::State;
@@ -81,7 +81,7 @@ impl Cursor {
                 return false;
             }
             let (code, len) = utf8(rest);
-            out.character(code.unwrap_or(0xFFFD));
+            out.character(shown(code));
             self.text += len;
         }
         out.ascii("\"");

@@ -39,7 +39,7 @@ impl Stream {
     pub fn chunk(
         &mut self,
         out: &mut Writer<'_>,
-        read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
+        read: impl FnOnce(&mut [u8]) -> Result<u32, Errno>,
     ) -> Result<(), Errno> {
         let free = out.free();
         let start = free.len() - base64::raw_room(free.len()).min(free.len());
@@ -52,7 +52,7 @@ impl Stream {
         let len = match read(into.get_mut(..want).unwrap_or(&mut [])) {
             Ok(len) => {
                 self.eof = len == 0;
-                len.min(want)
+                (len as usize).min(want)
             }
             Err(errno) if self.count == 0 => return Err(errno),
             Err(_) => 0,

@@ -8,9 +8,6 @@ use crate::platform::Exit;
 use crate::text::Text;
 use crate::writer::Writer;
 
-/// There is no errno: the text says why.
-pub const NO_ERRNO: Errno = Errno(0);
-
 /// The account of one shutdown. All zero when empty.
 pub struct Account {
     len: usize,
@@ -35,7 +32,7 @@ impl Account {
 
     /// Adds a line to the account: who, and a text or the errno that is the reason. What does not
     /// fit is left out.
-    pub fn note(&mut self, who: &[u8], because: Text, errno: Errno) {
+    pub fn note(&mut self, who: &[u8], because: Text, errno: Option<Errno>) {
         let mut out = Writer::after(&mut self.bytes, self.len);
         if !out.is_empty() {
             out.ascii("; ");
@@ -43,7 +40,7 @@ impl Account {
         out.raw(who);
         out.ascii(": ");
         out.say(because);
-        if errno != NO_ERRNO {
+        if let Some(errno) = errno {
             reason(&mut out, errno);
         }
         self.len = out.len();

@@ -64,7 +64,7 @@ const PATIENCE: u32 = 16;
 const PATIENCE_NS: i64 = 100_000_000;
 
 /// A read of so many bytes is likely not the last of a request.
-const EAGER_BYTES: usize = 4096;
+const EAGER_BYTES: u32 = 4096;
 
 /// Where the channel is.
 pub fn path(options: &Options) -> &'static CStr {
@@ -78,16 +78,16 @@ pub fn path(options: &Options) -> &'static CStr {
 /// When each row of [`HINTS`] is said: the error's number, and the methods, a bit each. The first
 /// that fits counts.
 static HINTS_FOR: [(u8, u8); 10] = [
-    (Errno::NOENT.0 as u8, SOCKET),
-    (Errno::NOENT.0 as u8, ALL),
-    (Errno::BUSY.0 as u8, SOCKET),
-    (Errno::BUSY.0 as u8, ALL),
-    (Errno::PERM.0 as u8, LINE),
-    (Errno::PERM.0 as u8, ALL),
-    (Errno::ACCES.0 as u8, ALL),
-    (Errno::NOTTY.0 as u8, ALL),
-    (Errno::ADDRINUSE.0 as u8, ALL),
-    (Errno::NAMETOOLONG.0 as u8, ALL),
+    (Errno::NOENT.number() as u8, SOCKET),
+    (Errno::NOENT.number() as u8, ALL),
+    (Errno::BUSY.number() as u8, SOCKET),
+    (Errno::BUSY.number() as u8, ALL),
+    (Errno::PERM.number() as u8, LINE),
+    (Errno::PERM.number() as u8, ALL),
+    (Errno::ACCES.number() as u8, ALL),
+    (Errno::NOTTY.number() as u8, ALL),
+    (Errno::ADDRINUSE.number() as u8, ALL),
+    (Errno::NAMETOOLONG.number() as u8, ALL),
 ];
 const LINE: u8 = 1 << Method::IsaSerial as u8;
 const SOCKET: u8 = 1 << Method::UnixListen as u8;
@@ -109,7 +109,7 @@ const HINTS: Phrases = phrases![
 /// What somebody can do about a channel that cannot be opened; nothing if that is not known.
 pub fn hint(method: Method, errno: Errno) -> Phrase {
     let fits = |&(number, methods): &(u8, u8)| {
-        u32::from(number) == errno.0 && methods >> method as u8 & 1 != 0
+        u32::from(number) == errno.number() && methods >> method as u8 & 1 != 0
     };
     HINTS_FOR.iter().position(fits).map_or(Phrase::NONE, |at| HINTS.nth(at))
 }
@@ -147,7 +147,7 @@ impl Channel {
                 Ok(0) => return self.client_gone(),
                 Ok(len) => {
                     self.eager = len >= EAGER_BYTES;
-                    return Moved::Bytes(len);
+                    return Moved::Bytes(len as usize);
                 }
                 Err(Errno::AGAIN) => self.closed = false,
                 Err(Errno::INTR) => {}
@@ -162,7 +162,7 @@ impl Channel {
         loop {
             let Some(fd) = &self.fd else { return Moved::ClientGone };
             match fd.put(bytes) {
-                Ok(len) => return Moved::Bytes(len),
+                Ok(len) => return Moved::Bytes(len as usize),
                 Err(Errno::AGAIN) => {}
                 Err(Errno::INTR) => continue,
                 Err(errno) => return self.failed(errno),

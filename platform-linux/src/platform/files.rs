@@ -37,7 +37,7 @@ impl Files for Linux {
     fn load_state(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
         // Without a directory there is no state.
         self.state.ensure(self.path, false).map_err(|_| Errno::NOENT)?;
-        self.state.load(into)
+        self.state.load(into).map(|len| len as usize)
     }
 
     fn save_state(&mut self, state: &[u8]) -> Result<(), Errno> {

@@ -130,7 +130,7 @@ impl Freeze for Linux {
 
     fn boot_id(&mut self, id: &mut [u8; 36]) -> Result<(), Errno> {
         let file = read_only(c"/proc/sys/kernel/random/boot_id")?;
-        if file.get(id)? == id.len() { Ok(()) } else { Err(Errno::IO) }
+        if file.get(id)? as usize == id.len() { Ok(()) } else { Err(Errno::IO) }
     }
 
     fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {

@@ -21,8 +21,7 @@ impl Linux {
             self.log.is_old = self.log.path.is_some();
             return;
         }
-        let errno = self.log.open(LINE_MS_MAX);
-        if errno != Errno(0) {
+        if let Err(errno) = self.log.open(LINE_MS_MAX) {
             complain(
                 phrase!("cannot open the log file"),
                 self.log.path.map_or(b"", CStr::to_bytes),
@@ -37,12 +36,12 @@ impl Linux {
     #[inline(never)]
     pub fn say_lost(&mut self) {
         match self.log.hear(LINE_MS_MAX) {
-            Errno(0) => {}
-            Errno::AGAIN => return,
-            _ => self.log.lost += 1,
+            Ok(()) => {}
+            Err(Errno::AGAIN) => return,
+            Err(_) => self.log.lost += 1,
         }
         let lost = self.log.lost;
-        if lost > 0 && self.put(Level::Warning, &[LOST], b"", Some(lost)) == Errno(0) {
+        if lost > 0 && self.put(Level::Warning, &[LOST], b"", Some(lost)).is_ok() {
             self.log.lost = 0;
         }
     }
@@ -59,7 +58,7 @@ impl Log for Linux {
         }
         // What was dropped is said before anything else: then the log has no hole that cannot be seen.
         self.say_lost();
-        if self.log.lost > 0 || self.put(level, pieces, path, None) != Errno(0) {
+        if self.log.lost > 0 || self.put(level, pieces, path, None).is_err() {
             self.log.lost += 1;
         }
     }
@@ -69,8 +68,14 @@ impl Log for Linux {
 const LOST: Phrase = phrase!("the log took no more, lines dropped: ");
 
 impl Linux {
-    /// Writes a line. Why it is lost, 0 if it is not.
-    fn put(&mut self, level: Level, pieces: &[Phrase], path: &[u8], number: Option<u64>) -> Errno {
+    /// Writes a line. Errors: why it is lost.
+    fn put(
+        &mut self,
+        level: Level,
+        pieces: &[Phrase],
+        path: &[u8],
+        number: Option<u64>,
+    ) -> Result<(), Errno> {
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
         let mut bytes = [0; LINE_BYTES_MAX];
         let mut out = Writer::new(&mut bytes);

@@ -49,18 +49,18 @@ impl LogFile {
         LogFile { path, is_old: path.is_some(), is_file, to, writer: None, lost: 0 }
     }
 
-    /// Opens the file, if there is to be one, at first or anew: then the old one is closed when the new one is open. While
-    /// a line hangs the next one does it. Why that failed, 0 if it did not.
-    pub fn open(&mut self, ms_max: u32) -> Errno {
+    /// Opens the file, if there is to be one, at first or anew: then the old one is closed when the
+    /// new one is open. While a line hangs the next one does it. Errors: why that failed.
+    pub fn open(&mut self, ms_max: u32) -> Result<(), Errno> {
         self.is_old = self.path.is_some();
-        if self.is_old && self.writer.is_none() { self.put(&[], ms_max) } else { Errno(0) }
+        if self.is_old && self.writer.is_none() { self.put(&[], ms_max) } else { Ok(()) }
     }
 
-    /// Has a line written, or nothing but the file opened. Why it is lost, 0 if it is not.
+    /// Has a line written, or nothing but the file opened. Errors: why it is lost.
     #[inline(never)]
-    pub fn put(&mut self, line: &[u8], ms_max: u32) -> Errno {
+    pub fn put(&mut self, line: &[u8], ms_max: u32) -> Result<(), Errno> {
         if self.writer.is_some() {
-            return Errno::AGAIN;
+            return Err(Errno::AGAIN);
         }
         // Where there can be no writer, as when no descriptor is left, it is better to wait than to say nothing.
         if (self.is_file || self.is_old)
@@ -72,23 +72,24 @@ impl LogFile {
             self.writer = Some(socket);
             return match self.hear(ms_max) {
                 // It is written as soon as that can be.
-                Errno::AGAIN => Errno(0),
-                errno => errno,
+                Err(Errno::AGAIN) => Ok(()),
+                heard => heard,
             };
         }
         let taken = offer(self.to.as_ref().unwrap_or(&STDERR), line);
-        if taken { Errno(0) } else { Errno::AGAIN }
+        if taken { Ok(()) } else { Err(Errno::AGAIN) }
     }
 
-    /// Takes over what the writer has done, if there is one. Why its line is lost, 0 if it is not; EAGAIN for nothing yet.
+    /// Takes over what the writer has done, if there is one. Errors: why its line is lost; EAGAIN
+    /// for nothing yet.
     #[inline(never)]
-    pub fn hear(&mut self, ms_max: u32) -> Errno {
-        let Some(writer) = &self.writer else { return Errno(0) };
+    pub fn hear(&mut self, ms_max: u32) -> Result<(), Errno> {
+        let Some(writer) = &self.writer else { return Ok(()) };
         if events(writer, PollFlags::IN, ms_max).is_empty() {
-            return Errno::AGAIN;
+            return Err(Errno::AGAIN);
         }
-        let mut errno = Errno(0);
-        let heard = sys::socket::receive_with(writer, &mut errno);
+        let mut failed: Option<Errno> = None;
+        let heard = sys::socket::receive_with(writer, &mut failed);
         self.writer = None;
         match heard {
             Ok(None) => {}
@@ -98,9 +99,9 @@ impl LogFile {
                 self.is_old = false;
             }
             // It was killed.
-            Err(gone) => errno = gone,
+            Err(gone) => failed = Some(gone),
         }
-        errno
+        failed.map_or(Ok(()), Err)
     }
 
     /// What the writer does. No signal ends it: all are blocked.
@@ -112,12 +113,12 @@ impl LogFile {
                 sys::close(number);
             }
         }
-        let mut failed = Errno(0);
+        let mut failed: Option<Errno> = None;
         let path = self.path.filter(|_| self.is_old);
-        let opened = path.and_then(|path| open(path).map_err(|errno| failed = errno).ok());
+        let opened = path.and_then(|path| open(path).map_err(|errno| failed = Some(errno)).ok());
         if !line.is_empty() {
             let written = opened.as_ref().unwrap_or(to).put(line);
-            failed = written.err().unwrap_or(Errno(0));
+            failed = written.err();
         }
         let _ = sys::socket::send_with(agent, &failed, opened.as_ref());
         sys::exit(0)

@@ -58,7 +58,7 @@ impl Netlink {
         let start = loop {
             if self.start >= self.end {
                 let socket = self.socket.as_ref().ok_or(Errno::BADF)?;
-                self.end = socket.get(&mut self.datagram)?;
+                self.end = socket.get(&mut self.datagram)? as usize;
                 self.start = 0;
             }
             let start = self.start;

@@ -73,7 +73,7 @@ impl Power for Linux {
         if rustix::fs::seek(&helper.output, SeekFrom::Start(0)).is_err() {
             return 0;
         }
-        helper.output.get(into).unwrap_or(0)
+        helper.output.get(into).unwrap_or(0) as usize
     }
 
     fn is_script(&mut self, path: &CStr) -> bool {
@@ -91,10 +91,12 @@ impl Power for Linux {
             About::InitMounts => c"/proc/1/ns/mnt",
             About::OwnMounts => c"/proc/self/ns/mnt",
             About::OwnProcesses => c"/proc/self/ns/pid",
-            About::Status => return read_file(c"/proc/1/status", into),
-            About::CommandLine => return read_file(c"/proc/1/cmdline", into),
+            About::Status => return read_file(c"/proc/1/status", into).map(|len| len as usize),
+            About::CommandLine => {
+                return read_file(c"/proc/1/cmdline", into).map(|len| len as usize);
+            }
         };
-        sys::read_link(link, into)
+        sys::read_link(link, into).map(|len| len as usize)
     }
 
     fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
@@ -150,7 +152,7 @@ impl Power for Linux {
 }
 
 /// Reads the beginning of a file.
-fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
+fn read_file(path: &CStr, into: &mut [u8]) -> Result<u32, Errno> {
     sys::open(path, OFlags::RDONLY, 0)?.get(into)
 }
 

@@ -31,7 +31,7 @@ const WHY: Phrases = phrases![
 pub struct Refused {
     pub path: &'static CStr,
     /// 0 while there is nothing to say.
-    errno: Cell<Errno>,
+    errno: Cell<Option<Errno>>,
     /// The process that has the directory, if one has; 0 where it cannot be seen.
     pid: i32,
 }
@@ -39,22 +39,22 @@ pub struct Refused {
 impl Refused {
     /// Nothing to say.
     pub const fn nothing() -> Self {
-        Refused { path: c"", errno: Cell::new(Errno(0)), pid: 0 }
+        Refused { path: c"", errno: Cell::new(None), pid: 0 }
     }
 
     /// Whether an agent that lives has a directory.
     pub fn is_held(&self) -> bool {
-        self.errno.get() == HELD
+        self.errno.get() == Some(HELD)
     }
 
     /// Whether it is more than that nothing is there, or can be written to: somebody must mend it.
     pub fn is_grave(&self) -> bool {
-        self.errno.get().0 >= HELD.0
+        self.errno.get().is_some_and(|errno| errno.number() >= HELD.number())
     }
 
     /// Why there is no directory, as a reply can say it.
     pub fn reason(&self) -> Errno {
-        if self.is_grave() { Errno::PERM } else { self.errno.get() }
+        self.errno.get().filter(|_| !self.is_grave()).unwrap_or(Errno::PERM)
     }
 
     /// Forgets what was only not there, or not permitted. What is said later concerns files in
@@ -68,30 +68,28 @@ impl Refused {
     /// What is wrong with a directory.
     fn put(&mut self, path: &'static CStr, errno: Errno) {
         self.path = path;
-        self.errno.set(errno);
+        self.errno.set(Some(errno));
     }
 
     /// A file in a directory is none that an agent has written.
     pub fn ignored(&self) {
-        if self.errno.get() == Errno(0) {
-            self.errno.set(UNTRUSTED);
+        if self.errno.get().is_none() {
+            self.errno.set(Some(UNTRUSTED));
         }
     }
 
     /// Says it on standard error.
     pub fn explain(&self) {
-        if self.errno.get() == Errno(0) {
-            return;
-        }
+        let Some(errno) = self.errno.get() else { return };
         line(&STDERR, |out| {
             out.phrase(phrase!("qga: state directory "));
             out.raw(self.path.to_bytes());
             out.ascii(": ");
-            match self.errno.get().0.checked_sub(HELD.0) {
+            match errno.number().checked_sub(HELD.number()) {
                 Some(why) => out.phrase(WHY.nth(why as usize)),
-                None => reason(out, self.errno.get()),
+                None => reason(out, errno),
             }
-            if self.errno.get() == HELD {
+            if errno == HELD {
                 out.ascii(" ");
                 out.unsigned(self.pid.unsigned_abs().into());
             }
@@ -147,7 +145,7 @@ impl Key {
         };
         // FNV-1a. A place in a file is not negative, and 0 is taken.
         let mut hash = 0xCBF2_9CE4_8422_2325u64;
-        for &byte in room.bytes().iter().take(len) {
+        for &byte in room.bytes().iter().take(len as usize) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
         }
         self.number = hash >> 1 | 1;
@@ -186,7 +184,7 @@ pub fn claim(
             }
             refused.explain();
             sys::lock_byte(&lock, key.number, true)?;
-            refused.errno.set(Errno(0));
+            refused.errno.set(None);
         }
         // Closed, it would give the directory up.
         *lock_file = Some(ManuallyDrop::new(lock));
@@ -194,7 +192,7 @@ pub fn claim(
     };
     let taken = take();
     if let Err(errno) = taken
-        && refused.errno.get() == Errno(0)
+        && refused.errno.get().is_none()
     {
         refused.put(path, errno);
     }

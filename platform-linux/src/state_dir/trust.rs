@@ -12,13 +12,13 @@ use qga_core::Errno;
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 /// Why a directory or a file is not used, above what the kernel gives: an agent that lives has it.
-pub const HELD: Errno = Errno(5000);
-const NOT_PLAIN: Errno = Errno(5001);
-const NOT_OWNED: Errno = Errno(5002);
-const WRITABLE: Errno = Errno(5003);
-const FOREIGN_LINK: Errno = Errno(5004);
+pub const HELD: Errno = Errno::new(5000);
+const NOT_PLAIN: Errno = Errno::new(5001);
+const NOT_OWNED: Errno = Errno::new(5002);
+const WRITABLE: Errno = Errno::new(5003);
+const FOREIGN_LINK: Errno = Errno::new(5004);
 /// What is at a name is no file that an agent has written.
-pub const UNTRUSTED: Errno = Errno(5005);
+pub const UNTRUSTED: Errno = Errno::new(5005);
 
 /// How a file is opened that may be anything.
 const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -88,7 +88,7 @@ pub fn open_old(directory: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno>
         Ok(file) => match trusted(&file, S_IFREG) {
             Ok(()) => Ok(file),
             // It could not be looked at, which says nothing of who wrote it.
-            Err(errno) if errno.0 < HELD.0 => Err(of_what_is_open(errno)),
+            Err(errno) if errno.number() < HELD.number() => Err(of_what_is_open(errno)),
             Err(_) => Err(UNTRUSTED),
         },
         Err(Errno::ISDIR | Errno::NXIO | Errno::LOOP) => Err(UNTRUSTED),

@@ -180,7 +180,7 @@ unsafe fn pass(
     part: [usize; 2],
     control_bytes: usize,
     right: &mut i32,
-) -> Result<usize, Errno> {
+) -> Result<u32, Errno> {
     const SOL_SOCKET: u32 = 1;
     const SCM_RIGHTS: u32 = 1;
     let mut message = Message {

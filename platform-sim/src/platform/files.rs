@@ -15,7 +15,7 @@ const PIPE_BYTES_MAX: usize = 65_536;
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What a call gives that would hang for ever in a real guest (EDEADLK).
-const HANGS: Errno = Errno(35);
+const HANGS: Errno = Errno::new(35);
 
 /// An open file.
 #[derive(Debug)]

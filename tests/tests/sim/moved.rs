@@ -201,7 +201,7 @@ fn looking_elsewhere_fails() {
             session.restart().expect("a restart");
             ask(&mut session, "fsfreeze-thaw");
             let status = ask(&mut session, "fsfreeze-status");
-            if errno.0 != 4 {
+            if errno.number() != 4 {
                 assert_eq!(status, json!({"return": "error"}), "{kind:?} {errno}");
             }
             sim.with(|world| world.faults.clear());

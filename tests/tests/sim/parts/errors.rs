@@ -20,8 +20,10 @@ fn strerror(number: u32) -> String {
 
 #[test]
 fn errno_is_worded_as_the_c_library_words_it() {
-    for number in 0..200 {
-        let errno = Errno(number);
+    // 0 is no error: the type has none for it.
+    assert_eq!(Errno::new(0).text().map(|text| text.to_string()), None);
+    for number in 1..200 {
+        let errno = Errno::new(number);
         match errno.text() {
             Some(text) => {
                 assert!(is_known(number), "{number}");
@@ -57,7 +59,7 @@ fn errno_has_a_kind_for_generic_callers() {
 
 #[test]
 fn an_unknown_errno_shows_its_number_in_a_reply() {
-    let error = Error::Failed(text!("failed to read file"), Errno(4095));
+    let error = Error::Failed(text!("failed to read file"), Errno::new(4095));
     assert_eq!(error.to_string(), "failed to read file: Unknown error 4095");
 }
 

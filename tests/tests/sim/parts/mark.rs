@@ -27,7 +27,7 @@ const ROWS: &[u8] = b". 8:1 /\0F 8:17 /mnt/a b\0- 8:4000000 /mnt/\xFF\0F 0:40 /m
 
 fn mark(troubles: &[Trouble], piece_bytes: usize) -> Result<(Stream, Vec<u64>), Errno> {
     let mut mark = Stream::in_pieces(b"", piece_bytes).with(troubles);
-    put(&mut mark, None, &new_head(&BOOT))?;
+    new_head(&BOOT, |bytes| put(&mut mark, None, bytes))?;
     let append = |record: &Record| record.append(|bytes| put(&mut mark, None, bytes));
     let lengths: Result<_, _> = records().iter().map(append).collect();
     Ok((mark, lengths?))

@@ -13,11 +13,12 @@ fn lines(reader: Stream, room: usize) -> Result<Vec<Vec<u8>>, Errno> {
     let mut buffer = vec![0; room];
     let mut lines = Lines::new(reader, b'\n', &mut buffer);
     let mut all = Vec::new();
-    while let Some(line) = lines.line()? {
+    while let Some(line) = lines.line() {
         all.push(line.to_vec());
     }
+    lines.ended()?;
     // At the end it stays.
-    assert_eq!(lines.line(), Ok(None));
+    assert_eq!(lines.line(), None);
     Ok(all)
 }
 

@@ -241,7 +241,7 @@ fn streamed(room: usize, count: u64, at_once: usize) -> (Vec<u8>, Stream) {
         let read = |into: &mut [u8]| {
             let len = into.len().min(at_once);
             into[..len].fill(b'y');
-            Ok(len)
+            Ok(len as u32)
         };
         stream.chunk(&mut out, read).expect("nothing fails");
         text.extend_from_slice(out.written());

@@ -1,7 +1,7 @@
 //! The characters of JSON strings, against the standard library's UTF-8.
 
 use qga_core::internals::json::text::{
-    BadEscape, Characters, decode_in_place, escape, is_character, is_named, plain_prefix, utf8,
+    Characters, character, decode_in_place, escape, is_named, plain_prefix, utf8,
 };
 
 /// The 66 code points that are no characters, by the Unicode standard's own list.
@@ -16,15 +16,16 @@ fn expected_character(code: u32) -> bool {
 #[test]
 fn every_code_point_is_a_character_or_not() {
     for code in (0..=0x12_0000).chain([u32::MAX]) {
-        assert_eq!(is_character(code), expected_character(code), "{code:x}");
+        let expected = char::from_u32(code).filter(|_| expected_character(code));
+        assert_eq!(character(code), expected, "{code:x}");
     }
 }
 
 /// What [`utf8`] must say: of a sequence that is cut or broken the part up to the break.
-fn expected_utf8(bytes: &[u8]) -> (Option<u32>, usize) {
+fn expected_utf8(bytes: &[u8]) -> (Option<char>, usize) {
     let extra = match bytes.first() {
         None => return (None, 0),
-        Some(0x00..=0x7F) => return (Some(u32::from(bytes[0])), 1),
+        Some(0x00..=0x7F) => return (Some(char::from(bytes[0])), 1),
         Some(0xC0..=0xDF) => 1,
         Some(0xE0..=0xEF) => 2,
         Some(0xF0..=0xF7) => 3,
@@ -33,11 +34,11 @@ fn expected_utf8(bytes: &[u8]) -> (Option<u32>, usize) {
     let follow = bytes[1..].iter().take(extra).take_while(|byte| (0x80..0xC0).contains(*byte));
     let len = 1 + follow.count();
     if bytes.starts_with(&[0xC0, 0x80]) {
-        return (Some(0), 2);
+        return (Some('\0'), 2);
     }
     let text = std::str::from_utf8(&bytes[..len]).ok().filter(|_| len == 1 + extra);
-    let code = text.and_then(|text| text.chars().next()).map(u32::from);
-    (code.filter(|&code| !is_noncharacter(code)), len)
+    let code = text.and_then(|text| text.chars().next());
+    (code.filter(|&code| !is_noncharacter(code.into())), len)
 }
 
 #[test]
@@ -73,32 +74,32 @@ fn every_sequence_of_bytes_is_read_as_utf8() {
 fn every_letter_behind_a_backslash() {
     for letter in 0..=255u8 {
         let expected = match letter {
-            b'b' => Ok((8, 2)),
-            b'f' => Ok((12, 2)),
-            b'n' => Ok((10, 2)),
-            b'r' => Ok((13, 2)),
-            b't' => Ok((9, 2)),
-            b'"' | b'\'' | b'\\' | b'/' => Ok((u32::from(letter), 2)),
-            b'u' => Err(BadEscape::NotCharacter(6)),
-            _ => Err(BadEscape::Unknown),
+            b'b' => (Some('\x08'), 2),
+            b'f' => (Some('\x0C'), 2),
+            b'n' => (Some('\n'), 2),
+            b'r' => (Some('\r'), 2),
+            b't' => (Some('\t'), 2),
+            b'"' | b'\'' | b'\\' | b'/' => (Some(char::from(letter)), 2),
+            b'u' => (None, 6),
+            _ => (None, 0),
         };
         assert_eq!(escape(&[b'\\', letter, b'0', b'0', b'0']), expected, "{letter}");
     }
-    assert_eq!(escape(b"\\"), Err(BadEscape::Unknown));
+    assert_eq!(escape(b"\\"), (None, 0));
 }
 
 #[test]
 fn every_number_of_an_escape() {
     for code in 0..=0xFFFF {
         let expected = match expected_character(code) {
-            true => Ok((code, 6)),
-            false => Err(BadEscape::NotCharacter(6)),
+            true => (char::from_u32(code), 6),
+            false => (None, 6),
         };
         assert_eq!(escape(format!("\\u{code:04x}").as_bytes()), expected, "{code:x}");
         assert_eq!(escape(format!("\\u{code:04X}\\u0041").as_bytes()), expected, "{code:x}");
     }
     for wrong in ["\\u", "\\u004", "\\u00g0", "\\ug000", "\\u000 "] {
-        assert_eq!(escape(wrong.as_bytes()), Err(BadEscape::NotCharacter(6)), "{wrong}");
+        assert_eq!(escape(wrong.as_bytes()), (None, 6), "{wrong}");
     }
 }
 
@@ -109,16 +110,16 @@ fn pairs_of_surrogates() {
             let text = format!("\\u{high:x}\\u{low:x}!");
             let units = [high as u16, low as u16];
             let code = String::from_utf16(&units).ok().and_then(|text| text.chars().next());
-            let expected = match code.map(u32::from) {
-                None => Err(BadEscape::NotCharacter(6)),
-                Some(code) if is_noncharacter(code) => Err(BadEscape::NotCharacter(12)),
-                Some(code) => Ok((code, 12)),
+            let expected = match code {
+                None => (None, 6),
+                Some(code) if is_noncharacter(code.into()) => (None, 12),
+                code => (code, 12),
             };
             assert_eq!(escape(text.as_bytes()), expected, "{text}");
         }
     }
     for wrong in ["\\ud800", "\\ud800\\n", "\\ud800\\udc0", "\\ud800-udc00", "\\udc00\\ud800"] {
-        assert_eq!(escape(wrong.as_bytes()), Err(BadEscape::NotCharacter(6)), "{wrong}");
+        assert_eq!(escape(wrong.as_bytes()), (None, 6), "{wrong}");
     }
 }
 

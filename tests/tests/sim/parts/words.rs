@@ -15,7 +15,7 @@ fn through(plain: &str) -> (String, usize) {
 
 #[test]
 fn what_is_packed_reads_as_before() {
-    let errnos: Vec<String> = (1..134).map(|number| Errno(number).to_string()).collect();
+    let errnos: Vec<String> = (1..134).map(|number| Errno::new(number).to_string()).collect();
     let all: String = errnos.join("\n").chars().filter(|letter| *letter != '`').collect();
     let mut random = Rng::with_seed(1);
     for round in 0..2000 {
