@@ -19,7 +19,7 @@ pub struct Budget {
 /// Every budget of the file. A row of one feature is a family, and a new family is a new row. `default` is all of them:
 /// what was asked held for the first fourteen commands (98,304 for all 43), and what keeps the agent safe from hostile
 /// users and odd guests, with the freeze worker, is more than fitted in (docs/decisions.md, "What safety costs").
-pub const BUDGETS: [Budget; 7] = [
+pub const BUDGETS: [Budget; 13] = [
     Budget { features: &["default"], bytes_max: 61_952, bytes_asked: 59_392 },
     // guest-sync, guest-ping and guest-info are always there.
     within(&[], 33_792),
@@ -27,6 +27,12 @@ pub const BUDGETS: [Budget; 7] = [
     within(&["freeze"], 48_640),
     within(&["power"], 41_984),
     within(&["time"], 34_304),
+    within(&["info"], 41_984),
+    within(&["users"], 41_984),
+    within(&["cpus"], 41_984),
+    within(&["memory"], 41_984),
+    within(&["disks"], 41_984),
+    within(&["network"], 41_984),
     // What a guest needs to be backed up and shut down.
     within(&["files", "freeze", "power"], 61_952),
 ];
