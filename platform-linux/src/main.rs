@@ -99,21 +99,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         worker: Worker::NONE,
         channel: [-1; 2],
     };
-    // Before everything else: a second agent must not touch what the first one holds.
-    let mut found = linux.state.open(options.state_dir, linux.path, is_init);
-    // Without any directory it serves all that needs no state; one that was named is to be there.
-    let mut said = false;
-    while !found && (options.state_dir.is_some() || linux.state.refused.is_grave()) {
-        if !core::mem::replace(&mut said, true) {
-            linux.state.refused.explain();
-        }
-        if !is_init {
-            sys::exit(1)
-        }
-        // Process 1 may not end.
-        let _ = rustix::event::poll(&mut [], Some(&RETRY));
-        found = linux.state.ensure(linux.path, true).is_ok();
-    }
+    let found = open_state(&mut linux, options.state_dir);
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
         Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
@@ -144,6 +130,26 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     let status = run(agent, &mut linux, options, &signals);
     linux.say_lost();
     end(status)
+}
+
+/// Takes the state directory, before everything else: a second agent must not touch what the first
+/// one holds. Without any directory the agent serves all that needs no state; one that was named is
+/// to be there. Whether there is one.
+fn open_state(linux: &mut Linux, named: Option<&'static CStr>) -> bool {
+    let mut found = linux.state.open(named, linux.path, linux.is_init);
+    let mut said = false;
+    while !found && (named.is_some() || linux.state.refused.is_grave()) {
+        if !core::mem::replace(&mut said, true) {
+            linux.state.refused.explain();
+        }
+        if !linux.is_init {
+            sys::exit(1)
+        }
+        // Process 1 may not end.
+        let _ = rustix::event::poll(&mut [], Some(&RETRY));
+        found = linux.state.ensure(linux.path, true).is_ok();
+    }
+    found
 }
 
 /// Enough for the usage text.

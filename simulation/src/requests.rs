@@ -8,7 +8,8 @@ use crate::record::Record;
 use crate::reply::{self, Answer};
 use crate::source::Source;
 use qga_core::internals::command::Table;
-use qga_sim::Sim;
+use qga_sim::{Session, Sim};
+use std::sync::OnceLock;
 
 /// Requests that are wrong, or written in an odd way.
 const ODD: [&str; 12] = [
@@ -64,9 +65,9 @@ pub fn odd<S: Source>(client: &mut Client<S>, record: &mut Record) {
     }
 }
 
-/// guest-sync, guest-ping, guest-info, guest-get-time.
+/// guest-sync, guest-ping, guest-info, guest-get-time, what the guest says of itself.
 pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
-    match client.source.byte() % 4 {
+    match client.source.byte() % 5 {
         0 => {
             let id = client.source.number();
             if let Some(value) = must(client, record, "guest-sync", format_args!("\"id\": {id}")) {
@@ -84,16 +85,79 @@ pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
                 assert_eq!(commands.count(), Table::<Sim>::ROWS.len());
             }
         }
-        _ => get_time(client, record),
+        3 => get_time(client, record),
+        _ => look(client, record),
     }
+}
+
+/// The commands that say what the guest is.
+const LOOKS: [&str; 12] = [
+    "guest-get-host-name",
+    "guest-get-osinfo",
+    "guest-get-timezone",
+    "guest-get-load",
+    "guest-get-users",
+    "guest-get-vcpus",
+    "guest-get-cpustats",
+    "guest-get-memory-blocks",
+    "guest-get-memory-block-info",
+    "guest-get-diskstats",
+    "guest-network-get-interfaces",
+    "guest-network-get-route",
+];
+
+/// What each of them returns in a guest in which nothing fails.
+fn undisturbed() -> &'static [Vec<u8>] {
+    static VALUES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    VALUES.get_or_init(|| {
+        let mut session = Session::<{ 16 * 1024 }, { 32 * 1024 }>::start(&Sim::new(0)).unwrap();
+        let ask = |command: &&str| {
+            let reply = session.send(format!("{{\"execute\":\"{command}\"}}").as_bytes());
+            let value = reply.strip_prefix(b"{\"return\": ").and_then(|it| it.strip_suffix(b"}\n"));
+            value.expect("a value").to_vec()
+        };
+        LOOKS.iter().map(ask).collect()
+    })
+}
+
+/// One of them: the same as ever, unless a call has failed.
+fn look<S: Source>(client: &mut Client<S>, record: &mut Record) {
+    let (frozen, calls) = (client.is_frozen(), client.calls());
+    let choice = usize::from(client.source.byte()) % LOOKS.len();
+    let command = LOOKS[choice];
+    match ask(client, record, command, format_args!("")) {
+        Answer::Value(at) => {
+            assert!(!frozen, "{command} while frozen");
+            if !client.failed_since(calls) {
+                let value = client.text(at).escape_ascii().to_string();
+                assert_eq!(value, undisturbed()[choice].escape_ascii().to_string(), "{command}");
+            }
+        }
+        Answer::Error { not_found } => {
+            assert_eq!(not_found, frozen, "{command}");
+            let timeless = command == "guest-get-timezone" && now_ns(client).is_none();
+            assert!(
+                frozen || timeless || client.failed_since(calls),
+                "{command} without a reason"
+            );
+        }
+        Answer::None => {}
+    }
+    let texts = client.session.sim.with(|world| world.open.texts);
+    assert!(texts <= 1, "{command} leaves {texts} texts open");
+}
+
+/// The time of day, if it has a number.
+fn now_ns<S: Source>(client: &Client<S>) -> Option<i64> {
+    let time = client.session.sim.with(|world| world.time);
+    let ns = time.epoch_ms.saturating_add(time.now_ms).checked_mul(1_000_000)?;
+    i64::try_from(ns).ok()
 }
 
 /// guest-get-time.
 fn get_time<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (frozen, calls) = (client.is_frozen(), client.calls());
-    let time = client.session.sim.with(|world| world.time);
-    let ns = time.epoch_ms.saturating_add(time.now_ms).checked_mul(1_000_000);
-    let ns = ns.and_then(|ns| i64::try_from(ns).ok());
+    let ns = now_ns(client);
     match ask(client, record, "guest-get-time", format_args!("")) {
         Answer::Value(at) => assert_eq!(Some(reply::number(client.text(at))), ns),
         Answer::Error { not_found } => {

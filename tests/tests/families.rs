@@ -9,11 +9,17 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, Needs); 4] = [
+const FAMILIES: [(&str, Needs); 10] = [
     ("files", Needs::Files),
     ("freeze", Needs::Freeze),
     ("power", Needs::Power),
     ("time", Needs::WallClock),
+    ("info", Needs::Info),
+    ("users", Needs::Users),
+    ("cpus", Needs::Cpus),
+    ("memory", Needs::Memory),
+    ("disks", Needs::Disks),
+    ("network", Needs::Network),
 ];
 
 /// What guest-info lists, and what the other commands of the table answer.

@@ -64,7 +64,21 @@ fn qapi_crate() {
     let qapi::ExecuteError::Qapi(error) = error else { panic!("{error}") };
     assert_eq!(error.class, qapi::ErrorClass::GenericError);
     assert_eq!(error.desc, format!("handle '{handle}' has not been found"));
-    let error = client.execute(&qga::guest_get_host_name {}).unwrap_err();
+    // What the guest says of itself, as strictly as the crate reads it.
+    client.execute(&qga::guest_get_host_name {}).unwrap();
+    let system = client.execute(&qga::guest_get_osinfo {}).unwrap();
+    assert!(system.kernel_release.is_some() && system.machine.is_some());
+    client.execute(&qga::guest_get_timezone {}).unwrap();
+    client.execute(&qga::guest_get_users {}).unwrap();
+    assert!(!client.execute(&qga::guest_get_vcpus {}).unwrap().is_empty());
+    assert!(!client.execute(&qga::guest_get_cpustats {}).unwrap().is_empty());
+    client.execute(&qga::guest_get_memory_blocks {}).unwrap();
+    client.execute(&qga::guest_get_diskstats {}).unwrap();
+    let links = client.execute(&qga::guest_network_get_interfaces {}).unwrap();
+    assert!(links.iter().any(|link| link.name == "lo"));
+    client.execute(&qga::guest_network_get_route {}).unwrap();
+
+    let error = client.execute(&qga::guest_get_fsinfo {}).unwrap_err();
     let qapi::ExecuteError::Qapi(error) = error else { panic!("{error}") };
     assert_eq!(error.class, qapi::ErrorClass::CommandNotFound);
     let open = qga::guest_file_open { path: "/nonexistent".to_owned(), mode: None };

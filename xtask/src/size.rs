@@ -119,7 +119,7 @@ pub fn run(args: &[String]) -> Result<()> {
 fn report() -> Result<Report> {
     let built = built::built()?;
     let mut report = of(&built.shipped, &built.analysed, &built.types, built.differences)?;
-    report.families = families::measure(report.file_bytes)?;
+    report.families = families::measure()?;
     Ok(report)
 }
 

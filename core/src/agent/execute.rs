@@ -102,6 +102,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                     Err(Failed(what, errno)) => {
                         // Pieces fail only before they commit, so the window holds nothing but
                         // their beginning.
+                        self.state.list.close();
                         out.rewind(0);
                         describe(&Error::Failed(what, errno), &mut out);
                         true

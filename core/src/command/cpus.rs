@@ -1,6 +1,7 @@
 //! guest-get-vcpus, guest-get-cpustats: the CPUs that there are, and what they have done.
 
 use super::listing::{each_line, left_out};
+use crate::errno::Errno;
 use crate::formats::cpulist;
 use crate::formats::stat::{Cpu, TICK_MS};
 use crate::limits::{CPU_LIST_BYTES_MAX, SYSFS_PATH_BYTES_MAX};
@@ -58,7 +59,11 @@ pub fn vcpus_piece<P: Platform>(
     let (online, can_offline) = match whole(platform, path.written(), &mut online) {
         Ok(online) => (online != b"0", true),
         // One that cannot be taken offline has no such file.
-        Err(_) => (true, false),
+        Err(Errno::NOENT) => (true, false),
+        Err(errno) => {
+            left_out(platform, errno);
+            return Ok(true);
+        }
     };
     cursor.element(out);
     // Only a type that no schema has could not be written.

@@ -77,11 +77,14 @@ pub fn blocks_piece<P: Platform>(
     };
     let (mut state, mut removable) = ([0; 8], [0; 1]);
     let online = attribute(platform, block, "/state", &mut state).map(|text| text == b"online\n");
-    let removable = attribute(platform, block, "/removable", &mut removable);
-    match online {
-        Ok(online) => {
+    let removable = match attribute(platform, block, "/removable", &mut removable) {
+        // The kernel can be built without.
+        Err(Errno::NOENT) => Ok(&b"0"[..]),
+        removable => removable,
+    };
+    match online.and_then(|online| Ok((online, removable? != b"0"))) {
+        Ok((online, can_offline)) => {
             cursor.element(out);
-            let can_offline = removable.is_ok_and(|text| text != b"0");
             let block = MemoryBlock { phys_index: block as u64, online, can_offline };
             // Only a type that no schema has could not be written.
             let _ = block.serialize(out);

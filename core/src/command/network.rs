@@ -136,11 +136,12 @@ pub fn route_piece<P: Platform>(
     const OF_IPV6: &[u8] = b"/proc/net/ipv6_route";
     let list = &mut state.list;
     if cursor.outer == 0 {
-        if list.open(platform, b"/proc/net/route").is_err() {
+        let mut opened = list.open(platform, b"/proc/net/route");
+        if opened == Err(Errno::NOENT) {
             cursor.part = 1;
-            let opened = list.open(platform, OF_IPV6);
-            opened.map_err(|errno| Failed(text!("failed to read the routing tables"), errno))?;
+            opened = list.open(platform, OF_IPV6);
         }
+        opened.map_err(|errno| Failed(text!("failed to read the routing tables"), errno))?;
         cursor.open("[", out);
         cursor.outer = 1;
     }

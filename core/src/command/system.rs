@@ -1,5 +1,6 @@
 //! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says of itself.
 
+use super::listing::left_out;
 use crate::errno::Errno;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
@@ -49,7 +50,8 @@ pub fn timezone_piece<P: Platform>(
     };
     let local = match file.map(|file| &*file) {
         Ok(file) => zone::local(file, now_s),
-        Err(_) => variable.and_then(|rule| posix_tz::rule(rule, now_s)),
+        Err(Errno::NOENT | Errno::NOTDIR) => variable.and_then(|rule| posix_tz::rule(rule, now_s)),
+        Err(errno) => return Err(Failed(text!("failed to read the time zone"), errno)),
     };
     let local = local.unwrap_or(zone::Local::UTC);
     out.ascii("{");
@@ -117,7 +119,12 @@ pub fn osinfo_piece<P: Platform>(
     let (key, len) = if let Some(&(key, name)) = OF_KERNEL.get(number) {
         (key, platform.name(name, &mut text).ok())
     } else if let Some(&key) = OF_RELEASE.get(of_release) {
-        (key, os_release::KEYS.get(of_release).and_then(|name| value(platform, name, &mut text)))
+        let name = os_release::KEYS.get(of_release).copied().unwrap_or_default();
+        let value = value(platform, name, &mut text).unwrap_or_else(|errno| {
+            left_out(platform, errno);
+            None
+        });
+        (key, value)
     } else {
         cursor.close("}", out);
         return Ok(false);
@@ -136,16 +143,24 @@ pub fn osinfo_piece<P: Platform>(
     Ok(true)
 }
 
-/// Puts what the file says of a name into `into`, how many bytes. The last line counts that says something; one that is
-/// too long or malformed says nothing.
+/// Puts what the file says of a name into `into`, how many bytes. The last line counts that says
+/// something; one that is too long or malformed says nothing. Errors: the file is there and cannot be
+/// read.
 fn value<P: Platform>(
     platform: &mut P,
     name: &[u8],
     into: &mut [u8; OS_RELEASE_LINE_BYTES_MAX],
-) -> Option<usize> {
+) -> Result<Option<usize>, Errno> {
     let named = platform.variable("QGA_OS_RELEASE");
-    let places = [named.unwrap_or(b"/etc/os-release"), b"/usr/lib/os-release"];
-    let text = places.iter().find_map(|path| retry(|| platform.text(path)).ok())?;
+    let mut text = retry(|| platform.text(named.unwrap_or(b"/etc/os-release")));
+    if matches!(text, Err(Errno::NOENT)) {
+        text = retry(|| platform.text(b"/usr/lib/os-release"));
+    }
+    let text = match text {
+        Ok(text) => text,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
     let mut room = [0; OS_RELEASE_LINE_BYTES_MAX];
     let mut lines = Lines::new(text, b'\n', &mut room);
     let mut len = None;
@@ -157,5 +172,5 @@ fn value<P: Platform>(
             len = Some(value.len());
         }
     }
-    len
+    lines.ended().map(|()| len)
 }

@@ -80,7 +80,7 @@ fn disk_statistics() {
     each("diskstats", |line| {
         let disk = diskstats::Disk::parse(line)?;
         let mut said = format!("{} {} {}:", disk.major, disk.minor, text(disk.name));
-        for (member, value) in diskstats::MEMBERS.iter().zip(disk.stats) {
+        for (member, value) in diskstats::MEMBERS.split(' ').zip(disk.stats) {
             if let Some(value) = value {
                 said += &format!(" {member} {value}");
             }

@@ -86,7 +86,7 @@ fn families(report: &Report) -> String {
     if report.families.is_empty() {
         return String::new();
     }
-    let about = "Each is a feature of Cargo; what one adds is how much smaller the whole file is without it.";
+    let about = "Each is a feature of Cargo; what one adds is how much larger the file is with it alone than with none.";
     let head = families::HEAD.map(str::to_owned).to_vec();
     let rows = std::iter::once(head).chain(report.families.iter().map(Measured::cells));
     let table = table::markdown(&rows.collect::<Vec<_>>(), &[0]);
