@@ -36,8 +36,8 @@ pub struct Scan {
     /// The byte that ends a line.
     end_byte: u8,
     /// The unread part of the buffer.
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     /// Why there is no next line, if that is not the end of the text.
     failed: Option<Errno>,
 }
@@ -56,36 +56,41 @@ impl Scan {
         buffer: &'b mut [u8],
     ) -> Option<&'b mut [u8]> {
         let (mut searched, mut kept) = (0, usize::MAX);
+        let (mut start, mut end) = (self.start as usize, self.end as usize);
         let length = loop {
-            let unread = buffer.get(self.start..self.end).unwrap_or(&[]);
+            let unread = buffer.get(start..end).unwrap_or(&[]);
             let found = unread.iter().skip(searched).position(|&byte| byte == self.end_byte);
             if let Some(length) = found.map(|at| at + searched) {
                 break length;
             }
             searched = unread.len();
-            if self.start > 0 {
-                shift_down(buffer, self.start, self.end);
-                (self.start, self.end) = (0, searched);
+            if start > 0 {
+                shift_down(buffer, start, end);
+                (start, end) = (0, searched);
             }
             let room = buffer.len();
-            if self.end == room {
+            if end == room {
                 kept = kept_bytes(room);
-                (self.end, searched) = (kept, kept);
+                (end, searched) = (kept, kept);
             }
-            let free = buffer.get_mut(self.end..).unwrap_or(&mut []);
+            let free = buffer.get_mut(end..).unwrap_or(&mut []);
             match read(reader, free) {
-                Ok(0) if searched == 0 => return None,
-                Ok(0) => break searched,
-                Ok(len) => self.end = (self.end + len as usize).min(room),
+                Ok(0) if searched > 0 => break searched,
+                Ok(0) => (self.start, self.end) = (0, 0),
+                Ok(len) => {
+                    end = (end + len as usize).min(room);
+                    continue;
+                }
                 Err(errno) => {
                     self.failed = Some(errno);
-                    return None;
+                    (self.start, self.end) = (start as u32, end as u32);
                 }
             }
+            return None;
         };
         // But for what is not kept of it.
-        let start = self.start;
-        self.start = (start + length + 1).min(self.end);
+        self.start = (start + length + 1).min(end) as u32;
+        self.end = end as u32;
         buffer.get_mut(start..start + length.min(kept))
     }
 

@@ -13,8 +13,6 @@ pub struct List<P: Texts + Network> {
     pub links: P::Dump,
     /// As above.
     pub addresses: P::Dump,
-    /// How many numbers stand in the room.
-    numbers: usize,
     room: P::Room,
 }
 
@@ -25,7 +23,6 @@ impl<P: Texts + Network> List<P> {
         text: None,
         links: P::Dump::NEW,
         addresses: P::Dump::NEW,
-        numbers: 0,
         room: P::Room::NEW,
     };
 
@@ -54,19 +51,24 @@ impl<P: Texts + Network> List<P> {
 
     /// Keeps in mind whose numbers were in the list, in its room: there are none yet.
     pub fn forget(&mut self) {
-        self.numbers = 0;
+        if let Some(count) = self.room.bytes().first_chunk_mut() {
+            *count = 0u32.to_ne_bytes();
+        }
     }
 
     /// Whether a number was not in the list yet; now it is. More than fit into the room are all new.
     pub fn is_new(&mut self, number: u32) -> bool {
+        // How many there are stands before them.
         let (places, _) = self.room.bytes().as_chunks_mut();
+        let Some((count, places)) = places.split_first_mut() else { return true };
+        let known = u32::from_ne_bytes(*count);
         let number = number.to_ne_bytes();
-        if places.iter().take(self.numbers).any(|place| *place == number) {
+        if places.iter().take(known as usize).any(|place| *place == number) {
             return false;
         }
-        if let Some(place) = places.get_mut(self.numbers) {
+        if let Some(place) = places.get_mut(known as usize) {
             *place = number;
-            self.numbers += 1;
+            *count = (known + 1).to_ne_bytes();
         }
         true
     }

@@ -72,12 +72,13 @@ pub struct Shutdown {
     signalled: bool,
     /// Whether the program started last is the one that tells systemd's state.
     asks_state: bool,
-    init: Init,
     /// When the time of the programs is over.
     programs_until_ms: u64,
     /// When the time of the stage is over.
     until_ms: u64,
     account: Account,
+    // Here it takes no room of its own.
+    init: Init,
 }
 
 impl Shutdown {

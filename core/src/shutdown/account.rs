@@ -10,7 +10,8 @@ use crate::writer::Writer;
 
 /// The account of one shutdown. All zero when empty.
 pub struct Account {
-    len: usize,
+    /// Short, because it lies in the state of every guest.
+    len: u16,
     bytes: [u8; SHUTDOWN_REPORT_BYTES_MAX],
 }
 
@@ -27,13 +28,13 @@ impl Account {
 
     /// All of it.
     pub fn text(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
     /// Adds a line to the account: who, and a text or the errno that is the reason. What does not
     /// fit is left out.
     pub fn note(&mut self, who: &[u8], because: Text, errno: Option<Errno>) {
-        let mut out = Writer::after(&mut self.bytes, self.len);
+        let mut out = Writer::after(&mut self.bytes, usize::from(self.len));
         if !out.is_empty() {
             out.ascii("; ");
         }
@@ -43,12 +44,12 @@ impl Account {
         if let Some(errno) = errno {
             reason(&mut out, errno);
         }
-        self.len = out.len();
+        self.len = out.len() as u16;
     }
 
     /// Ends the line of a program: how it ended, and what it printed last.
     pub fn note_exit(&mut self, exit: Exit, output: &[u8]) {
-        let mut out = Writer::after(&mut self.bytes, self.len);
+        let mut out = Writer::after(&mut self.bytes, usize::from(self.len));
         let (word, number) = match exit {
             Exit::Status(status) => (text!("exit status "), status),
             Exit::Signal(signal) => (text!("ended by signal "), signal),
@@ -59,6 +60,6 @@ impl Account {
             out.say(text!(", it said: "));
             out.raw(output.get(..=last).unwrap_or(output));
         }
-        self.len = out.len();
+        self.len = out.len() as u16;
     }
 }
