@@ -14,7 +14,8 @@ fn inner_mounts_freeze_first_and_thaw_last() {
     let mut client = agent.connect();
     assert_eq!(freeze(&mut client), returns(3));
     assert_eq!(thaw(&mut client), returns(3));
-    let calls = trace.calls();
+    // Of a terminal the log asks what it holds.
+    let calls: Vec<_> = trace.calls().into_iter().filter(|call| call.starts_with("FI")).collect();
     let frozen = ["FIFREEZE /mnt/a/b/c", "FIFREEZE /mnt/a/b", "FIFREEZE /mnt/a"];
     let thawed = ["FITHAW /mnt/a", "FITHAW /mnt/a/b", "FITHAW /mnt/a/b/c"];
     let expected: Vec<_> = frozen.iter().chain(&thawed).collect();

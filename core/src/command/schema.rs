@@ -37,6 +37,8 @@ pub enum Needs {
     Users,
     /// [`crate::platform::Texts::DISKS`].
     Disks,
+    /// [`crate::platform::Texts::LOAD`].
+    Load,
     /// [`crate::platform::Texts::CPUS`].
     Cpus,
     /// [`crate::platform::Texts::MEMORY`].

@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
 use crate::lines::{Lines, retry};
-use crate::list::whole;
+use crate::list::{List, whole};
 use crate::platform::{Name, Platform};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
@@ -40,19 +40,7 @@ pub fn timezone_piece<P: Platform>(
     let now_ns = platform.now_ns();
     let now_ns = now_ns.map_err(|errno| Failed(text!("failed to get time"), errno))?;
     let now_s = now_ns.div_euclid(1_000_000_000);
-    let variable = platform.variable("TZ");
-    let mut path = [0; PATH_SHOWN_BYTES];
-    let mut path = Writer::new(&mut path);
-    zone::path(variable, &mut path);
-    let file = match path.is_full() || path.is_empty() {
-        true => Err(Errno::NOENT),
-        false => whole(platform, path.written(), state.list.room()),
-    };
-    let local = match file.map(|file| &*file) {
-        Ok(file) => zone::local(file, now_s),
-        Err(Errno::NOENT | Errno::NOTDIR) => variable.and_then(|rule| posix_tz::rule(rule, now_s)),
-        Err(errno) => return Err(Failed(text!("failed to read the time zone"), errno)),
-    };
+    let local = if P::ZONES { local(platform, &mut state.list, now_s)? } else { None };
     let local = local.unwrap_or(zone::Local::UTC);
     out.ascii("{");
     out.key("zone");
@@ -61,6 +49,30 @@ pub fn timezone_piece<P: Platform>(
     out.integer(i64::from(local.offset_s));
     out.ascii("}");
     Ok(false)
+}
+
+/// The local time of a moment, where something says what that is. Errors: a file says it that cannot
+/// be read.
+fn local<'l, P: Platform>(
+    platform: &mut P,
+    list: &'l mut List<P>,
+    at_s: i64,
+) -> Result<Option<zone::Local<'l>>, Failed> {
+    let variable = platform.variable("TZ");
+    let mut path = [0; PATH_SHOWN_BYTES];
+    let mut path = Writer::new(&mut path);
+    zone::path(variable, &mut path);
+    let file = match path.is_full() || path.is_empty() {
+        true => Err(Errno::NOENT),
+        false => whole(platform, path.written(), list.room()),
+    };
+    match file.map(|file| &*file) {
+        Ok(file) => Ok(zone::local(file, at_s)),
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            Ok(variable.and_then(|rule| posix_tz::rule(rule, at_s)))
+        }
+        Err(errno) => Err(Failed(text!("failed to read the time zone"), errno)),
+    }
 }
 
 /// The load: how many processes ran or waited to in the mean of the last minute, of five, of fifteen. Schema:

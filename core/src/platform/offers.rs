@@ -15,6 +15,7 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::Info => P::INFO && Texts::offers(platform, command.name),
         Needs::Users => P::USERS && Texts::offers(platform, command.name),
         Needs::Disks => P::DISKS && Texts::offers(platform, command.name),
+        Needs::Load => P::LOAD && Texts::offers(platform, command.name),
         Needs::Cpus => P::CPUS && Texts::offers(platform, command.name),
         Needs::Memory => P::MEMORY && Texts::offers(platform, command.name),
         Needs::Network => Network::offers(platform, command.name),

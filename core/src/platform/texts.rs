@@ -31,6 +31,10 @@ pub trait Texts {
     const INFO: bool = false;
     /// Whether it knows who is logged in.
     const USERS: bool = false;
+    /// Whether it measures its load and what its CPUs have done.
+    const LOAD: bool = false;
+    /// Whether it has files of time zones, or a rule in `TZ`; else its time is UTC.
+    const ZONES: bool = false;
     /// Whether it has CPUs that it can tell about.
     const CPUS: bool = false;
     /// Whether it has memory blocks.

@@ -14,6 +14,8 @@ impl Texts for Linux {
     const INFO: bool = cfg!(feature = "info");
     const USERS: bool = cfg!(feature = "users");
     const CPUS: bool = cfg!(feature = "cpus");
+    const LOAD: bool = cfg!(feature = "cpus");
+    const ZONES: bool = true;
     const DISKS: bool = cfg!(feature = "disks");
     const MEMORY: bool = cfg!(feature = "memory");
     type Text = Fd;

@@ -40,6 +40,8 @@ impl Texts for Sim {
     const INFO: bool = true;
     const USERS: bool = true;
     const CPUS: bool = true;
+    const LOAD: bool = true;
+    const ZONES: bool = true;
     const DISKS: bool = true;
     const MEMORY: bool = true;
     type Text = Text;
