@@ -30,6 +30,23 @@ pub fn shift_down(buffer: &mut [u8], start: usize, end: usize) {
     }
 }
 
+/// Puts as much of `from` as fits to the beginning of `into`, and says how much that is.
+#[inline(never)]
+pub fn copy(into: &mut [u8], from: &[u8]) -> usize {
+    let mut len = 0;
+    for (place, &byte) in into.iter_mut().zip(from) {
+        *place = byte;
+        len += 1;
+    }
+    len
+}
+
+/// A text without the blanks around it.
+#[inline(never)]
+pub fn trimmed(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
 /// A number of decimal digits and nothing else.
 pub fn decimal(text: &[u8]) -> Option<u64> {
     let (first, rest) = text.split_first()?;

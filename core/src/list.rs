@@ -1,8 +1,10 @@
 //! Texts of the guest, whole or line by line, and what a list needs between two pieces of its reply: the text that it is read from, and room for what it has read.
 
 use crate::errno::Errno;
+use crate::limits::SYSFS_PATH_BYTES_MAX;
 use crate::lines::{Scan, read, retry};
 use crate::platform::{Dump, Network, Room, Texts};
+use crate::writer::Writer;
 
 /// A list on its way into a reply. One at a time: replies come one after the other.
 #[repr(C)]
@@ -97,4 +99,22 @@ pub fn whole<'b, P: Texts>(
         }
     }
     Ok(into.get_mut(..len).unwrap_or(&mut []))
+}
+
+/// Reads a short text whole, whose path has a number in it: `before`, the number, `after`. Errors:
+/// as [`whole`].
+#[inline(never)]
+pub fn numbered<'b, P: Texts>(
+    platform: &mut P,
+    before: &str,
+    number: u64,
+    after: &str,
+    into: &'b mut [u8],
+) -> Result<&'b [u8], Errno> {
+    let mut path = [0; SYSFS_PATH_BYTES_MAX];
+    let mut path = Writer::new(&mut path);
+    path.ascii(before);
+    path.unsigned(number);
+    path.ascii(after);
+    whole(platform, path.written(), into).map(|text| &*text)
 }

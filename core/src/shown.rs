@@ -1,6 +1,7 @@
 //! As much of a path as an error keeps: a path in, its beginning out. Plain bytes, which a worker
 //! can tell.
 
+use crate::bytes::copy;
 use crate::limits::PATH_SHOWN_BYTES;
 use core::ops::Deref;
 
@@ -34,9 +35,5 @@ impl Deref for Shown {
 
 /// Puts the beginning of a path into `shown`.
 pub fn show(path: &[u8], shown: &mut Shown) {
-    shown.len = 0;
-    for (place, byte) in shown.bytes.iter_mut().zip(path) {
-        *place = *byte;
-        shown.len += 1;
-    }
+    shown.len = copy(&mut shown.bytes, path);
 }

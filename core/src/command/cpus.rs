@@ -4,13 +4,16 @@ use super::listing::{each_line, left_out};
 use crate::errno::Errno;
 use crate::formats::cpulist;
 use crate::formats::stat::{Cpu, TICK_MS};
-use crate::limits::{CPU_LIST_BYTES_MAX, SYSFS_PATH_BYTES_MAX};
-use crate::list::whole;
+use crate::limits::CPU_LIST_BYTES_MAX;
+use crate::list::{numbered, whole};
 use crate::platform::Platform;
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 use serde::Serialize;
+
+/// Where the kernel keeps what it says of a CPU, without its number.
+const CPU: &str = "/sys/devices/system/cpu/cpu";
 
 /// Schema: GuestLogicalProcessor (1.5).
 #[derive(Serialize)]
@@ -50,13 +53,9 @@ pub fn vcpus_piece<P: Platform>(
         return Ok(false);
     };
     cursor.outer = (logical_id as usize).saturating_add(1);
-    let mut path = [0; SYSFS_PATH_BYTES_MAX];
-    let mut path = Writer::new(&mut path);
-    path.ascii("/sys/devices/system/cpu/cpu");
-    path.unsigned(logical_id);
-    path.ascii("/online");
     let mut online = [0; 1];
-    let (online, can_offline) = match whole(platform, path.written(), &mut online) {
+    let online = numbered(platform, CPU, logical_id, "/online", &mut online);
+    let (online, can_offline) = match online {
         Ok(online) => (online != b"0", true),
         // One that cannot be taken offline has no such file.
         Err(Errno::NOENT) => (true, false),

@@ -1,10 +1,9 @@
 //! guest-get-memory-blocks, guest-get-memory-block-info: the parts in which memory can be added and taken away.
 
 use super::listing::left_out;
-use crate::bytes::decimal;
+use crate::bytes::{decimal, trimmed};
 use crate::errno::Errno;
-use crate::limits::SYSFS_PATH_BYTES_MAX;
-use crate::list::whole;
+use crate::list::{numbered, whole};
 use crate::platform::{Platform, Texts};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
@@ -13,6 +12,8 @@ use serde::Serialize;
 
 /// Where the kernel keeps the blocks.
 const FOLDER: &str = "/sys/devices/system/memory";
+/// One of them, without its number.
+const BLOCK: &str = "/sys/devices/system/memory/memory";
 
 /// The size of a block in bytes. Schema: guest-get-memory-block-info (2.3), GuestMemoryBlockInfo. Errors: this guest has
 /// no blocks.
@@ -24,7 +25,7 @@ pub fn block_info_piece<P: Platform>(
 ) -> Result<bool, Failed> {
     let mut text = [0; 24];
     let size = whole(platform, b"/sys/devices/system/memory/block_size_bytes", &mut text)
-        .and_then(|text| hexadecimal(text.trim_ascii()).ok_or(Errno::PROTO));
+        .and_then(|text| hexadecimal(trimmed(text)).ok_or(Errno::PROTO));
     let failed = |errno| Failed(text!("failed to get the size of memory blocks"), errno);
     out.ascii("{");
     out.numbers("size", &[Some(size.map_err(failed)?)]);
@@ -144,13 +145,7 @@ fn attribute<'t, P: Texts>(
     name: &str,
     text: &'t mut [u8],
 ) -> Result<&'t [u8], Errno> {
-    let mut path = [0; SYSFS_PATH_BYTES_MAX];
-    let mut path = Writer::new(&mut path);
-    path.ascii(FOLDER);
-    path.ascii("/memory");
-    path.unsigned(block as u64);
-    path.ascii(name);
-    whole(platform, path.written(), text).map(|text| &*text)
+    numbered(platform, BLOCK, block as u64, name, text)
 }
 
 /// A number of hexadecimal digits, 64 bits of it.

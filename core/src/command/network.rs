@@ -4,20 +4,21 @@ use super::listing::left_out;
 use crate::bytes::hex;
 use crate::errno::Errno;
 use crate::formats::{ip, route};
-use crate::platform::{Link, Platform};
+use crate::platform::{Address, Link, Platform};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 use core::net::IpAddr;
 
-/// A member that is an address.
+/// A member that is an address, of IPv4 in four bytes or of IPv6 in sixteen.
 #[inline(never)]
-fn address(key: &str, ip: &IpAddr, out: &mut Writer<'_>) {
+fn address(key: &str, bytes: &[u8], out: &mut Writer<'_>) {
     out.key(key);
     out.ascii("\"");
-    match ip {
-        IpAddr::V4(address) => ip::v4(&address.octets(), out),
-        IpAddr::V6(address) => ip::v6(&address.octets(), out),
+    if let Some(bytes) = bytes.first_chunk() {
+        ip::v6(bytes, out);
+    } else if let Some(bytes) = bytes.first_chunk() {
+        ip::v4(bytes, out);
     }
     out.ascii("\"");
 }
@@ -77,12 +78,7 @@ pub fn interfaces_piece<P: Platform>(
                 }
                 cursor.inner += 1;
                 cursor.element(out);
-                out.ascii("{");
-                self::address("ip-address", &address.ip, out);
-                out.key("ip-address-type");
-                out.ascii(if address.ip.is_ipv4() { "\"ipv4\"" } else { "\"ipv6\"" });
-                out.numbers("prefix", &[Some(u64::from(address.prefix_bits))]);
-                out.ascii("}");
+                write_address(&address, out);
             }
             ended => {
                 if let Err(errno) = ended {
@@ -119,6 +115,25 @@ fn begin(link: &Link, out: &mut Writer<'_>) {
         out.numbers(STATISTICS, &statistics.0.map(Some));
         out.ascii("}");
     }
+}
+
+/// Writes an address of an interface. Schema: GuestIpAddress (1.1).
+fn write_address(of: &Address, out: &mut Writer<'_>) {
+    out.ascii("{");
+    let kind = match of.ip {
+        IpAddr::V4(ip) => {
+            address("ip-address", &ip.octets(), out);
+            "\"ipv4\""
+        }
+        IpAddr::V6(ip) => {
+            address("ip-address", &ip.octets(), out);
+            "\"ipv6\""
+        }
+    };
+    out.key("ip-address-type");
+    out.ascii(kind);
+    out.words("prefix", &[u32::from(of.prefix_bits)]);
+    out.ascii("}");
 }
 
 /// The members of GuestNetworkInterfaceStat (2.11) in the order of [`Statistics`].
@@ -182,13 +197,12 @@ fn route(interface: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
 fn of_ipv4(line: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
     let Some(of) = route::V4::parse(line) else { return };
     route(of.interface, cursor, out);
-    address("destination", &IpAddr::from(of.destination), out);
-    address("gateway", &IpAddr::from(of.gateway), out);
-    address("mask", &IpAddr::from(of.mask), out);
+    address("destination", &of.destination, out);
+    address("gateway", &of.gateway, out);
+    address("mask", &of.mask, out);
     let route::V4 { metric, irtt, flags, references, uses, window, mtu, .. } = of;
     let numbers = [metric, irtt, flags, references, uses, window, mtu, 4];
-    let numbers = numbers.map(|number| Some(u64::from(number)));
-    out.numbers("metric irtt flags refcnt use window mtu version", &numbers);
+    out.words("metric irtt flags refcnt use window mtu version", &numbers);
     out.ascii("}");
 }
 
@@ -197,19 +211,18 @@ fn of_ipv6(line: &[u8], cursor: &mut Cursor, out: &mut Writer<'_>) {
     let Some(of) = route::V6::parse(line) else { return };
     route(of.interface, cursor, out);
     let ends = [
-        ("destination", "desprefixlen", of.destination, of.destination_bits),
-        ("source", "srcprefixlen", of.source, of.source_bits),
+        ("destination", "desprefixlen", &of.destination, of.destination_bits),
+        ("source", "srcprefixlen", &of.source, of.source_bits),
     ];
     for (key, key_of_bits, ip, bits) in ends {
-        address(key, &IpAddr::from(ip), out);
+        address(key, ip, out);
         out.key(key_of_bits);
         out.ascii("\"");
         out.unsigned(u64::from(bits));
         out.ascii("\"");
     }
-    address("nexthop", &IpAddr::from(of.next_hop), out);
+    address("nexthop", &of.next_hop, out);
     let numbers = [of.metric, of.flags, of.references, of.uses, 6];
-    let numbers = numbers.map(|number| Some(u64::from(number)));
-    out.numbers("metric flags refcnt use version", &numbers);
+    out.words("metric flags refcnt use version", &numbers);
     out.ascii("}");
 }

@@ -1,6 +1,7 @@
 //! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says of itself.
 
 use super::listing::left_out;
+use crate::bytes::copy;
 use crate::errno::Errno;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
@@ -180,8 +181,7 @@ fn value<P: Platform>(
         if let Some((key, value)) = os_release::assignment(line)
             && key == name
         {
-            into.iter_mut().zip(value).for_each(|(place, &byte)| *place = byte);
-            len = Some(value.len());
+            len = Some(copy(into, value));
         }
     }
     lines.ended().map(|()| len)

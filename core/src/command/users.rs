@@ -1,6 +1,7 @@
 //! guest-get-users: who is logged in, each with the earliest login.
 
 use super::listing::left_out;
+use crate::bytes::copy;
 use crate::errno::Errno;
 use crate::formats::utmp::{self, Login};
 use crate::formats::{seconds, session};
@@ -41,7 +42,7 @@ pub fn piece<P: Platform>(
     let mut next_us = 0;
     let seen = each_login(platform, names, &mut |Login { user, at_us }| {
         let mut name = NOBODY;
-        name.iter_mut().zip(user).for_each(|(place, &byte)| *place = byte);
+        copy(&mut name, user);
         let is_other = *next == NOBODY || name < *next;
         if name > *last && (is_other || name == *next && at_us < next_us) {
             (*next, next_us) = (name, at_us);
@@ -127,7 +128,7 @@ fn each_session<P: Texts>(
                 && let Some(place) = names.get_mut(kept)
             {
                 *place = [0; SESSION_NAME_BYTES_MAX];
-                place.iter_mut().zip(name).for_each(|(place, &byte)| *place = byte);
+                copy(place, name);
                 kept += 1;
             }
             number += 1;

@@ -1,14 +1,14 @@
 //! Lists of numbers as sysfs writes them, `0-3,8,10-11`: text in, one number after the other out.
 
 use super::fields::cut;
-use crate::bytes::decimal;
+use crate::bytes::{decimal, trimmed};
 
 /// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over, and so is
 /// the largest of 64 bits, which numbers nothing.
 #[inline(never)]
 pub fn next(list: &[u8], from: u64) -> Option<u64> {
     let mut smallest = u64::MAX;
-    let mut rest = list.trim_ascii();
+    let mut rest = trimmed(list);
     while !rest.is_empty() {
         let mut last = cut(&mut rest, b',');
         let first = cut(&mut last, b'-');

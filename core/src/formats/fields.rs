@@ -1,6 +1,6 @@
 //! A line of a table of the kernel: text in, the words between its blanks out, or the numbers that they are.
 
-use crate::bytes::decimal;
+use crate::bytes::{decimal, trimmed};
 
 /// The words of a line, one by one. Whoever reads what is not there, or is no number, is given nothing or 0, and finds
 /// in the end that it has [`failed`](Fields::failed): this is smaller than a look at each word.
@@ -19,7 +19,7 @@ impl<'l> Fields<'l> {
     /// The next word; nothing, which is a failure, where there is none.
     #[inline(never)]
     pub fn word(&mut self) -> &'l [u8] {
-        self.rest = self.rest.trim_ascii_start();
+        self.rest = trimmed(self.rest);
         let end = self.rest.iter().position(u8::is_ascii_whitespace).unwrap_or(self.rest.len());
         let word = take(&mut self.rest, end);
         self.failed |= word.is_empty();

@@ -1,11 +1,13 @@
 //! Patterns for names, `veth*;br-?`: patterns and a name in, whether one of them is the name's out. In them `*` stands
 //! for any text, `?` for any byte, and everything else for itself.
 
+use crate::bytes::trimmed;
+
 /// Whether one of the patterns, which `;` or `,` divides, matches the whole name. Blanks around them do not count; an
 /// empty one is none.
 #[inline(never)]
 pub fn any(patterns: &[u8], name: &[u8]) -> bool {
-    let mut patterns = patterns.split(|byte| matches!(byte, b';' | b',')).map(<[u8]>::trim_ascii);
+    let mut patterns = patterns.split(|byte| matches!(byte, b';' | b',')).map(trimmed);
     patterns.any(|pattern| !pattern.is_empty() && matches(pattern, name))
 }
 

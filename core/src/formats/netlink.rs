@@ -1,6 +1,7 @@
 //! Messages of rtnetlink(7) about interfaces and their addresses: the bytes of a datagram in, one [`Message`] at a time
 //! out, and what it says. The kernel writes them, in its own byte order; nothing is believed of their lengths all the same.
 
+use crate::bytes::copy;
 use crate::errno::Errno;
 use crate::platform::{Address, Link, Statistics};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -81,9 +82,11 @@ pub fn link(body: &[u8]) -> Option<Link> {
     each(body.get(16..)?, &mut |kind, value| match kind {
         1 if !value.is_empty() => {
             let address = link.hardware.insert([0; 6]);
-            address.iter_mut().zip(value).for_each(|(place, &byte)| *place = byte);
+            copy(address, value);
         }
-        3 => link.name.iter_mut().zip(value).for_each(|(place, &byte)| *place = byte),
+        3 => {
+            copy(&mut link.name, value);
+        }
         23 => link.statistics = statistics(value),
         _ => {}
     });

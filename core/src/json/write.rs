@@ -182,6 +182,16 @@ impl Writer<'_> {
             }
         }
     }
+
+    /// As [`Writer::numbers`], up to eight of 32 bits, and all of them there.
+    #[inline(never)]
+    pub fn words(&mut self, names: &str, numbers: &[u32]) {
+        let mut wide = [None; 8];
+        for (place, number) in wide.iter_mut().zip(numbers) {
+            *place = Some(u64::from(*number));
+        }
+        self.numbers(names, &wide);
+    }
 }
 
 impl SerializeSeq for &mut Writer<'_> {
