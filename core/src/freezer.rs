@@ -1,10 +1,11 @@
 //! The frozen set: which filesystems this agent has stopped, and the promise that it can start them
 //! again.
 //!
-//! Freeze: list every freezable local filesystem of the mount table, each superblock once, holding each
-//! open; write the mark; then freeze what lies on others before those ([`stack`]), and else in reverse mount order. If one
-//! fails, what was frozen is thawed. What is left out is said in the log: before the first one freezes, or after the thaw.
-//! Thaw: exactly those, through the descriptors still open, in the reverse of the order they froze in.
+//! Freeze: list every freezable local filesystem of the mount table, each superblock once, holding
+//! each open; write the mark; then freeze what lies on others before those ([`stack`]), and else in
+//! reverse mount order. If one fails, what was frozen is thawed. What is left out is said in the
+//! log: before the first one freezes, or after the thaw. Thaw: exactly those, through the
+//! descriptors still open, in the reverse of the order they froze in.
 //!
 //! The mark (mark.rs) says which step was under way, so that an agent that was killed at any point
 //! knows at its next start: an unfinished freeze is rolled back, an unfinished thaw is finished, a

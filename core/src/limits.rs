@@ -20,12 +20,13 @@ pub const HANDLE_FIRST: u64 = 1000;
 /// all.
 pub const FROZEN_MAX: usize = 512;
 
-/// Most devices that are looked at below one filesystem, the disks of a RAID among them: files on loop devices on files
-/// are rarely three deep. What lies deeper does not count.
+/// Most devices that are looked at below one filesystem, the disks of a RAID among them: files on
+/// loop devices on files are rarely three deep. What lies deeper does not count.
 pub const DEVICES_BELOW_MAX: usize = 64;
 
-/// How long one filesystem may take to be found, frozen or thawed before it counts as hanging, unless somebody says
-/// otherwise: writing back the dirty memory of a large guest to a slow disk is not to be cut off.
+/// How long one filesystem may take to be found, frozen or thawed before it counts as hanging,
+/// unless somebody says otherwise: writing back the dirty memory of a large guest to a slow disk is
+/// not to be cut off.
 pub const FREEZE_STEP_MS_MAX: u64 = 120_000;
 
 /// How long a thaw waits for a freeze that it has ended to undo what it was about, before it goes
@@ -83,13 +84,16 @@ pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 /// Longest name that a system gives itself (`__NEW_UTS_LEN` of linux/utsname.h).
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// Longest line of os-release that is read, and so its longest value: no distribution's has more than some 100 bytes.
+/// Longest line of os-release that is read, and so its longest value: no distribution's has more
+/// than some 100 bytes.
 pub const OS_RELEASE_LINE_BYTES_MAX: usize = 1024;
 
-/// Longest list of CPUs that is read: a machine whose CPUs have gaps between them everywhere could have some 400.
+/// Longest list of CPUs that is read: a machine whose CPUs have gaps between them everywhere could
+/// have some 400.
 pub const CPU_LIST_BYTES_MAX: usize = 1024;
 
-/// Longest path that is made below /sys/devices/system: the longest beginning, a number of 20 digits, a name.
+/// Longest path that is made below /sys/devices/system: the longest beginning, a number of 20
+/// digits, a name.
 pub const SYSFS_PATH_BYTES_MAX: usize = 64;
 
 /// Longest name of a user: more than useradd(8) allows (32), and as much as utmp(5) has.
@@ -101,12 +105,13 @@ pub const SESSION_NAME_BYTES_MAX: usize = 16;
 /// As much as is read of what logind says of a session: some 400 bytes.
 pub const SESSION_BYTES_MAX: usize = 1024;
 
-/// Room that a list keeps from one piece of its reply to the next: for the longest line of the kernel's tables but one,
-/// which nobody needs, and for the largest file of a time zone (3,900 bytes).
+/// Room that a list keeps from one piece of its reply to the next: for the longest line of the
+/// kernel's tables but one, which nobody needs, and for the largest file of a time zone (3,900
+/// bytes).
 pub const LIST_BYTES: usize = 4096;
 
-/// How much of the stack is wiped after a secret: base64 takes two blocks there, 1,792 bytes, below the few frames of
-/// a command.
+/// How much of the stack is wiped after a secret: base64 takes two blocks there, 1,792 bytes, below
+/// the few frames of a command.
 pub const STACK_WIPE_BYTES: usize = 3 * 1024;
 
 /// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.

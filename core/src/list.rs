@@ -1,4 +1,5 @@
-//! Texts of the guest, whole or line by line, and what a list needs between two pieces of its reply: the text that it is read from, and room for what it has read.
+//! Texts of the guest, whole or line by line, and what a list needs between two pieces of its
+//! reply: the text that it is read from, and room for what it has read.
 
 use crate::errno::Errno;
 use crate::limits::SYSFS_PATH_BYTES_MAX;
@@ -28,7 +29,8 @@ impl<P: Texts + Network> List<P> {
         room: P::Room::NEW,
     };
 
-    /// Begins a list that is read from the text `path`, line by line. Errors: the text cannot be opened.
+    /// Begins a list that is read from the text `path`, line by line. Errors: the text cannot be
+    /// opened.
     pub fn open(&mut self, platform: &mut P, path: &[u8]) -> Result<(), Errno> {
         self.scan = Scan::new(b'\n');
         self.text = None;
@@ -58,7 +60,8 @@ impl<P: Texts + Network> List<P> {
         }
     }
 
-    /// Whether a number was not in the list yet; now it is. More than fit into the room are all new.
+    /// Whether a number was not in the list yet; now it is. More than fit into the room are all
+    /// new.
     pub fn is_new(&mut self, number: u32) -> bool {
         // How many there are stands before them.
         let (places, _) = self.room.bytes().as_chunks_mut();

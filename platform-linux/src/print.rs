@@ -27,8 +27,9 @@ pub fn end_line(out: &mut Writer<'_>) {
     out.ascii("\n");
 }
 
-/// Writes a line, unless that would wait; whether all of it was taken. Nobody may read the pipe that `to` is: one that can
-/// be written to has room for [`PIPE_BYTES`] (pipe(7)). A terminal that is stopped says that it has none.
+/// Writes a line, unless that would wait; whether all of it was taken. Nobody may read the pipe
+/// that `to` is: one that can be written to has room for [`PIPE_BYTES`] (pipe(7)). A terminal that
+/// is stopped says that it has none.
 #[inline(never)]
 pub fn offer(to: &Fd, line: &[u8]) -> bool {
     events(to, PollFlags::OUT, 0).contains(PollFlags::OUT) && to.put(line) == Ok(line.len() as u32)

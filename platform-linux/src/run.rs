@@ -80,8 +80,8 @@ fn explain(options: &Options, errno: Errno) {
     complain(phrase!("cannot open the channel"), path, errno, hint);
 }
 
-/// Opens the channel. No socket can be made on a frozen filesystem: the call would wait for a thaw that nobody
-/// could ask for without the socket. So what an earlier agent froze is thawed first.
+/// Opens the channel. No socket can be made on a frozen filesystem: the call would wait for a thaw
+/// that nobody could ask for without the socket. So what an earlier agent froze is thawed first.
 fn open(
     agent: &mut LinuxAgent,
     linux: &mut Linux,

@@ -211,8 +211,9 @@ pub fn is_terminal(file: &Fd) -> bool {
         .is_ok()
 }
 
-/// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)), and whoever has it
-/// open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not root, and then nobody loses it.
+/// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)),
+/// and whoever has it open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not
+/// root, and then nobody loses it.
 pub fn take_line(line: &Fd) -> Result<(), Errno> {
     set(line, ioctl::TIOCEXCL)?;
     set(line, ioctl::TIOCVHANGUP)
@@ -235,7 +236,8 @@ pub fn thaw(file: &Fd) -> Result<(), Errno> {
     set(file, ioctl::FITHAW)
 }
 
-/// The number of the filesystem that the file of a loop device is on, as the kernel writes it (LOOP_GET_STATUS64).
+/// The number of the filesystem that the file of a loop device is on, as the kernel writes it
+/// (LOOP_GET_STATUS64).
 pub fn loop_file(device: &Fd) -> Result<u32, Errno> {
     const LOOP_GET_STATUS64: usize = 0x4C05;
     // `struct loop_info64`, which begins with it.

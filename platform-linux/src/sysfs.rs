@@ -43,10 +43,12 @@ impl<'f> Names<'f> {
             self.start = 0;
             self.end = sys::read_directory(self.folder, &mut self.entries).ok()? as usize;
         }
-        // Each entry says its length at byte 16, in two bytes; its name begins at byte 19 and ends with a NUL.
+        // Each entry says its length at byte 16, in two bytes; its name begins at byte 19 and ends
+        // with a NUL.
         let entry = self.entries.get(self.start..self.end)?.get(16..)?;
         self.start += usize::from(u16::from_ne_bytes(*entry.first_chunk()?));
-        // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps that borrowed.
+        // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps
+        // that borrowed.
         Some(unsafe { CStr::from_ptr(entry.get(3..)?.as_ptr().cast()) })
     }
 }

@@ -206,7 +206,8 @@ impl Mounts {
         here
     }
 
-    /// The superblock of a filesystem below this one, through any number of devices, that the agent has frozen.
+    /// The superblock of a filesystem below this one, through any number of devices, that the agent
+    /// has frozen.
     pub(crate) fn frozen_below(&self, superblock: usize) -> Option<usize> {
         let mut devices = vec![self.superblocks[superblock].device];
         let mut looked_at = 0;

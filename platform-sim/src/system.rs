@@ -1,4 +1,5 @@
-//! What the guest says of itself, as data: names, texts by their paths, interfaces with their addresses.
+//! What the guest says of itself, as data: names, texts by their paths, interfaces with their
+//! addresses.
 
 use qga_core::platform::{Address, LINK_NAME_BYTES_MAX, Link, Statistics};
 use std::collections::{BTreeMap, BTreeSet};

@@ -105,7 +105,8 @@ impl World {
         frozen
     }
 
-    /// Puts it down when the agent freezes what lies on something that it has frozen already: that would never come back.
+    /// Puts it down when the agent freezes what lies on something that it has frozen already: that
+    /// would never come back.
     pub(crate) fn forbid_above_frozen(&mut self, superblock: usize) {
         if let Some(below) = self.mounts.frozen_below(superblock)
             && !self.mounts.lies_untold

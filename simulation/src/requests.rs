@@ -136,10 +136,7 @@ fn look<S: Source>(client: &mut Client<S>, record: &mut Record) {
         Answer::Error { not_found } => {
             assert_eq!(not_found, frozen, "{command}");
             let timeless = command == "guest-get-timezone" && now_ns(client).is_none();
-            assert!(
-                frozen || timeless || client.failed_since(calls),
-                "{command} without a reason"
-            );
+            assert!(frozen || timeless || client.failed_since(calls), "{command} without a reason");
         }
         Answer::None => {}
     }

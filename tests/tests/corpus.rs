@@ -207,8 +207,8 @@ fn write_seeds_of_formats() {
     }
 }
 
-/// What once was slow, or might be: keys that differ late, with and without escapes, many members, many tokens, text that
-/// is not ASCII, guest-syncs in what is no request.
+/// What once was slow, or might be: keys that differ late, with and without escapes, many members,
+/// many tokens, text that is not ASCII, guest-syncs in what is no request.
 const SLOW: [(&str, &[u8]); 26] = [
     ("keys", b"\x03\"a\xFD\xFD\xFE\":1,"),
     ("keys-escaped", b"\x03\"\\u0061\xFD\xFD\xFE\":1,"),

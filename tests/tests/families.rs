@@ -57,6 +57,7 @@ fn each_alone_and_none() {
 /// Every command that needs something of the guest belongs to a family.
 #[test]
 fn the_table_has_no_other_need() {
-    let known = |needs| needs == Needs::Nothing || FAMILIES.iter().any(|known| known.1.contains(&needs));
+    let known =
+        |needs| needs == Needs::Nothing || FAMILIES.iter().any(|known| known.1.contains(&needs));
     assert!(Table::<Sim>::ROWS.iter().all(|row| known(row.command.needs)));
 }

@@ -1,5 +1,5 @@
-//! Filesystems on loop devices whose files lie on filesystems that freeze too, in every mount order: all freeze and thaw,
-//! and nobody waits for what is frozen below.
+//! Filesystems on loop devices whose files lie on filesystems that freeze too, in every mount
+//! order: all freeze and thaw, and nobody waits for what is frozen below.
 
 use qga_tests::disk::Disk;
 use qga_tests::guest::{FROZEN, Guest, THAWED, freeze, returns, status, thaw};
@@ -104,7 +104,8 @@ struct Rig {
 }
 
 impl Rig {
-    /// The levels are mounted in this order. What the agent learns from are /sys and the nodes of the devices.
+    /// The levels are mounted in this order. What the agent learns from are /sys and the nodes of
+    /// the devices.
     fn new(stack: Stack, order: &[usize]) -> Self {
         let rig = Rig::bare(stack, order, true);
         for disk in &rig._stack.disks {

@@ -65,12 +65,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
 const COMMENT_COLUMNS_MAX: usize = 100;
 
 /// The files in which a comment is wider today, by their beginnings.
-const WIDE_COMMENTS: &[&str] = &[
-    "core/src/freezer/",
-    "platform-linux/src/platform/freeze.rs",
-    "platform-linux/src/platform/log.rs",
-    "platform-linux/src/platform/worker.rs",
-];
+const WIDE_COMMENTS: &[&str] = &[];
 
 /// How many aliases may lead from one to the next: the names of a crate that compiles lead nowhere
 /// in a circle.

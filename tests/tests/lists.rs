@@ -1,5 +1,5 @@
-//! What the machine says of itself, asked of our agent and of Debian's qemu-ga side by side; and what it costs to ask for
-//! all of it.
+//! What the machine says of itself, asked of our agent and of Debian's qemu-ga side by side; and
+//! what it costs to ask for all of it.
 
 use qga_tests::agent::{Agent, Options};
 use qga_tests::{program, skip};
@@ -151,7 +151,8 @@ fn the_time_zone_is_the_one_that_the_reference_sees() {
     }
 }
 
-/// A network of its own: interfaces up and down, with addresses of both kinds and without any, many of them.
+/// A network of its own: interfaces up and down, with addresses of both kinds and without any, many
+/// of them.
 const NETWORK: &str = "
     ip() { busybox ip \"$@\" || exit 9; }
     ip link set lo up
@@ -178,8 +179,8 @@ fn interfaces_are_those_that_the_reference_sees() {
     let words = ["unshare", "-n", "sh", "-c", NETWORK];
     let ours = ask(&start(None, &words), "guest-network-get-interfaces");
     let theirs = ask(&start(Some(reference), &words), "guest-network-get-interfaces");
-    // Both namespaces have hardware addresses of their own, but for the one that was given; the reference has statistics
-    // only of interfaces with addresses.
+    // Both namespaces have hardware addresses of their own, but for the one that was given; the
+    // reference has statistics only of interfaces with addresses.
     assert_eq!(
         only(ours.clone(), &["name", "ip-addresses"]),
         only(theirs.clone(), &["name", "ip-addresses"])

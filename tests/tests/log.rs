@@ -1,5 +1,6 @@
-//! Logs that hang: a file on a disk that somebody else froze, and a terminal that nobody reads. The agent answers, does what
-//! it is told, leaves no crowd of processes behind, and says afterwards how many lines were lost.
+//! Logs that hang: a file on a disk that somebody else froze, and a terminal that nobody reads. The
+//! agent answers, does what it is told, leaves no crowd of processes behind, and says afterwards
+//! how many lines were lost.
 
 use qga_tests::agent::{Held, usual_arguments, wait};
 use qga_tests::connection::Connection;
@@ -104,7 +105,8 @@ fn it_ends_when_it_is_told_to() {
     assert_eq!(agent.wait(), "exited 0");
     assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
     assert_eq!(told(&guest.jail.text(LOG)), (0, 0));
-    // Another one is not kept from anything by what hangs still, and begins where this one has ended.
+    // Another one is not kept from anything by what hangs still, and begins where this one has
+    // ended.
     let next = self::agent(&guest, true);
     let mut client = next.connect();
     answers(&mut client);

@@ -1,5 +1,5 @@
-//! Process 1 in a machine that lacks what every machine has: it never ends, which would be a kernel panic, says once on the
-//! console what it waits for, and goes on as soon as that is there.
+//! Process 1 in a machine that lacks what every machine has: it never ends, which would be a kernel
+//! panic, says once on the console what it waits for, and goes on as soon as that is there.
 
 use qga_tests::machine::machine;
 use std::time::{Duration, Instant};
@@ -57,8 +57,8 @@ fn nothing_but_the_agent_and_wrong_options() {
     }
 }
 
-/// What is not there, a command that takes it away from process 1 before that begins and one that brings it back, and
-/// whether the channel is not to be had without.
+/// What is not there, a command that takes it away from process 1 before that begins and one that
+/// brings it back, and whether the channel is not to be had without.
 const MISSING: [(&str, &str, &str, bool); 4] = [
     ("/proc", "umount -l /proc", "mount -t proc proc /proc", false),
     ("/sys", "umount -l /sys", "mount -t sysfs sysfs /sys", true),

@@ -1,8 +1,8 @@
-//! Local time against the C library: every zone of tzdata, at moments from 1900 to 2100 and on both sides of each change;
-//! and values of TZ that are rules.
+//! Local time against the C library: every zone of tzdata, at moments from 1900 to 2100 and on both
+//! sides of each change; and values of TZ that are rules.
 //!
-//! A program of its own, because the C library takes the zone from the environment, which all threads share: it has this
-//! one test.
+//! A program of its own, because the C library takes the zone from the environment, which all
+//! threads share: it has this one test.
 
 use qga_core::formats::posix_tz::rule;
 use qga_core::formats::zone::{Local, local};
@@ -20,7 +20,8 @@ const DAY_S: i64 = 86_400;
 /// From 1900 to 2100.
 const FIRST_S: i64 = -25_567 * DAY_S;
 const LAST_S: i64 = 47_482 * DAY_S;
-/// Days and a bit, so that all hours come: two months, and less where short times of change are to be met.
+/// Days and a bit, so that all hours come: two months, and less where short times of change are to
+/// be met.
 const ZONE_STEP_S: i64 = 61 * DAY_S + 5 * 3600 + 47 * 60 + 13;
 const RULE_STEP_S: i64 = 5 * DAY_S + 5 * 3600 + 47 * 60 + 13;
 
@@ -69,8 +70,9 @@ fn expected(at_s: i64) -> (i32, String) {
     (tm.tm_gmtoff as i32, name.to_str().expect("a name").to_owned())
 }
 
-/// The moments to look at: regular ones, and both sides of each change that lies between two of them, `near` seconds
-/// away. The changes are those that the C library shows, and those that `more` says.
+/// The moments to look at: regular ones, and both sides of each change that lies between two of
+/// them, `near` seconds away. The changes are those that the C library shows, and those that `more`
+/// says.
 fn moments(step_s: i64, near: i64, more: &[i64]) -> Vec<i64> {
     let mut moments = Vec::new();
     let mut regular: Vec<i64> = (FIRST_S..LAST_S).step_by(step_s as usize).collect();

@@ -76,7 +76,8 @@ pub fn make_empty(folder: &Path) -> Result<()> {
     make(folder)
 }
 
-/// All that is no folder in a folder and in those in it, in the order of their names; links are not followed.
+/// All that is no folder in a folder and in those in it, in the order of their names; links are not
+/// followed.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = WalkDir::new(folder).sort_by_file_name().into_iter();
     let files = entries.filter(|entry| !entry.as_ref().is_ok_and(|e| e.file_type().is_dir()));

@@ -29,7 +29,8 @@ const USAGE: &str = "usage: cargo xtask size [--check | --file FILE]
 
 const DOCUMENT: &str = "memory-budget.md";
 
-/// The section .data: state that is not zero at the start takes room in the file and in memory. There is none.
+/// The section .data: state that is not zero at the start takes room in the file and in memory.
+/// There is none.
 pub const DATA_BYTES_MAX: u64 = 0;
 /// The worst case of the stack, from the entry point down.
 pub const STACK_BYTES_MAX: u64 = 8_192;

@@ -24,8 +24,8 @@ struct LogicalProcessor {
     can_offline: bool,
 }
 
-/// One CPU at each call, in the order of their numbers. Schema: guest-get-vcpus (1.5). Errors: there is no list of CPUs
-/// in sysfs.
+/// One CPU at each call, in the order of their numbers. Schema: guest-get-vcpus (1.5). Errors:
+/// there is no list of CPUs in sysfs.
 pub fn vcpus_piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -70,7 +70,8 @@ pub fn vcpus_piece<P: Platform>(
     Ok(true)
 }
 
-/// What each CPU has done, one at each call. Schema: guest-get-cpustats (7.1), GuestCpuStats, in milliseconds. Errors: /proc/stat cannot be read.
+/// What each CPU has done, one at each call. Schema: guest-get-cpustats (7.1), GuestCpuStats, in
+/// milliseconds. Errors: /proc/stat cannot be read.
 pub fn cpustats_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,

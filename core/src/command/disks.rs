@@ -7,8 +7,8 @@ use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 
-/// One disk at each call, in the kernel's order. Schema: guest-get-diskstats (7.1), GuestDiskStatsInfo. Errors:
-/// /proc/diskstats cannot be read.
+/// One disk at each call, in the kernel's order. Schema: guest-get-diskstats (7.1),
+/// GuestDiskStatsInfo. Errors: /proc/diskstats cannot be read.
 pub fn diskstats_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,

@@ -10,7 +10,8 @@ use crate::writer::Writer;
 /// Writes what a line says, if it is an element: after [`Cursor::element`].
 pub type Write<'w> = &'w mut dyn FnMut(&mut [u8], &mut Cursor, &mut Writer<'_>);
 
-/// A piece of a list of the lines of a text. Errors: as `what`, when the text cannot be opened or read from the start.
+/// A piece of a list of the lines of a text. Errors: as `what`, when the text cannot be opened or
+/// read from the start.
 pub fn each_line<P: Platform>(
     platform: &mut P,
     list: &mut List<P>,

@@ -1,4 +1,5 @@
-//! guest-get-memory-blocks, guest-get-memory-block-info: the parts in which memory can be added and taken away.
+//! guest-get-memory-blocks, guest-get-memory-block-info: the parts in which memory can be added and
+//! taken away.
 
 use super::listing::left_out;
 use crate::bytes::{decimal, trimmed};
@@ -15,8 +16,8 @@ const FOLDER: &str = "/sys/devices/system/memory";
 /// One of them, without its number.
 const BLOCK: &str = "/sys/devices/system/memory/memory";
 
-/// The size of a block in bytes. Schema: guest-get-memory-block-info (2.3), GuestMemoryBlockInfo. Errors: this guest has
-/// no blocks.
+/// The size of a block in bytes. Schema: guest-get-memory-block-info (2.3), GuestMemoryBlockInfo.
+/// Errors: this guest has no blocks.
 pub fn block_info_piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -42,9 +43,10 @@ struct MemoryBlock {
     can_offline: bool,
 }
 
-/// One block at each call, in the order of their numbers, which come in none: the list's room says, a bit each, which of
-/// some thousand there are, from [`Cursor::inner`] on. Schema: guest-get-memory-blocks (2.3). Errors: the blocks cannot be
-/// listed; a guest without any has none.
+/// One block at each call, in the order of their numbers, which come in none: the list's room says,
+/// a bit each, which of some thousand there are, from [`Cursor::inner`] on. Schema:
+/// guest-get-memory-blocks (2.3). Errors: the blocks cannot be listed; a guest without any has
+/// none.
 pub fn blocks_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -97,9 +99,9 @@ pub fn blocks_piece<P: Platform>(
     Ok(true)
 }
 
-/// Sets a bit for each block from the first one on that has the number `from` or a higher one, as far as there is room.
-/// Returns the number that the first bit stands for; nothing when there is no such block. Errors: those of reading the
-/// folder; a guest may have none.
+/// Sets a bit for each block from the first one on that has the number `from` or a higher one, as
+/// far as there is room. Returns the number that the first bit stands for; nothing when there is no
+/// such block. Errors: those of reading the folder; a guest may have none.
 fn note<P: Texts>(platform: &mut P, room: &mut [u8], from: usize) -> Result<Option<usize>, Errno> {
     let mut first = usize::MAX;
     each_block(platform, &mut |block| {

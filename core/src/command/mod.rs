@@ -113,7 +113,8 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         self.pieces(|_, Nothing {}, _| Ok(()), piece)
     }
 
-    /// A command that takes its time: `run` begins it, `poll` follows it, `finish` writes what came of it, if anything.
+    /// A command that takes its time: `run` begins it, `poll` follows it, `finish` writes what came
+    /// of it, if anything.
     fn later<A: Deserialize<'c>>(
         self,
         run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<(), Error<'c>>,

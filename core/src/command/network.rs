@@ -1,4 +1,5 @@
-//! guest-network-get-interfaces, guest-network-get-route: interfaces with their addresses, and where packets go.
+//! guest-network-get-interfaces, guest-network-get-route: interfaces with their addresses, and
+//! where packets go.
 
 use super::listing::left_out;
 use crate::bytes::hex;
@@ -28,8 +29,8 @@ const BEGINNING: u8 = 0;
 const LINK: u8 = 1;
 const ADDRESS: u8 = 2;
 
-/// One interface, or one address of it, at each call. Schema: guest-network-get-interfaces (1.1). Errors: the kernel
-/// does not list its interfaces.
+/// One interface, or one address of it, at each call. Schema: guest-network-get-interfaces (1.1).
+/// Errors: the kernel does not list its interfaces.
 pub fn interfaces_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -93,7 +94,8 @@ pub fn interfaces_piece<P: Platform>(
     Ok(true)
 }
 
-/// Writes all of an interface but its end, where addresses may follow. Schema: GuestNetworkInterface (1.1).
+/// Writes all of an interface but its end, where addresses may follow. Schema:
+/// GuestNetworkInterface (1.1).
 #[inline(never)]
 fn begin(link: &Link, out: &mut Writer<'_>) {
     out.ascii("{");
@@ -140,8 +142,8 @@ fn write_address(of: &Address, out: &mut Writer<'_>) {
 const STATISTICS: &str =
     "rx-bytes rx-packets rx-errs rx-dropped tx-bytes tx-packets tx-errs tx-dropped";
 
-/// One route at each call, those of IPv4 first. Schema: guest-network-get-route (9.1), GuestNetworkRoute. Errors: this
-/// guest has the routing tables neither of IPv4 nor of IPv6.
+/// One route at each call, those of IPv4 first. Schema: guest-network-get-route (9.1),
+/// GuestNetworkRoute. Errors: this guest has the routing tables neither of IPv4 nor of IPv6.
 pub fn route_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,

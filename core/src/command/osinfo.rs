@@ -27,8 +27,8 @@ const OF_RELEASE: [(&str, &str); 7] = [
     ("VARIANT_ID", "\"variant-id\": "),
 ];
 
-/// One member at each call; what is not known is left out, as in the schema. Errors: none, because all members are
-/// optional.
+/// One member at each call; what is not known is left out, as in the schema. Errors: none, because
+/// all members are optional.
 pub fn piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -67,7 +67,8 @@ pub fn piece<P: Platform>(
     Ok(true)
 }
 
-/// What the file says of a name: the last line of it that is well formed. `line` holds each line, and the value then.
+/// What the file says of a name: the last line of it that is well formed. `line` holds each line,
+/// and the value then.
 fn value<'l, P: Platform>(
     platform: &mut P,
     name: &str,

@@ -1,4 +1,5 @@
-//! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says of itself.
+//! guest-get-host-name, guest-get-osinfo, guest-get-timezone, guest-get-load: what the system says
+//! of itself.
 
 use super::listing::left_out;
 use crate::bytes::copy;
@@ -12,7 +13,8 @@ use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
 
-/// The name that the guest has in its network. Schema: guest-get-host-name (2.10). Errors: those of uname(2).
+/// The name that the guest has in its network. Schema: guest-get-host-name (2.10). Errors: those of
+/// uname(2).
 pub fn host_name_piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -29,9 +31,9 @@ pub fn host_name_piece<P: Platform>(
     Ok(false)
 }
 
-/// The local time's name and its distance from UTC at this moment, in seconds, more to the east: by `TZ`, by
-/// /etc/localtime; where neither says anything it is UTC. Schema: guest-get-timezone (2.10), GuestTimezone. Errors: those
-/// of the clock.
+/// The local time's name and its distance from UTC at this moment, in seconds, more to the east: by
+/// `TZ`, by /etc/localtime; where neither says anything it is UTC. Schema: guest-get-timezone
+/// (2.10), GuestTimezone. Errors: those of the clock.
 pub fn timezone_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -52,8 +54,8 @@ pub fn timezone_piece<P: Platform>(
     Ok(false)
 }
 
-/// The local time of a moment, where something says what that is. Errors: a file says it that cannot
-/// be read.
+/// The local time of a moment, where something says what that is. Errors: a file says it that
+/// cannot be read.
 fn local<'l, P: Platform>(
     platform: &mut P,
     list: &'l mut List<P>,
@@ -76,8 +78,9 @@ fn local<'l, P: Platform>(
     }
 }
 
-/// The load: how many processes ran or waited to in the mean of the last minute, of five, of fifteen. Schema:
-/// guest-get-load (10.0), GuestLoadAverage. Errors: there is no /proc/loadavg, or it says something else (EPROTO).
+/// The load: how many processes ran or waited to in the mean of the last minute, of five, of
+/// fifteen. Schema: guest-get-load (10.0), GuestLoadAverage. Errors: there is no /proc/loadavg, or
+/// it says something else (EPROTO).
 pub fn load_piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -115,8 +118,8 @@ const OF_RELEASE: [&str; os_release::KEYS.len()] = [
     "\"variant-id\": ",
 ];
 
-/// What the kernel calls itself, and what os-release(5) says of the system, one member at each call. Schema:
-/// guest-get-osinfo (2.10). Errors: none; what is not known is left out.
+/// What the kernel calls itself, and what os-release(5) says of the system, one member at each
+/// call. Schema: guest-get-osinfo (2.10). Errors: none; what is not known is left out.
 pub fn osinfo_piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
@@ -157,8 +160,8 @@ pub fn osinfo_piece<P: Platform>(
 }
 
 /// Puts what the file says of a name into `into`, how many bytes. The last line counts that says
-/// something; one that is too long or malformed says nothing. Errors: the file is there and cannot be
-/// read.
+/// something; one that is too long or malformed says nothing. Errors: the file is there and cannot
+/// be read.
 fn value<P: Platform>(
     platform: &mut P,
     name: &[u8],

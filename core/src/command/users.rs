@@ -19,9 +19,9 @@ const NOBODY: [u8; USER_BYTES_MAX] = [0; USER_BYTES_MAX];
 /// What to do with each login.
 type Visit<'v> = &'v mut dyn FnMut(Login<'_>);
 
-/// One user at each call, in the order of their names: so nobody needs to be kept in mind but the one who came last.
-/// Schema: guest-get-users (2.10), GuestUser. Errors: utmp is there and cannot be read. Where there is none, and logind
-/// keeps no sessions either, nobody is logged in.
+/// One user at each call, in the order of their names: so nobody needs to be kept in mind but the
+/// one who came last. Schema: guest-get-users (2.10), GuestUser. Errors: utmp is there and cannot
+/// be read. Where there is none, and logind keeps no sessions either, nobody is logged in.
 pub fn piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -107,7 +107,8 @@ fn each_record<R: embedded_io::Read<Error = Errno>>(
     }
 }
 
-/// Visits the logins of logind's sessions. Their names are read into `names`, as many at a time as fit.
+/// Visits the logins of logind's sessions. Their names are read into `names`, as many at a time as
+/// fit.
 fn each_session<P: Texts>(
     platform: &mut P,
     names: &mut [u8],

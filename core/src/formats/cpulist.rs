@@ -3,8 +3,8 @@
 use super::fields::cut;
 use crate::bytes::{decimal, trimmed};
 
-/// The smallest number of the list that is `from` or above. What is neither a number nor a range is passed over, and so is
-/// the largest of 64 bits, which numbers nothing.
+/// The smallest number of the list that is `from` or above. What is neither a number nor a range is
+/// passed over, and so is the largest of 64 bits, which numbers nothing.
 #[inline(never)]
 pub fn next(list: &[u8], from: u64) -> Option<u64> {
     let mut smallest = u64::MAX;

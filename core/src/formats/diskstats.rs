@@ -1,11 +1,13 @@
-//! What the disks have done, `/proc/diskstats` of the kernel's iostats.rst: one line in, a disk's numbers out.
+//! What the disks have done, `/proc/diskstats` of the kernel's iostats.rst: one line in, a disk's
+//! numbers out.
 
 use super::fields::Fields;
 
 /// How many statistics there are.
 pub const STATS: usize = 17;
 
-/// The members of GuestDiskStats, in the order in which the kernel writes the numbers; blanks divide them.
+/// The members of GuestDiskStats, in the order in which the kernel writes the numbers; blanks
+/// divide them.
 pub const MEMBERS: &str = "read-ios read-merges read-sectors read-ticks write-ios write-merges write-sectors \
     write-ticks ios-pgr total-ticks weight-ticks discard-ios discard-merges discard-sectors \
     discard-ticks flush-ios flush-ticks";
@@ -24,8 +26,8 @@ pub struct Disk<'l> {
 }
 
 impl<'l> Disk<'l> {
-    /// Reads one line; nothing if it is not one of a disk. Kernels write 14 columns, since 4.18 18, since 5.5 20, and
-    /// wrote 7 for partitions before 2.6.25.
+    /// Reads one line; nothing if it is not one of a disk. Kernels write 14 columns, since 4.18 18,
+    /// since 5.5 20, and wrote 7 for partitions before 2.6.25.
     #[inline(never)]
     pub fn parse(line: &'l [u8]) -> Option<Self> {
         let mut fields = Fields::new(line);

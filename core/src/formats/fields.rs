@@ -1,9 +1,11 @@
-//! A line of a table of the kernel: text in, the words between its blanks out, or the numbers that they are.
+//! A line of a table of the kernel: text in, the words between its blanks out, or the numbers that
+//! they are.
 
 use crate::bytes::{decimal, trimmed};
 
-/// The words of a line, one by one. Whoever reads what is not there, or is no number, is given nothing or 0, and finds
-/// in the end that it has [`failed`](Fields::failed): this is smaller than a look at each word.
+/// The words of a line, one by one. Whoever reads what is not there, or is no number, is given
+/// nothing or 0, and finds in the end that it has [`failed`](Fields::failed): this is smaller than
+/// a look at each word.
 pub struct Fields<'l> {
     rest: &'l [u8],
     /// A word was missing, or not what was wanted.
@@ -34,8 +36,8 @@ impl<'l> Fields<'l> {
         number.unwrap_or(0)
     }
 
-    /// The numbers that follow, into `into` from its start on, up to a word that is none: that is no failure. How many
-    /// there are.
+    /// The numbers that follow, into `into` from its start on, up to a word that is none: that is
+    /// no failure. How many there are.
     #[inline(never)]
     pub fn numbers(&mut self, into: &mut [Option<u64>]) -> usize {
         let before = self.failed;
@@ -52,7 +54,8 @@ impl<'l> Fields<'l> {
     }
 }
 
-/// Takes what stands before the next `byte` off the front, and that byte too; all of it where there is none.
+/// Takes what stands before the next `byte` off the front, and that byte too; all of it where there
+/// is none.
 #[inline(never)]
 pub fn cut<'t>(rest: &mut &'t [u8], byte: u8) -> &'t [u8] {
     let end = rest.iter().position(|&other| other == byte).unwrap_or(rest.len());

@@ -13,8 +13,8 @@ pub fn v4(address: &[u8; 4], text: &mut Writer<'_>) {
     }
 }
 
-/// An IPv6 address: groups in hexadecimal, the longest run of two or more zero groups, the first of equals, as `::`. One
-/// that stands for an IPv4 address ends as that.
+/// An IPv6 address: groups in hexadecimal, the longest run of two or more zero groups, the first of
+/// equals, as `::`. One that stands for an IPv4 address ends as that.
 #[inline(never)]
 pub fn v6(address: &[u8; 16], text: &mut Writer<'_>) {
     let (groups, _) = address.as_chunks::<2>();

@@ -1,4 +1,5 @@
-//! `/proc/loadavg` of proc(5): the line in, the loads of the last 1, 5 and 15 minutes out, as they are written.
+//! `/proc/loadavg` of proc(5): the line in, the loads of the last 1, 5 and 15 minutes out, as they
+//! are written.
 
 use super::fields::{Fields, cut};
 use crate::bytes::decimal;

@@ -1,7 +1,8 @@
-//! What other programs and the kernel wrote, read: lines, records or small files in, what they say out.
+//! What other programs and the kernel wrote, read: lines, records or small files in, what they say
+//! out.
 //!
-//! Nobody vouches for these bytes. Whatever they are, nothing here panics or takes long; what is no line of its format
-//! is none (`None`), and says nothing of the next one.
+//! Nobody vouches for these bytes. Whatever they are, nothing here panics or takes long; what is no
+//! line of its format is none (`None`), and says nothing of the next one.
 
 pub mod cpulist;
 pub mod diskstats;

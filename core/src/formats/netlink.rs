@@ -1,5 +1,6 @@
-//! Messages of rtnetlink(7) about interfaces and their addresses: the bytes of a datagram in, one [`Message`] at a time
-//! out, and what it says. The kernel writes them, in its own byte order; nothing is believed of their lengths all the same.
+//! Messages of rtnetlink(7) about interfaces and their addresses: the bytes of a datagram in, one
+//! [`Message`] at a time out, and what it says. The kernel writes them, in its own byte order;
+//! nothing is believed of their lengths all the same.
 
 use crate::bytes::copy;
 use crate::errno::Errno;
@@ -25,8 +26,8 @@ pub const GET_ADDRESS: u16 = 22;
 /// A request for all of what it names (NLM_F_REQUEST, NLM_F_DUMP).
 const LIST: u16 = 0x301;
 
-/// A request. Both kinds have the number of the interface at the same place; kernels since 4.20 want a whole `struct
-/// ifinfomsg`, or a `struct ifaddrmsg`, and nothing after it.
+/// A request. Both kinds have the number of the interface at the same place; kernels since 4.20
+/// want a whole `struct ifinfomsg`, or a `struct ifaddrmsg`, and nothing after it.
 pub struct Request([[u8; 4]; 8], usize);
 
 impl Request {
@@ -113,8 +114,8 @@ fn statistics(value: &[u8]) -> Option<Statistics> {
     ]))
 }
 
-/// Reads an address, and the number of its interface: a `struct ifaddrmsg` and what comes after it (IFA_*). Of a line
-/// between two points the near end counts.
+/// Reads an address, and the number of its interface: a `struct ifaddrmsg` and what comes after it
+/// (IFA_*). Of a line between two points the near end counts.
 #[inline(never)]
 pub fn address(body: &[u8]) -> Option<(u32, Address)> {
     let (&[family, prefix_bits, ..], index) = (body.first_chunk::<4>()?, word(body, 4)?);

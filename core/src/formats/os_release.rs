@@ -1,18 +1,19 @@
-//! Assignments as a shell reads them, os-release(5): one line in, its key and value out, quotes and escapes undone in
-//! place.
+//! Assignments as a shell reads them, os-release(5): one line in, its key and value out, quotes and
+//! escapes undone in place.
 
 use crate::bytes::put;
 
-/// The keys that guest-get-osinfo shows, in the order of its members. A member's name is the key in small letters, with
-/// dashes.
+/// The keys that guest-get-osinfo shows, in the order of its members. A member's name is the key in
+/// small letters, with dashes.
 pub const KEYS: [&[u8]; 7] =
     [b"ID", b"NAME", b"PRETTY_NAME", b"VERSION", b"VERSION_ID", b"VARIANT", b"VARIANT_ID"];
 
-/// The key and the value of a line; nothing for a comment, a blank line, and what is no assignment. The value may be
-/// empty, and need not be UTF-8. Of a key that comes again the last value counts.
+/// The key and the value of a line; nothing for a comment, a blank line, and what is no assignment.
+/// The value may be empty, and need not be UTF-8. Of a key that comes again the last value counts.
 ///
-/// What follows an unquoted value behind a blank or `;` is left out. In double quotes a backslash stands before what
-/// os-release(5) has escaped, and for itself elsewhere; in single quotes it is nothing but itself.
+/// What follows an unquoted value behind a blank or `;` is left out. In double quotes a backslash
+/// stands before what os-release(5) has escaped, and for itself elsewhere; in single quotes it is
+/// nothing but itself.
 #[inline(never)]
 pub fn assignment(line: &mut [u8]) -> Option<(&[u8], &[u8])> {
     let start = line.len() - line.trim_ascii_start().len();
@@ -35,7 +36,8 @@ pub fn assignment(line: &mut [u8]) -> Option<(&[u8], &[u8])> {
             }
             b';' | b' ' | b'\t' | b'\r' if quote == NONE => break,
             b'\\' if quote != b'\'' => {
-                // Without quotes the end of the line cannot be escaped: the value would go on in the next one.
+                // Without quotes the end of the line cannot be escaped: the value would go on in
+                // the next one.
                 let next = value.get(read).copied();
                 if quote == NONE || matches!(next, Some(b'"' | b'$' | b'\\' | b'`' | b'\'')) {
                     byte = next?;

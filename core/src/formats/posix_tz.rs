@@ -1,7 +1,8 @@
-//! Local time by a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`: the rule and a moment in, the time's distance from UTC
-//! and its name out.
+//! Local time by a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`: the rule and a moment in, the
+//! time's distance from UTC and its name out.
 //!
-//! Source: POSIX, "Other Environment Variables", TZ, and what RFC 9636 adds: hours from -167 to 167.
+//! Source: POSIX, "Other Environment Variables", TZ, and what RFC 9636 adds: hours from -167 to
+//! 167.
 
 use super::fields::take;
 
@@ -19,7 +20,8 @@ impl Local<'static> {
     pub const UTC: Self = Local { offset_s: 0, name: b"UTC" };
 }
 
-/// Between which times the clock is changed if the rule only says that it is: in the USA, as in every C library.
+/// Between which times the clock is changed if the rule only says that it is: in the USA, as in
+/// every C library.
 const CHANGES_DEFAULT: &[u8] = b",M3.2.0,M11.1.0";
 
 const DAY_S: i64 = 24 * 3600;
@@ -50,8 +52,8 @@ pub fn rule(text: &[u8], at_s: i64) -> Option<Local<'_>> {
     if rest.failed || !rest.rest.is_empty() {
         return None;
     }
-    // The last change up to the moment, in the 400 years from 1970 on. Of two at the same time the one to daylight
-    // saving time counts: so rules say that it always holds.
+    // The last change up to the moment, in the 400 years from 1970 on. Of two at the same time the
+    // one to daylight saving time counts: so rules say that it always holds.
     let at_s = at_s.rem_euclid(CYCLE_S);
     let (mut year, mut first_day) = (1969, -365);
     let (mut last_s, mut is_daylight) = (i64::MIN, false);
@@ -96,8 +98,8 @@ impl Change {
         Change { month: ANY_DAY, week: 0, day: 0, time_s: 0 }
     }
 
-    /// Whether this is the last change up to a moment that is known so far; if it is, `last_s` is when it is: in the year
-    /// whose first day is given, counted from 1970, with so many leap days.
+    /// Whether this is the last change up to a moment that is known so far; if it is, `last_s` is
+    /// when it is: in the year whose first day is given, counted from 1970, with so many leap days.
     #[inline(never)]
     fn is_last(&self, first_day: i32, leap: i32, at_s: i64, last_s: &mut i64) -> bool {
         let mut day = first_day + self.day;
@@ -128,8 +130,8 @@ impl Change {
     }
 }
 
-/// What is left of a rule. Whoever reads what is not there is given something, and finds in the end that it has failed:
-/// this is smaller than a look at each part.
+/// What is left of a rule. Whoever reads what is not there is given something, and finds in the end
+/// that it has failed: this is smaller than a look at each part.
 struct Text<'t> {
     rest: &'t [u8],
     failed: bool,
@@ -200,8 +202,8 @@ impl<'t> Text<'t> {
         if negative { -time_s } else { time_s }
     }
 
-    /// When the clock is changed: `,M3.5.0`, `,J60` or `,59`, and the time if it is not two o'clock, which is so far ahead
-    /// of UTC.
+    /// When the clock is changed: `,M3.5.0`, `,J60` or `,59`, and the time if it is not two
+    /// o'clock, which is so far ahead of UTC.
     #[inline(never)]
     fn change(&mut self, change: &mut Change, offset_s: i32) {
         self.need(b',');

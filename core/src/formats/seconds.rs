@@ -1,8 +1,10 @@
-//! A time with its fraction, without floating point: microseconds in, seconds as a decimal number out.
+//! A time with its fraction, without floating point: microseconds in, seconds as a decimal number
+//! out.
 
 use crate::writer::Writer;
 
-/// Seconds with as many decimals as it takes, six at most, and without a point where there are none: a JSON number.
+/// Seconds with as many decimals as it takes, six at most, and without a point where there are
+/// none: a JSON number.
 #[inline(never)]
 pub fn write(microseconds: u64, text: &mut Writer<'_>) {
     text.unsigned(microseconds / 1_000_000);

@@ -3,7 +3,8 @@
 use super::fields::Fields;
 use crate::bytes::decimal;
 
-/// How long a tick is: 1 / `sysconf(_SC_CLK_TCK)`, which is 100 on every machine that Linux still runs on.
+/// How long a tick is: 1 / `sysconf(_SC_CLK_TCK)`, which is 100 on every machine that Linux still
+/// runs on.
 pub const TICK_MS: u64 = 10;
 
 /// A CPU's line, in ticks of [`TICK_MS`].
@@ -13,8 +14,8 @@ pub struct Cpu {
     pub number: Option<u64>,
     /// user, nice, system, idle: each kernel has them.
     pub times: [u64; 4],
-    /// iowait, irq, softirq (2.6.0), steal (2.6.11), guest (2.6.24), guest_nice (2.6.33), as far as the kernel counts
-    /// them: all before one that is there are there.
+    /// iowait, irq, softirq (2.6.0), steal (2.6.11), guest (2.6.24), guest_nice (2.6.33), as far as
+    /// the kernel counts them: all before one that is there are there.
     pub later: [Option<u64>; 6],
 }
 

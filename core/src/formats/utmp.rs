@@ -2,7 +2,8 @@
 
 use super::fields::cut;
 
-/// Length of a record of this machine's C library. Time has 64 bits where there never were programs with 32.
+/// Length of a record of this machine's C library. Time has 64 bits where there never were programs
+/// with 32.
 pub const RECORD_BYTES: usize =
     if cfg!(any(target_arch = "aarch64", target_arch = "loongarch64")) { LONG } else { SHORT };
 

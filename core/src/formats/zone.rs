@@ -1,7 +1,8 @@
-//! Local time by a file of tzfile(5): the file and a moment in, the time's distance from UTC and its name out; and which
-//! file it is that `TZ` names.
+//! Local time by a file of tzfile(5): the file and a moment in, the time's distance from UTC and
+//! its name out; and which file it is that `TZ` names.
 //!
-//! A file lists past changes and says by a rule (`posix_tz.rs`) what holds after the last of them. Source: RFC 9636.
+//! A file lists past changes and says by a rule (`posix_tz.rs`) what holds after the last of them.
+//! Source: RFC 9636.
 
 use super::fields::{cut, take};
 use super::posix_tz::rule;
@@ -9,8 +10,9 @@ use crate::writer::Writer;
 
 pub use super::posix_tz::Local;
 
-/// Writes the path of the file that the value of `TZ` names, or that holds without one: nothing where the value is
-/// empty, which means UTC. Where there is no such file the value may be a [`rule`].
+/// Writes the path of the file that the value of `TZ` names, or that holds without one: nothing
+/// where the value is empty, which means UTC. Where there is no such file the value may be a
+/// [`rule`].
 #[inline(never)]
 pub fn path(value: Option<&[u8]>, path: &mut Writer<'_>) {
     let Some(value) = value else { return path.ascii("/etc/localtime") };
@@ -21,8 +23,8 @@ pub fn path(value: Option<&[u8]>, path: &mut Writer<'_>) {
     path.raw(name);
 }
 
-/// Local time at a moment (seconds since 1970) by a whole file of any version; nothing if it is none. Leap seconds,
-/// which only the files below `right/` have, are not taken off the moment.
+/// Local time at a moment (seconds since 1970) by a whole file of any version; nothing if it is
+/// none. Leap seconds, which only the files below `right/` have, are not taken off the moment.
 #[inline(never)]
 pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
     let mut rest = file;
@@ -53,8 +55,8 @@ pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
         take(&mut names, name_at);
         let name = cut(&mut names, 0);
         take(&mut rest, left_out);
-        // Since version 2 all of it comes a second time with longer times, and after it, between two line ends, the rule
-        // that holds after the last change.
+        // Since version 2 all of it comes a second time with longer times, and after it, between
+        // two line ends, the rule that holds after the last change.
         if time_bytes == 8 || header.get(4) == Some(&0) {
             take(&mut rest, 1);
             let by_rule = if begun == changes { rule(cut(&mut rest, b'\n'), at_s) } else { None };
@@ -64,7 +66,8 @@ pub fn local(file: &[u8], at_s: i64) -> Option<Local<'_>> {
     }
 }
 
-/// Length of a kind of time: its distance from UTC, whether it is daylight saving time, where its name begins.
+/// Length of a kind of time: its distance from UTC, whether it is daylight saving time, where its
+/// name begins.
 const KIND_BYTES: usize = 6;
 
 /// A number in the order of the network, with a sign.

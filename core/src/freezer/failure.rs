@@ -1,5 +1,5 @@
-//! What can go wrong with a freeze or a thaw, small enough to be told by a worker: what failed and why in, the error of
-//! the reply out.
+//! What can go wrong with a freeze or a thaw, small enough to be told by a worker: what failed and
+//! why in, the error of the reply out.
 
 use crate::error::{Error, TAKEN_BACK};
 use crate::limits::FROZEN_MAX;

@@ -1,5 +1,5 @@
-//! Freezing: the list comes in, each of it is frozen, from the last to the first, and on record; or, when one fails, none
-//! of it.
+//! Freezing: the list comes in, each of it is frozen, from the last to the first, and on record;
+//! or, when one fails, none of it.
 
 use super::telling::tell_about;
 use super::worker::tell_done;
@@ -33,7 +33,8 @@ impl<F> Freezer<F> {
             entry.place.frozen = frozen.is_ok();
             entry.place.busy = frozen == Err(Errno::BUSY);
             self.count += i64::from(entry.place.frozen);
-            // That it is not ours is on record even if the agent has gone. What is frozen is not, before the agent knows.
+            // That it is not ours is on record even if the agent has gone. What is frozen is not,
+            // before the agent knows.
             let mut noted = match frozen {
                 Err(Errno::BUSY) if self.strict => frozen,
                 Err(Errno::BUSY | Errno::OPNOTSUPP) => {

@@ -1,5 +1,6 @@
-//! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as frozen are
-//! held open again. What cannot be read or found counts as frozen still, and as an error.
+//! What an agent takes over from one before it: the mark comes in, the filesystems that it lists as
+//! frozen are held open again. What cannot be read or found counts as frozen still, and as an
+//! error.
 
 use super::listing::find;
 use super::worker::hold;
@@ -13,8 +14,8 @@ use crate::platform::{Clock, Failure, Freeze, Log, Place, Standing, What};
 const NOT_YET: Errno = Errno::new(u32::MAX);
 
 impl<F> Freezer<F> {
-    /// Takes over from an agent before this one, whose mark is there: see the head of [`crate::freezer`]. Errors: why
-    /// something could not be found.
+    /// Takes over from an agent before this one, whose mark is there: see the head of
+    /// [`crate::freezer`]. Errors: why something could not be found.
     pub(super) fn take_over<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -39,8 +40,8 @@ impl<F> Freezer<F> {
         missing.map_or(Ok(()), |errno| Err(Failure(What::Open, Some(errno))))
     }
 
-    /// Takes over what the mark of an earlier agent lists and this one does not hold yet, as far as it can be
-    /// found. Returns why something could not, if so: it is looked for again then.
+    /// Takes over what the mark of an earlier agent lists and this one does not hold yet, as far as
+    /// it can be found. Returns why something could not, if so: it is looked for again then.
     pub(super) fn inherit<P: Freeze<Filesystem = F> + Clock>(
         &mut self,
         platform: &mut P,
@@ -54,8 +55,8 @@ impl<F> Freezer<F> {
         missing
     }
 
-    /// Freezing went from the last record to the first: of those without a result only the last one can have been frozen
-    /// before the agent was killed.
+    /// Freezing went from the last record to the first: of those without a result only the last one
+    /// can have been frozen before the agent was killed.
     fn inherit_records<P: Freeze<Filesystem = F> + Clock>(
         &mut self,
         platform: &mut P,
@@ -80,8 +81,9 @@ impl<F> Freezer<F> {
             }
             let unsure = record.state == RecordState::Listed;
             if unsure {
-                // Only the last of these can be frozen (see below). Those before it get their result: as the last
-                // such record, after another kill, one would be taken for frozen. Those held get it from the thaw.
+                // Only the last of these can be frozen (see below). Those before it get their
+                // result: as the last such record, after another kill, one would be taken for
+                // frozen. Those held get it from the thaw.
                 if let Some((_, at)) = unsure_missing.take() {
                     let _ = Marks::open(platform).set_record(at, RecordState::NotOurs);
                 }

@@ -1,10 +1,11 @@
-//! How long a freeze may last: the clock and what is frozen come in, a thaw goes out when the time is over. A
-//! backup that dies between freeze and thaw would else leave the guest hanging for ever.
+//! How long a freeze may last: the clock and what is frozen come in, a thaw goes out when the time
+//! is over. A backup that dies between freeze and thaw would else leave the guest hanging for ever.
 
 use crate::platform::{Freezing as _, Level, Platform, Reason};
 use crate::text::Phrase;
 
-/// The longest time of a freeze, and when the present one has lasted so long. All zero when new: no limit.
+/// The longest time of a freeze, and when the present one has lasted so long. All zero when new: no
+/// limit.
 #[derive(Default)]
 pub struct Limit {
     /// The longest time; nothing for a freeze that may last for ever.
@@ -26,8 +27,9 @@ impl Limit {
         self.over_at_ms
     }
 
-    /// Begins to count when it finds something frozen, and thaws when the time is over. What cannot be thawed
-    /// then is tried again after the same time: it stays on record, and the status says `error`.
+    /// Begins to count when it finds something frozen, and thaws when the time is over. What cannot
+    /// be thawed then is tried again after the same time: it stays on record, and the status says
+    /// `error`.
     pub fn keep<P: Platform>(&mut self, platform: &mut P, freezer: &mut P::Freezer) {
         let Some(ms_max) = self.ms_max else { return };
         if freezer.is_frozen() {

@@ -1,5 +1,6 @@
-//! What is to be frozen: the mount table comes in, one entry and one record of the mark for each local superblock go
-//! out, held open wherever a path leads to it. What no path leads to goes into the log, or is an error.
+//! What is to be frozen: the mount table comes in, one entry and one record of the mark for each
+//! local superblock go out, held open wherever a path leads to it. What no path leads to goes into
+//! the log, or is an error.
 
 use super::marks::boot;
 use super::stack::height;
@@ -13,8 +14,10 @@ use crate::mountinfo::{Local, each_local, local};
 use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, What};
 
 impl<F> Freezer<F> {
-    /// Puts every freezable local filesystem into `entries` and into the mark, each after what it lies on, and
-    /// else in mount order: the table is read once for each height at which something lies. What is hidden is in the log then, and the first of it in `subject`, with the reason in `hidden`.
+    /// Puts every freezable local filesystem into `entries` and into the mark, each after what it
+    /// lies on, and else in mount order: the table is read once for each height at which something
+    /// lies. What is hidden is in the log then, and the first of it in `subject`, with the reason
+    /// in `hidden`.
     pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -84,9 +87,9 @@ impl<F> Freezer<F> {
     }
 }
 
-/// Opens a superblock at the first place where it is mounted and a path leads to it. Errors: [`GONE`] when it is
-/// mounted nowhere; EBUSY when each of its places is hidden; why the table or its last place cannot be read. A worker
-/// tells about it by `key`.
+/// Opens a superblock at the first place where it is mounted and a path leads to it. Errors:
+/// [`GONE`] when it is mounted nowhere; EBUSY when each of its places is hidden; why the table or
+/// its last place cannot be read. A worker tells about it by `key`.
 pub(super) fn find<P: Freeze + Clock>(
     platform: &mut P,
     line: &mut [u8],
@@ -109,8 +112,8 @@ fn not_gone(errno: Errno) -> Errno {
     if matches!(errno, GONE | Errno::NOENT | Errno::NOTDIR) { Errno::BUSY } else { errno }
 }
 
-/// Opens a filesystem where it is mounted. Errors: EBUSY when the path leads elsewhere; ENAMETOOLONG when it is not
-/// known whole; why it cannot be looked at or opened.
+/// Opens a filesystem where it is mounted. Errors: EBUSY when the path leads elsewhere;
+/// ENAMETOOLONG when it is not known whole; why it cannot be looked at or opened.
 pub(super) fn reach<P: Freeze + Clock>(
     platform: &mut P,
     mount: &Local<'_>,
@@ -131,8 +134,8 @@ pub(super) fn reach<P: Freeze + Clock>(
     Err(Errno::BUSY)
 }
 
-/// Whether no path leads to a filesystem that is there: another mount covers it, or its place is hidden by one or
-/// by rights.
+/// Whether no path leads to a filesystem that is there: another mount covers it, or its place is
+/// hidden by one or by rights.
 fn is_hidden(errno: Errno) -> bool {
     matches!(errno, Errno::BUSY | Errno::NOENT | Errno::NOTDIR | Errno::ACCES)
 }

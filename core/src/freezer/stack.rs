@@ -1,12 +1,13 @@
 //! What lies on what: a filesystem's device in, how high the filesystem lies out.
 //!
-//! The file of a loop device may be on a filesystem that is to be frozen too, with dm and md devices and partitions in
-//! between. Frozen after that one it would wait for it for ever, and so would a thaw that comes before.
+//! The file of a loop device may be on a filesystem that is to be frozen too, with dm and md
+//! devices and partitions in between. Frozen after that one it would wait for it for ever, and so
+//! would a thaw that comes before.
 
 use crate::platform::{Below, Device, Freeze};
 
-/// How many filesystems are below the one on this device. What lies on another one lies higher than that, because it has
-/// all below it that the other one has, and the other one itself.
+/// How many filesystems are below the one on this device. What lies on another one lies higher than
+/// that, because it has all below it that the other one has, and the other one itself.
 #[inline(never)]
 pub(super) fn height<P: Freeze>(platform: &mut P, device: Device) -> usize {
     let mut below = Below::default();

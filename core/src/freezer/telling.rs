@@ -1,4 +1,5 @@
-//! A worker's word to the agent before each thing that may hang: what it is and with which filesystem in, a report out.
+//! A worker's word to the agent before each thing that may hang: what it is and with which
+//! filesystem in, a report out.
 
 use crate::platform::{Freeze, Report, What};
 use crate::shown::{Shown, show};

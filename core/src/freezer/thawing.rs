@@ -1,5 +1,5 @@
-//! Thawing: what is held, or what an earlier agent's mark lists, or everything that can be reached. Whatever fails,
-//! what can run again does.
+//! Thawing: what is held, or what an earlier agent's mark lists, or everything that can be reached.
+//! Whatever fails, what can run again does.
 
 use super::listing::reach;
 use super::telling::tell_about;
@@ -29,15 +29,17 @@ impl<F> Freezer<F> {
             let mut mark = Marks::open(platform);
             let before = self.count;
             let thawed = self.thaw_entries(platform, &mut mark, missing);
-            // What runs again has let its descriptor go, and a descriptor may be all that the rest wanted.
+            // What runs again has let its descriptor go, and a descriptor may be all that the rest
+            // wanted.
             if !self.standing.frozen || !self.standing.inherited || self.count == before {
                 return thawed;
             }
         }
     }
 
-    /// Thaws what this agent froze, or took over; `missing` is why something else could not be found. What is
-    /// gone is reported once and then off the record: nothing that the agent can do would bring it back.
+    /// Thaws what this agent froze, or took over; `missing` is why something else could not be
+    /// found. What is gone is reported once and then off the record: nothing that the agent can do
+    /// would bring it back.
     pub(super) fn thaw_entries<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -47,12 +49,14 @@ impl<F> Freezer<F> {
         let _ = mark.set_phase(Phase::Thawing);
         let mut stuck = missing;
         let mut left = missing.is_some_and(|errno| errno != GONE);
-        // In the order of the records, in which they do not stand when one was found later than the others.
+        // In the order of the records, in which they do not stand when one was found later than the
+        // others.
         let mut from = 0;
         while let Some(entry) = next(&mut self.entries, from) {
             from = entry.place.record + 1;
-            // A record without a result that is not frozen gets its result before any after it does: else an agent
-            // that is killed here leaves it as the last such record, which the next one would thaw.
+            // A record without a result that is not frozen gets its result before any after it
+            // does: else an agent that is killed here leaves it as the last such record, which the
+            // next one would thaw.
             let thawed = match entry.place.frozen {
                 true if self.hanging.contains(&entry.place.record) => Err(Errno::TIMEDOUT),
                 true => {
@@ -81,7 +85,8 @@ impl<F> Freezer<F> {
         if left {
             self.standing.failed = true;
             self.standing.inherited |= self.standing.mark_stays;
-            // Not before all that can run does: letting the last descriptor go may unmount, which writes.
+            // Not before all that can run does: letting the last descriptor go may unmount, which
+            // writes.
             self.let_go(None);
         } else {
             self.forget(platform);
@@ -89,7 +94,8 @@ impl<F> Freezer<F> {
         stuck.map_or(Ok(()), |errno| Err(Failure(What::Thaw, Some(errno))))
     }
 
-    /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did something.
+    /// Thaws whatever is frozen on any mount, as often as it takes; returns on how many that did
+    /// something.
     pub(super) fn thaw_everything<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,

@@ -1,8 +1,10 @@
-//! Who does the work: a task comes in; a worker does it, which tells what it is about to do and what came of it, and the
-//! agent follows, until the worker has ended or has taken too long; what came of it goes out.
+//! Who does the work: a task comes in; a worker does it, which tells what it is about to do and
+//! what came of it, and the agent follows, until the worker has ended or has taken too long; what
+//! came of it goes out.
 //!
-//! Invariant: each filesystem that is frozen is known to the agent, or to a worker that nobody listens to, which thaws it
-//! at once. A worker that hangs stays behind until the kernel lets it go; another one does what is left without it.
+//! Invariant: each filesystem that is frozen is known to the agent, or to a worker that nobody
+//! listens to, which thaws it at once. A worker that hangs stays behind until the kernel lets it
+//! go; another one does what is left without it.
 
 use super::telling::tell_about;
 use super::{Entry, Freezer, Marks};
@@ -41,7 +43,8 @@ pub(super) fn tell_done<P: Freeze>(platform: &mut P, entry: &Entry<P::Filesystem
 }
 
 impl<F> Freezer<F> {
-    /// Begins a task, when nothing else is under way; `failure` is what is to be told of it, whatever comes of it.
+    /// Begins a task, when nothing else is under way; `failure` is what is to be told of it,
+    /// whatever comes of it.
     pub(super) fn begin<P>(&mut self, platform: &mut P, task: Task, failure: Failure)
     where
         P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,
@@ -51,7 +54,8 @@ impl<F> Freezer<F> {
         self.failure = failure;
         self.hanging.clear();
         self.leave_to_mark();
-        // What it would freeze may be what that one hangs on; what it would thaw that one thaws itself, if it can.
+        // What it would freeze may be what that one hangs on; what it would thaw that one thaws
+        // itself, if it can.
         self.waits = true;
         let now_ms = platform.now_ms();
         if task == Task::Freeze {
@@ -136,8 +140,8 @@ impl<F> Freezer<F> {
         }
     }
 
-    /// Looks whether a worker that may still freeze something has ended. It may have been killed before it could undo
-    /// that.
+    /// Looks whether a worker that may still freeze something has ended. It may have been killed
+    /// before it could undo that.
     pub(super) fn tidy<P>(&mut self, platform: &mut P)
     where
         P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,
@@ -239,8 +243,9 @@ impl<F> Freezer<F> {
         Ok(())
     }
 
-    /// What the worker was about to freeze when it was last heard of only the mark tells, and whether it lingers: as an
-    /// agent that comes after another one, this one takes it over from there. Whether there is such a thing.
+    /// What the worker was about to freeze when it was last heard of only the mark tells, and
+    /// whether it lingers: as an agent that comes after another one, this one takes it over from
+    /// there. Whether there is such a thing.
     fn leave_to_mark(&mut self) -> bool {
         if self.about != What::Freeze {
             return false;
@@ -257,7 +262,8 @@ impl<F> Freezer<F> {
         self.entries.iter_mut().find(|entry| entry.place.record == record)
     }
 
-    /// Lets some descriptors go: the channel, its client and a thaw need them, else nobody could ask for that.
+    /// Lets some descriptors go: the channel, its client and a thaw need them, else nobody could
+    /// ask for that.
     pub(super) fn spare(&mut self) {
         self.entries.truncate(self.entries.len().saturating_sub(SPARE_DESCRIPTORS));
     }
@@ -278,7 +284,8 @@ impl<F> Freezer<F> {
         while self.hear(platform).is_ok() {}
     }
 
-    /// The worker takes too long, or is gone: what can be done without it and without what it hangs on is done.
+    /// The worker takes too long, or is gone: what can be done without it and without what it hangs
+    /// on is done.
     fn give_up<P>(&mut self, platform: &mut P, errno: Errno)
     where
         P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,

@@ -172,7 +172,8 @@ impl Writer<'_> {
 }
 
 impl Writer<'_> {
-    /// Members that are numbers, by their names, which blanks divide: a number that there is none of is left out.
+    /// Members that are numbers, by their names, which blanks divide: a number that there is none
+    /// of is left out.
     #[inline(never)]
     pub fn numbers(&mut self, names: &str, numbers: &[Option<u64>]) {
         for (name, number) in names.split(' ').zip(numbers) {

@@ -55,7 +55,8 @@ impl Below {
     /// Adds the filesystem that a device's file is on.
     pub fn add_filesystem(&mut self, superblock: Device) {
         if self.add(superblock) {
-            // The number of a btrfs' subvolume, or of an overlay, does not say which one is below: any may be.
+            // The number of a btrfs' subvolume, or of an overlay, does not say which one is below:
+            // any may be.
             let any = superblock.major() == 0;
             self.filesystems += if any { DEVICES_BELOW_MAX } else { 1 };
         }

@@ -62,15 +62,15 @@ pub trait Freeze {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Adds what a device lies on directly: the filesystem that the file of a loop device is on (LOOP_GET_STATUS64), the
-    /// devices of which a dm or md device is made (its `slaves` in sysfs), the disk of a partition. What cannot be known
-    /// counts as nothing.
+    /// Adds what a device lies on directly: the filesystem that the file of a loop device is on
+    /// (LOOP_GET_STATUS64), the devices of which a dm or md device is made (its `slaves` in sysfs),
+    /// the disk of a partition. What cannot be known counts as nothing.
     fn below(&mut self, device: Device, below: &mut Below) {
         let _ = (device, below);
     }
 
-    /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY (frozen
-    /// already), EOPNOTSUPP (cannot be frozen), EIO; failure leaves it running.
+    /// Freezes (FIFREEZE): waits for writers, writes everything back, stops writes. Errors: EBUSY
+    /// (frozen already), EOPNOTSUPP (cannot be frozen), EIO; failure leaves it running.
     fn freeze(&mut self, filesystem: &Self::Filesystem) -> Result<(), Errno> {
         let _ = filesystem;
         Err(Errno::OPNOTSUPP)

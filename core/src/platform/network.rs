@@ -25,8 +25,9 @@ impl Link {
     }
 }
 
-/// What went through an interface since it is there, as in GuestNetworkInterfaceStat of the schema: bytes, packets,
-/// packets with errors and packets dropped that were received, then the same four of what was sent.
+/// What went through an interface since it is there, as in GuestNetworkInterfaceStat of the schema:
+/// bytes, packets, packets with errors and packets dropped that were received, then the same four
+/// of what was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Statistics(pub [u64; 8]);
 
@@ -44,8 +45,8 @@ pub trait Network {
     /// Whether this guest can tell of its interfaces.
     const OFFERED: bool = false;
 
-    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
-    /// that learns only when it runs what it can do.
+    /// Whether this guest has what the command of this name needs; asked for each request. For a
+    /// guest that learns only when it runs what it can do.
     fn offers(&self, command: &'static str) -> bool {
         let _ = command;
         Self::OFFERED
@@ -54,20 +55,22 @@ pub trait Network {
     /// Where a list stands.
     type Dump: Dump;
 
-    /// Begins the list of all interfaces. Errors: EMFILE, ENOBUFS, EAFNOSUPPORT; failure leaves nothing.
+    /// Begins the list of all interfaces. Errors: EMFILE, ENOBUFS, EAFNOSUPPORT; failure leaves
+    /// nothing.
     fn links(&mut self, dump: &mut Self::Dump) -> Result<(), Errno> {
         let _ = dump;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// The next interface; `None` after the last one. Errors: EINTR when interfaces came or went meanwhile, so that
-    /// one may be missing: the list has ended; ENOBUFS.
+    /// The next interface; `None` after the last one. Errors: EINTR when interfaces came or went
+    /// meanwhile, so that one may be missing: the list has ended; ENOBUFS.
     fn next_link(&mut self, dump: &mut Self::Dump) -> Result<Option<Link>, Errno> {
         let _ = dump;
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Begins the list of the addresses of the interface with this number. Errors: as [`Network::links`].
+    /// Begins the list of the addresses of the interface with this number. Errors: as
+    /// [`Network::links`].
     fn addresses(&mut self, dump: &mut Self::Dump, index: u32) -> Result<(), Errno> {
         let _ = (dump, index);
         Err(Errno::OPNOTSUPP)

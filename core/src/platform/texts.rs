@@ -1,5 +1,5 @@
-//! What a guest says of itself in short texts, under the paths that Linux gives them. What they mean is decided in
-//! the core ([`crate::formats`]).
+//! What a guest says of itself in short texts, under the paths that Linux gives them. What they
+//! mean is decided in the core ([`crate::formats`]).
 
 use crate::errno::Errno;
 use embedded_io::{ErrorType, Read};
@@ -18,14 +18,15 @@ pub enum Name {
     Machine,
 }
 
-/// Texts. A guest without files can have them all the same: it answers for the few paths that it knows.
+/// Texts. A guest without files can have them all the same: it answers for the few paths that it
+/// knows.
 ///
 /// | commands | what they ask for |
 /// | --- | --- |
 /// | guest-get-host-name | [`Name::Host`] |
 /// | guest-get-osinfo | the other names, `/etc/os-release`, `/usr/lib/os-release` (os-release(5)) |
 /// | guest-get-load | `/proc/loadavg` (proc(5)) |
-/// | guest-get-vcpus | `/sys/devices/system/cpu/present` (`0-3`), `/sys/devices/system/cpu/cpu1/online` (`1`) |
+/// | guest-get-vcpus | `present` (`0-3`) and `cpu1/online` (`1`) in `/sys/devices/system/cpu` |
 pub trait Texts {
     /// Whether this guest has what the commands about the system need: its names, os-release, load.
     const INFO: bool = false;
@@ -42,8 +43,8 @@ pub trait Texts {
     /// Whether it has disks.
     const DISKS: bool = false;
 
-    /// Whether this guest has what the command of this name needs; asked for each request. For a guest
-    /// that learns only when it runs what it can do.
+    /// Whether this guest has what the command of this name needs; asked for each request. For a
+    /// guest that learns only when it runs what it can do.
     fn offers(&self, command: &'static str) -> bool {
         let _ = command;
         true
@@ -51,8 +52,8 @@ pub trait Texts {
 
     /// An open text. No call waits for text that may never come.
     type Text: Read<Error = Errno>;
-    /// Room for what a list needs between two pieces of its reply: `[u8; LIST_BYTES]` for a guest whose lists may be
-    /// long, `[u8; 0]` for one that has none.
+    /// Room for what a list needs between two pieces of its reply: `[u8; LIST_BYTES]` for a guest
+    /// whose lists may be long, `[u8; 0]` for one that has none.
     type Room: Room;
 
     /// Opens a text (open(2)). Errors: ENOENT when there is none.
@@ -61,13 +62,15 @@ pub trait Texts {
         Err(Errno::NOENT)
     }
 
-    /// Gives the names of what is in a directory to `visit`, in any order. Errors: ENOENT when there is none.
+    /// Gives the names of what is in a directory to `visit`, in any order. Errors: ENOENT when
+    /// there is none.
     fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let _ = (path, visit);
         Err(Errno::NOENT)
     }
 
-    /// A name; as much of it as fits goes into `into`, and how much comes back. Errors: EOPNOTSUPP when it has none.
+    /// A name; as much of it as fits goes into `into`, and how much comes back. Errors: EOPNOTSUPP
+    /// when it has none.
     fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {
         let _ = (name, into);
         Err(Errno::OPNOTSUPP)

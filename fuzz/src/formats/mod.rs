@@ -1,6 +1,8 @@
-//! The formats of other programs: any bytes as a line, a record or a file of each of them, the first byte says which.
+//! The formats of other programs: any bytes as a line, a record or a file of each of them, the
+//! first byte says which.
 //!
-//! Held against readings of the same with the standard library, written down from the formats' documents.
+//! Held against readings of the same with the standard library, written down from the formats'
+//! documents.
 
 mod lines;
 mod names;

@@ -61,7 +61,8 @@ pub fn patterns(input: &[u8]) {
     assert_eq!(found, each.any(|pattern| !pattern.is_empty() && matches(pattern, name)));
 }
 
-/// Whether a pattern matches, from table to table: which beginnings of the name each beginning of the pattern matches.
+/// Whether a pattern matches, from table to table: which beginnings of the name each beginning of
+/// the pattern matches.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;

@@ -18,7 +18,8 @@ fn read_only(path: &CStr) -> Result<Fd, Errno> {
 
 /// Looks up a path, or what is open as `at` when that is empty.
 fn look(at: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Inode, Errno> {
-    // The type and the device's number come unasked for, the mount's number since 5.8; before, a zero does.
+    // The type and the device's number come unasked for, the mount's number since 5.8; before, a
+    // zero does.
     let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     if let Some(stat) = sys::statx(at.as_raw_fd(), path, flags.bits(), mask.bits()) {
         return Ok(Inode {
@@ -27,7 +28,8 @@ fn look(at: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Inode, Errno>
             plain: is_plain(stat.stx_mode.into()),
         });
     }
-    // A kernel before 4.11, a filter of system calls that does not know it; or the path is wrong, and then this says why.
+    // A kernel before 4.11, a filter of system calls that does not know it; or the path is wrong,
+    // and then this says why.
     let stat = rustix::fs::statat(at, path, flags).map_err(errno)?;
     let on = Device::new(major(stat.st_dev), minor(stat.st_dev));
     Ok(Inode { on, mount: 0, plain: is_plain(stat.st_mode) })
@@ -143,8 +145,8 @@ impl Freeze for Linux {
             self.worker = Worker::of_agent(socket);
             return Ok(());
         }
-        // Whoever comes after an agent that is gone wants the channel, however long the worker hangs.
-        // Where there is none, the kernel says so.
+        // Whoever comes after an agent that is gone wants the channel, however long the worker
+        // hangs. Where there is none, the kernel says so.
         for &number in &self.channel {
             sys::close(number);
         }

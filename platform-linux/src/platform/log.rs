@@ -13,9 +13,10 @@ use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
 impl Linux {
-    /// The log file was moved away: begins a new one, now or, if something is frozen, with the first line after the
-    /// thaw: opening it could wait for ever, closing the old one too, when it is the last that a file without a name is
-    /// waiting for. As long as it cannot be opened lines go where they went.
+    /// The log file was moved away: begins a new one, now or, if something is frozen, with the
+    /// first line after the thaw: opening it could wait for ever, closing the old one too, when it
+    /// is the last that a file without a name is waiting for. As long as it cannot be opened lines
+    /// go where they went.
     pub fn renew_log(&mut self, frozen: bool) {
         if frozen {
             self.log.is_old = self.log.path.is_some();
@@ -31,8 +32,9 @@ impl Linux {
         }
     }
 
-    /// Waits a little for what was logged last, and says how many lines were lost, if any were.
-    /// At the agent's end also when something is frozen still: what that hangs holds nothing of anybody.
+    /// Waits a little for what was logged last, and says how many lines were lost, if any were. At
+    /// the agent's end also when something is frozen still: what that hangs holds nothing of
+    /// anybody.
     #[inline(never)]
     pub fn say_lost(&mut self) {
         match self.log.hear(LINE_MS_MAX) {
@@ -56,7 +58,8 @@ impl Log for Linux {
         if level > Level::Warning && !self.verbose {
             return;
         }
-        // What was dropped is said before anything else: then the log has no hole that cannot be seen.
+        // What was dropped is said before anything else: then the log has no hole that cannot be
+        // seen.
         self.say_lost();
         if self.log.lost > 0 || self.put(level, pieces, path, None).is_err() {
             self.log.lost += 1;

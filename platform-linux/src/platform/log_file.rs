@@ -1,6 +1,7 @@
-//! Where the log goes: a line comes in, and whether it was taken goes out. Invariant: nothing here waits for long. Opening a
-//! file and writing to it hang for as long as somebody keeps its filesystem frozen, so a copy of the agent does both, the
-//! writer, one a line. While one hangs there is no other: what comes then is lost, and counted.
+//! Where the log goes: a line comes in, and whether it was taken goes out. Invariant: nothing here
+//! waits for long. Opening a file and writing to it hang for as long as somebody keeps its
+//! filesystem frozen, so a copy of the agent does both, the writer, one a line. While one hangs
+//! there is no other: what comes then is lost, and counted.
 
 use crate::fd::Fd;
 use crate::print::{STDERR, events, offer};
@@ -12,12 +13,14 @@ use qga_core::limits::{FROZEN_MAX, HANDLES_MAX};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
-/// How long a line waits until it is in the file, or until the one before it is: a client is to be answered within 100 ms.
+/// How long a line waits until it is in the file, or until the one before it is: a client is to be
+/// answered within 100 ms.
 pub const LINE_MS_MAX: u32 = 50;
 /// The same for the opening at the start, which fails where the file cannot be opened.
 pub const START_MS_MAX: u32 = 500;
 
-/// A writer closes all descriptors below: what an agent may hold, and room for what its parent left.
+/// A writer closes all descriptors below: what an agent may hold, and room for what its parent
+/// left.
 const DESCRIPTORS: i32 = 1024;
 const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 128 < DESCRIPTORS as usize);
 
@@ -42,7 +45,8 @@ impl LogFile {
     pub fn new(path: Option<&'static CStr>) -> Self {
         let mut to = None;
         if path.is_none() && sys::is_terminal(&STDERR) {
-            // It may have less room than a line. Other processes have the same terminal, and wait as they like.
+            // It may have less room than a line. Other processes have the same terminal, and wait
+            // as they like.
             to = open(c"/proc/self/fd/2").ok();
         }
         let is_file = is_file(&STDERR);
@@ -62,7 +66,8 @@ impl LogFile {
         if self.writer.is_some() {
             return Err(Errno::AGAIN);
         }
-        // Where there can be no writer, as when no descriptor is left, it is better to wait than to say nothing.
+        // Where there can be no writer, as when no descriptor is left, it is better to wait than to
+        // say nothing.
         if (self.is_file || self.is_old)
             && let Ok((socket, is_writer)) = sys::socket::fork_with_socket()
         {
@@ -131,7 +136,8 @@ fn open(path: &CStr) -> Result<Fd, Errno> {
     sys::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | how, 0o600)
 }
 
-/// Whether it is a file on a disk, or where else it may hang; as the kernel remembers it, without asking there.
+/// Whether it is a file on a disk, or where else it may hang; as the kernel remembers it, without
+/// asking there.
 fn is_file(file: &Fd) -> bool {
     let flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     let stat = sys::statx(file.raw(), c"", flags, STATX_TYPE);

@@ -7,7 +7,8 @@ use qga_core::Errno;
 use qga_core::formats::netlink::{self, Message, Request};
 use qga_core::platform::{Address, Dump, Link, Network};
 
-/// As much as the kernel puts into one datagram of a list (NLMSG_GOODSIZE of linux/netlink.h: a page, 8 KiB at most).
+/// As much as the kernel puts into one datagram of a list (NLMSG_GOODSIZE of linux/netlink.h: a
+/// page, 8 KiB at most).
 const DATAGRAM_BYTES_MAX: usize = 8192;
 
 /// A list that the kernel makes, datagram by datagram. All zero when new.
@@ -50,8 +51,9 @@ impl Netlink {
         socket.put(Request::new(kind, index).bytes()).map(drop)
     }
 
-    /// What the next message of this kind says; nothing when there is no more. Errors: EINTR when one may be missing, EAGAIN
-    /// when the kernel says nothing, ENOBUFS when it says more than there is room for.
+    /// What the next message of this kind says; nothing when there is no more. Errors: EINTR when
+    /// one may be missing, EAGAIN when the kernel says nothing, ENOBUFS when it says more than
+    /// there is room for.
     #[inline(never)]
     fn next(&mut self, kind: u16) -> Result<Option<&[u8]>, Errno> {
         // Where the message begins that was found.

@@ -50,8 +50,8 @@ impl Texts for Linux {
     fn variable(&mut self, name: &str) -> Option<&'static [u8]> {
         let mut place = self.environment;
         loop {
-            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is the one that the agent
-            // was started with, and nobody changes it.
+            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is
+            // the one that the agent was started with, and nobody changes it.
             let word = unsafe { place.read() };
             if word.is_null() {
                 return None;

@@ -1,4 +1,5 @@
-//! The socket between the agent and a worker: reports go in at the one end, with descriptors, and come out at the other.
+//! The socket between the agent and a worker: reports go in at the one end, with descriptors, and
+//! come out at the other.
 
 use crate::fd::Fd;
 use crate::sys;

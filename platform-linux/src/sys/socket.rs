@@ -19,8 +19,9 @@ pub fn unix_socket() -> Result<Fd, Errno> {
 
 const AF_UNIX: u16 = 1;
 
-/// A socket for lists of interfaces and addresses, not inherited, that never waits (netlink(7)). Each list is as narrow as
-/// it was asked for, where the kernel (since 4.20) can do that (NETLINK_GET_STRICT_CHK).
+/// A socket for lists of interfaces and addresses, not inherited, that never waits (netlink(7)).
+/// Each list is as narrow as it was asked for, where the kernel (since 4.20) can do that
+/// (NETLINK_GET_STRICT_CHK).
 pub fn netlink() -> Result<Fd, Errno> {
     const AF_NETLINK: usize = 16;
     const NETLINK_ROUTE: usize = 0;
@@ -32,7 +33,8 @@ pub fn netlink() -> Result<Fd, Errno> {
     let socket = unsafe { call_fd(raw::__NR_socket, AF_NETLINK, kind as usize, NETLINK_ROUTE, 0) }?;
     let on = 1i32;
     let number = socket.raw() as usize;
-    // SAFETY: the kernel's calling convention, as in `call`; it reads a number that lives until the call returns.
+    // SAFETY: the kernel's calling convention, as in `call`; it reads a number that lives until the
+    // call returns.
     unsafe {
         asm!("syscall", inlateout("rax") raw::__NR_setsockopt as isize => _, in("rdi") number,
             in("rsi") SOL_NETLINK, in("rdx") NETLINK_GET_STRICT_CHK, in("r10") &raw const on,
@@ -115,8 +117,9 @@ pub fn accept(listener: &Fd) -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_accept4, listener.raw() as usize, 0, 0, flags) }
 }
 
-/// Makes a copy of this process (fork(2)), and a socket between the two that keeps messages apart. Each gets its end and
-/// whether it is the copy, which must end by [`super::exit`]. The old one gets SIGIO when something comes.
+/// Makes a copy of this process (fork(2)), and a socket between the two that keeps messages apart.
+/// Each gets its end and whether it is the copy, which must end by [`super::exit`]. The old one
+/// gets SIGIO when something comes.
 #[inline(never)]
 pub fn fork_with_socket() -> Result<(Fd, bool), Errno> {
     let (ours, copys) = socket_pair()?;
@@ -230,8 +233,8 @@ unsafe fn send_part(socket: &Fd, part: [usize; 2], fd: Option<&Fd>) -> Result<()
 /// (recvmsg(2)). Errors: EAGAIN for nothing yet; ECHILD when the other end is closed.
 pub fn receive_with<T: Copy>(socket: &Fd, value: &mut T) -> Result<Option<Fd>, Errno> {
     let part = [&raw mut *value as usize, size_of::<T>()];
-    // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value of that type, because
-    // the socket keeps messages apart.
+    // SAFETY: the kernel writes at most as many bytes as the value has: nothing, or all of a value
+    // of that type, because the socket keeps messages apart.
     unsafe { receive_part(socket, part) }
 }
 

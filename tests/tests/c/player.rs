@@ -11,7 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// How C is compiled here: as strictly as the compiler can.
 pub const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
-/// Commands that a C guest never offers: the table has no place for freezing, nor for what a guest says of itself.
+/// Commands that a C guest never offers: the table has no place for freezing, nor for what a guest
+/// says of itself.
 const NOT_IN_C: [&str; 15] = [
     "guest-fsfreeze-status",
     "guest-fsfreeze-freeze",

@@ -1,4 +1,5 @@
-//! Tables of lines: each with what it says behind `=> ` on the next line, `=> -` for nothing. `##` begins a remark.
+//! Tables of lines: each with what it says behind `=> ` on the next line, `=> -` for nothing. `##`
+//! begins a remark.
 
 use qga_core::formats::{cpulist, diskstats, glob, loadavg, os_release, route, stat};
 use qga_core::writer::Writer;

@@ -1,5 +1,5 @@
-//! Files of tzfile(5): damaged and odd ones, and which file TZ names. Whole files are held against the C library in
-//! tests/tests/zones.rs.
+//! Files of tzfile(5): damaged and odd ones, and which file TZ names. Whole files are held against
+//! the C library in tests/tests/zones.rs.
 
 use super::tables::written;
 use qga_core::formats::zone::{Local, local, path};

@@ -14,7 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const THEIRS: &str = "/mnt/theirs";
 
-/// Six disks: one cannot be frozen, one is frozen by somebody else, one is mounted twice, and lies on the last.
+/// Six disks: one cannot be frozen, one is frozen by somebody else, one is mounted twice, and lies
+/// on the last.
 fn guest() -> Sim {
     let sim = disks(3);
     sim.with(|world| {

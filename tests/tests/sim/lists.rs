@@ -1,5 +1,5 @@
-//! What the guest says of itself, from its data: each list in every window and with reads of every length, texts that
-//! are odd, missing or unreadable, lists of thousands.
+//! What the guest says of itself, from its data: each list in every window and with reads of every
+//! length, texts that are odd, missing or unreadable, lists of thousands.
 
 use crate::guest::{Large, Small};
 use qga_core::{Errno, Step};
@@ -123,8 +123,8 @@ fn windows_and_reads_of_any_length_give_the_same_text() {
     }
 }
 
-/// Every platform call of each command failing once: an error that says what failed, or a list that is not whole and a
-/// line in the log that says so; and nothing stays open.
+/// Every platform call of each command failing once: an error that says what failed, or a list that
+/// is not whole and a line in the log that says so; and nothing stays open.
 #[test]
 fn a_call_that_fails_is_answered_or_logged() {
     let mut failed = 0;

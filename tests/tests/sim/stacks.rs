@@ -1,5 +1,6 @@
-//! Filesystems on loop devices whose files are on other filesystems, with devices of other kinds in between: what lies
-//! on top freezes first and thaws last, however they were mounted and wherever somebody is killed.
+//! Filesystems on loop devices whose files are on other filesystems, with devices of other kinds in
+//! between: what lies on top freezes first and thaws last, however they were mounted and wherever
+//! somebody is killed.
 
 use crate::freeze::{ask, frozen};
 use crate::guest::Large;
@@ -16,8 +17,8 @@ const MIDDLE: Device = Device::new(7, 0);
 const TOP: Device = Device::new(253, 0);
 const OTHER: Device = Device::new(8, 16);
 
-/// The file of the middle one is on the bottom one; the top one is made of a partition of a loop device with a file on
-/// the middle one.
+/// The file of the middle one is on the bottom one; the top one is made of a partition of a loop
+/// device with a file on the middle one.
 const LIES: [(Device, Lies); 4] = [
     (MIDDLE, Lies::File(BOTTOM)),
     (TOP, Lies::Made(Device::new(259, 0))),
@@ -172,7 +173,8 @@ fn many_devices_below_are_looked_at_as_far_as_there_is_room() {
     clean(&sim);
 }
 
-/// As many as can be held, three on each other, all mounted the wrong way round: the calls grow with their number.
+/// As many as can be held, three on each other, all mounted the wrong way round: the calls grow
+/// with their number.
 #[test]
 fn as_many_as_there_is_room_for() {
     let calls_of = |count: usize| {
@@ -277,8 +279,8 @@ fn what_was_hidden_when_its_turn_was_is_not_frozen_later() {
     clean(&sim);
 }
 
-/// Killed after every call of a freeze and a thaw of filesystems that were mounted the wrong way round, and the next one
-/// after every call of its own: what is thawed is thawed from the bottom.
+/// Killed after every call of a freeze and a thaw of filesystems that were mounted the wrong way
+/// round, and the next one after every call of its own: what is thawed is thawed from the bottom.
 #[test]
 fn killed_anywhere_nothing_thaws_before_what_it_lies_on() {
     let start = || mounted(&[TOP, MIDDLE, BOTTOM], &LIES);

@@ -16,9 +16,9 @@ fn rows_are_the_pinned_commands() {
     assert_eq!(rows, COMMANDS);
 }
 
-/// Commands whose success no conversation can have, because it is never the same: the test below and
-/// `lists.rs` are about them on the simulated platform, `conversations.rs` and `lists.rs` on Linux, `baremetal` on bare
-/// metal.
+/// Commands whose success no conversation can have, because it is never the same: the test below
+/// and `lists.rs` are about them on the simulated platform, `conversations.rs` and `lists.rs` on
+/// Linux, `baremetal` on bare metal.
 const NEVER_TWICE_THE_SAME: [&str; 13] = [
     "guest-get-time",
     "guest-get-host-name",

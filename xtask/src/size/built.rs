@@ -41,8 +41,9 @@ pub fn built() -> Result<Built> {
     best.ok_or_else(|| "no build to analyse".to_owned())
 }
 
-/// Builds the twin; its file, and its code in LLVM's language as it is before it becomes the machine's. The options reach rustc through a wrapper and not through RUSTFLAGS or the
-/// profile: these two are part of every symbol's hash, and so of the order of functions.
+/// Builds the twin; its file, and its code in LLVM's language as it is before it becomes the
+/// machine's. The options reach rustc through a wrapper and not through RUSTFLAGS or the profile:
+/// these two are part of every symbol's hash, and so of the order of functions.
 fn twin(mangling: &str) -> Result<PathBuf> {
     let folder = paths::target().join("size");
     let target = folder.join(format!("typed-{mangling}"));

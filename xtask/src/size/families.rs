@@ -1,5 +1,5 @@
-//! What each family of commands costs: sets of Cargo's features in; how large the binary is with these
-//! alone, beside its budget, out.
+//! What each family of commands costs: sets of Cargo's features in; how large the binary is with
+//! these alone, beside its budget, out.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -16,25 +16,26 @@ pub struct Budget {
     pub bytes_asked: u64,
 }
 
-/// Every budget of the file. A row of one feature is a family, and a new family is a new row. `default` is all of them:
-/// what was asked held for the first fourteen commands (98,304 for all 43), and what keeps the agent safe from hostile
-/// users and odd guests, with the freeze worker, is more than fitted in (docs/decisions.md, "What safety costs").
+/// Every budget of the file. A row of one feature is a family, and a new family is a new row.
+/// `default` is all of them: what was asked is for the commands up to here and two more (98,304 for
+/// all 43). What a guest needs to be backed up and shut down was to stay within 59,392 bytes: what
+/// keeps the agent safe from hostile users and odd guests, with the freeze worker and the order of
+/// what lies on what, is more than fitted in (docs/decisions.md, "What safety costs").
 pub const BUDGETS: [Budget; 13] = [
-    Budget { features: &["default"], bytes_max: 61_952, bytes_asked: 59_392 },
+    within(&["default"], 82_944),
     // guest-sync, guest-ping and guest-info are always there.
-    within(&[], 33_792),
-    within(&["files"], 41_984),
-    within(&["freeze"], 48_640),
+    within(&[], 35_328),
+    within(&["files"], 43_008),
+    within(&["freeze"], 50_176),
     within(&["power"], 41_984),
-    within(&["time"], 34_304),
+    within(&["time"], 35_328),
     within(&["info"], 41_984),
-    within(&["users"], 41_984),
-    within(&["cpus"], 41_984),
-    within(&["memory"], 41_984),
-    within(&["disks"], 41_984),
-    within(&["network"], 41_984),
-    // What a guest needs to be backed up and shut down.
-    within(&["files", "freeze", "power"], 61_952),
+    within(&["users"], 38_912),
+    within(&["cpus"], 39_936),
+    within(&["memory"], 37_888),
+    within(&["disks"], 37_888),
+    within(&["network"], 43_008),
+    Budget { features: &["files", "freeze", "power"], bytes_max: 62_464, bytes_asked: 59_392 },
 ];
 
 /// The budget of the whole file.

@@ -197,7 +197,8 @@ mod tests {
         assert_eq!(worst_case(&through_pointer, 0).cycles, [["b", "c"]]);
     }
 
-    /// `start` calls `command`, which calls through a pointer: to itself or to `closure`, as their types allow.
+    /// `start` calls `command`, which calls through a pointer: to itself or to `closure`, as their
+    /// types allow.
     fn through_pointers(types: [Option<&str>; 3]) -> Stack {
         let [called, command, closure] =
             types.map(|kind| kind.map(|kind| [kind.to_owned()].into()));

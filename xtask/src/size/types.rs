@@ -1,13 +1,15 @@
-//! What pointers to functions point at: the build's code in LLVM's language, from which the machine code is
-//! made, goes in; of which type each function is, and of which types it calls pointers, come out.
+//! What pointers to functions point at: the build's code in LLVM's language, from which the machine
+//! code is made, goes in; of which type each function is, and of which types it calls pointers,
+//! come out.
 //!
-//! A call through a pointer of another type than the function's has no meaning in LLVM or in Rust, so a pointer
-//! leads only to functions of its type. LLVM's types are coarser than Rust's: all pointers are one type. A
-//! value that is returned by its address says how large it is.
+//! A call through a pointer of another type than the function's has no meaning in LLVM or in Rust,
+//! so a pointer leads only to functions of its type. LLVM's types are coarser than Rust's: all
+//! pointers are one type. A value that is returned by its address says how large it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A function's type, as text: what it returns, and its parameters. `?` is one that was not understood.
+/// A function's type, as text: what it returns, and its parameters. `?` is one that was not
+/// understood.
 pub type Type = String;
 
 /// One function of the build.
