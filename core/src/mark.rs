@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! qga-frozen 2 <boot id> <phase>\n                 one head, 52 bytes
-//! <state> <major>:<minor> <path>\0                 one record a filesystem, in the order of thawing
+//! <state> <major>:<minor> <path>\0                 one record each, in the order of thawing
 //! ```
 //!
 //! The number is that of the mount table, by which the filesystem is found wherever it is mounted;
