@@ -105,6 +105,10 @@ pub const SESSION_NAME_BYTES_MAX: usize = 16;
 /// As much as is read of what logind says of a session: some 400 bytes.
 pub const SESSION_BYTES_MAX: usize = 1024;
 
+/// How often a list in a reply is begun anew because it changed while it was read: where interfaces
+/// come and go all the time, some of them may be missing.
+pub const LIST_BEGUN_MAX: u8 = 8;
+
 /// Room that a list keeps from one piece of its reply to the next: for the longest line of the
 /// kernel's tables but one, which nobody needs, and for the largest file of a time zone (3,900
 /// bytes).

@@ -46,32 +46,41 @@ pub fn interfaces_piece<P: Platform>(
             cursor.open("[", out);
             cursor.part = LINK;
         }
-        LINK => match platform.next_link(&mut list.links) {
-            // Of a list that was begun anew the first ones are known already.
-            Ok(Some(link)) if !list.is_new(link.index) => {}
-            Ok(Some(link)) => {
-                cursor.element(out);
-                cursor.outer += 1;
-                begin(&link, out);
-                (cursor.part, cursor.inner) = (ADDRESS, 0);
-                cursor.handle = i64::from(link.index);
-                if let Err(errno) = platform.addresses(&mut list.addresses, link.index) {
-                    left_out(platform, errno);
+        LINK => {
+            let ended = match platform.next_link(&mut list.links) {
+                Ok(Some(link)) => {
+                    // Of a list that was begun anew the first ones are known already.
+                    if list.is_new(link.index) {
+                        cursor.element(out);
+                        cursor.outer += 1;
+                        begin(&link, out);
+                        (cursor.part, cursor.inner) = (ADDRESS, 0);
+                        cursor.handle = i64::from(link.index);
+                        if let Err(errno) = platform.addresses(&mut list.addresses, link.index) {
+                            left_out(platform, errno);
+                        }
+                    }
+                    return Ok(true);
                 }
-            }
-            // Interfaces came or went: one that is missing is in the list of now.
-            Err(Errno::INTR) => platform.links(&mut list.links).map_err(failed)?,
-            Err(errno) if cursor.outer == 0 => return Err(failed(errno)),
-            ended => {
+                // Interfaces came or went: one that is missing is in the list of now.
+                Err(Errno::INTR) if cursor.begins_again() => {
+                    match platform.links(&mut list.links) {
+                        Ok(()) => return Ok(true),
+                        failed => failed,
+                    }
+                }
+                ended => ended.map(|_| ()),
+            };
+            match ended {
+                Err(errno) if cursor.outer == 0 => return Err(failed(errno)),
                 // What has left already cannot be taken back.
-                if let Err(errno) = ended {
-                    left_out(platform, errno);
-                }
-                cursor.close("]", out);
-                list.close();
-                return Ok(false);
+                Err(errno) => left_out(platform, errno),
+                Ok(()) => {}
             }
-        },
+            cursor.close("]", out);
+            list.close();
+            return Ok(false);
+        }
         _ => match platform.next_address(&mut list.addresses) {
             Ok(Some(address)) => {
                 if cursor.inner == 0 {
@@ -80,6 +89,15 @@ pub fn interfaces_piece<P: Platform>(
                 cursor.inner += 1;
                 cursor.element(out);
                 write_address(&address, out);
+            }
+            Err(Errno::INTR)
+                if cursor.begins_again()
+                    && platform.addresses(&mut list.addresses, cursor.handle as u32).is_ok() =>
+            {
+                // The first ones are written already.
+                for _ in 0..cursor.inner {
+                    let _ = platform.next_address(&mut list.addresses);
+                }
             }
             ended => {
                 if let Err(errno) = ended {

@@ -5,7 +5,7 @@
 use super::Stream;
 use crate::errno::Errno;
 use crate::json::text::{shown, utf8};
-use crate::limits::PIECE_BYTES_MAX;
+use crate::limits::{LIST_BEGUN_MAX, PIECE_BYTES_MAX};
 use crate::platform::Platform;
 use crate::state::State;
 use crate::text::Text;
@@ -33,6 +33,8 @@ pub struct Cursor {
     pub stream: Stream,
     /// Whether the next element stands after another one.
     comma: bool,
+    /// How often a list was begun anew, because it had changed.
+    begun: u8,
     /// How much of a text is written.
     text: usize,
 }
@@ -45,7 +47,13 @@ impl Cursor {
     /// At the beginning.
     pub const fn new() -> Self {
         let stream = Stream::new();
-        Cursor { part: 0, outer: 0, inner: 0, handle: 0, stream, comma: false, text: 0 }
+        Cursor { part: 0, outer: 0, inner: 0, handle: 0, stream, comma: false, begun: 0, text: 0 }
+    }
+
+    /// Whether a list that changed while it was read may be begun anew: not for ever.
+    pub fn begins_again(&mut self) -> bool {
+        self.begun = self.begun.saturating_add(1);
+        self.begun <= LIST_BEGUN_MAX
     }
 
     /// Begins a list, or an object.

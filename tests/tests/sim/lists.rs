@@ -3,7 +3,7 @@
 
 use crate::guest::{Large, Small};
 use qga_core::{Errno, Step};
-use qga_sim::{Fault, Sim};
+use qga_sim::{Fault, Kind, Sim};
 use serde_json::{Value, json};
 
 /// What the guest of `Sim::new` answers.
@@ -320,6 +320,51 @@ fn hundreds_of_interfaces_come_each_once() {
     let many = list[402]["ip-addresses"].as_array().expect("addresses");
     assert_eq!((many.len(), &many[299]["ip-address"]), (300, &json!("10.9.1.100")));
     assert!(list[2].get("ip-addresses").is_none() && list[2].get("hardware-address").is_none());
+}
+
+/// Where interfaces come and go all the time the reply ends all the same, and the log says that it
+/// is not whole; so it does when the list cannot be begun anew after some of it has left.
+#[test]
+fn a_list_that_never_stands_still_ends() {
+    let sim = Sim::new(1);
+    sim.with(|world| world.system.changes = usize::MAX);
+    let value = ask(&sim, "network-get-interfaces").expect("a value");
+    assert_eq!(value.as_array().map(Vec::len), Some(1));
+    let is_logged = |sim: &Sim| {
+        sim.with(|world| world.log.iter().any(|line| line.text.contains("is not whole")))
+    };
+    assert!(is_logged(&sim));
+    for kind in [Kind::Links, Kind::NextAddress] {
+        let sim = Sim::new(1);
+        sim.with(|world| {
+            (0..200).for_each(|n| world.system.link(&format!("veth{n}"), None, &[("10.0.0.1", 8)]));
+            world.system.changes = 1;
+            let number = if kind == Kind::Links { 1 } else { 30 };
+            let fault = Fault { kind: Some(kind), number, errno: Errno::INTR, lasting: true };
+            world.faults.fail(fault);
+        });
+        // In a small window most of it has left by then.
+        let reply = Small::start(&sim).expect("a start").send(&request("network-get-interfaces"));
+        let reply: Value = serde_json::from_slice(&reply).expect("JSON");
+        assert_eq!(
+            reply["return"].as_array().map(Vec::len),
+            Some(if kind == Kind::Links { 201 } else { 202 })
+        );
+        assert!(is_logged(&sim), "{kind:?}");
+    }
+}
+
+/// An address list that changes is read again, and none comes twice.
+#[test]
+fn addresses_that_change_are_read_again() {
+    let sim = Sim::new(1);
+    sim.with(|world| {
+        let fault =
+            Fault { kind: Some(Kind::NextAddress), number: 1, errno: Errno::INTR, lasting: false };
+        world.faults.fail(fault);
+    });
+    let expected = expected().into_iter().find(|(command, _)| command.contains("interfaces"));
+    assert_eq!(ask(&sim, "network-get-interfaces").ok(), expected.map(|(_, value)| value));
 }
 
 /// A client that hangs up in the middle of a list leaves nothing open.
