@@ -3,7 +3,7 @@
 
 use crate::errno::Errno;
 use crate::limits::SYSFS_PATH_BYTES_MAX;
-use crate::lines::{Scan, read, retry};
+use crate::lines::{Scan, read};
 use crate::platform::{Dump, Network, Room, Texts};
 use crate::writer::Writer;
 
@@ -34,7 +34,7 @@ impl<P: Texts + Network> List<P> {
     pub fn open(&mut self, platform: &mut P, path: &[u8]) -> Result<(), Errno> {
         self.scan = Scan::new(b'\n');
         self.text = None;
-        self.text = Some(retry(|| platform.text(path))?);
+        self.text = Some(platform.text(path)?);
         Ok(())
     }
 
@@ -93,7 +93,7 @@ pub fn whole<'b, P: Texts>(
     path: &[u8],
     into: &'b mut [u8],
 ) -> Result<&'b mut [u8], Errno> {
-    let mut text = retry(|| platform.text(path))?;
+    let mut text = platform.text(path)?;
     let mut len = 0;
     while let Some(free) = into.get_mut(len..).filter(|free| !free.is_empty()) {
         match read(&mut text, free)? {

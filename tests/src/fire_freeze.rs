@@ -188,7 +188,10 @@ impl Scene {
     /// A freeze, or a thaw of what was frozen before, whose worker is killed at `point`; without
     /// one, what the worker calls.
     pub fn work(&self, thaws: bool, point: Option<&Point>, victim: Victim) -> Result<Life, String> {
-        let start = Start { arguments: self.arguments, ..Start::default() };
+        // No log into a file: a worker that has a line written there would hear of that, and be stopped
+        // in the place of the agent.
+        let arguments = [self.arguments, &["-l", "/dev/null"]].concat();
+        let start = Start { arguments: &arguments, ..Start::default() };
         let agent = self.guest.jail.agent(start);
         let gone = || "the agent has gone".to_owned();
         let mut client = Client::connect(&agent)?.ok_or_else(gone)?;

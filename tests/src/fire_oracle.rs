@@ -311,7 +311,7 @@ fn has(step: &Step, text: &str) -> bool {
 /// Whether the replies to the step's requests depend on system calls; guest-info's does because an
 /// agent that cannot read its mark is in the frozen state, in which few commands are enabled.
 fn calls(step: &Step) -> bool {
-    ["guest-file-", "guest-get-time", "guest-fsfreeze-status", "guest-info"]
+    ["guest-file-", "guest-get-", "guest-network-", "guest-fsfreeze-status", "guest-info"]
         .iter()
         .any(|name| has(step, name))
 }

@@ -6,7 +6,7 @@ use crate::bytes::copy;
 use crate::errno::Errno;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::lines::{Lines, retry};
+use crate::lines::Lines;
 use crate::list::{List, whole};
 use crate::platform::{Name, Platform};
 use crate::response::{Cursor, Failed};
@@ -168,9 +168,9 @@ fn value<P: Platform>(
     into: &mut [u8; OS_RELEASE_LINE_BYTES_MAX],
 ) -> Result<Option<usize>, Errno> {
     let named = platform.variable("QGA_OS_RELEASE");
-    let mut text = retry(|| platform.text(named.unwrap_or(b"/etc/os-release")));
+    let mut text = platform.text(named.unwrap_or(b"/etc/os-release"));
     if matches!(text, Err(Errno::NOENT)) {
-        text = retry(|| platform.text(b"/usr/lib/os-release"));
+        text = platform.text(b"/usr/lib/os-release");
     }
     let text = match text {
         Ok(text) => text,

@@ -6,7 +6,7 @@ use crate::errno::Errno;
 use crate::formats::utmp::{self, Login};
 use crate::formats::{seconds, session};
 use crate::limits::{SESSION_BYTES_MAX, SESSION_NAME_BYTES_MAX, USER_BYTES_MAX};
-use crate::lines::{read, retry};
+use crate::lines::read;
 use crate::list::whole;
 use crate::platform::{Platform, Texts};
 use crate::response::{Cursor, Failed};
@@ -74,7 +74,7 @@ pub fn piece<P: Platform>(
 /// Visits every login, by utmp(5) or, where there is none, by the sessions of logind.
 fn each_login<P: Texts>(platform: &mut P, names: &mut [u8], visit: Visit<'_>) -> Result<(), Errno> {
     for path in ["/run/utmp", "/var/run/utmp"] {
-        match retry(|| platform.text(path.as_bytes())) {
+        match platform.text(path.as_bytes()) {
             Ok(text) => return each_record(text, visit),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
