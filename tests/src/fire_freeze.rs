@@ -188,8 +188,8 @@ impl Scene {
     /// A freeze, or a thaw of what was frozen before, whose worker is killed at `point`; without
     /// one, what the worker calls.
     pub fn work(&self, thaws: bool, point: Option<&Point>, victim: Victim) -> Result<Life, String> {
-        // No log into a file: a worker that has a line written there would hear of that, and be stopped
-        // in the place of the agent.
+        // No log into a file: a worker that has a line written there would hear of that, and be
+        // stopped in the place of the agent.
         let arguments = [self.arguments, &["-l", "/dev/null"]].concat();
         let start = Start { arguments: &arguments, ..Start::default() };
         let agent = self.guest.jail.agent(start);

@@ -5,6 +5,7 @@ use super::listing::left_out;
 use crate::bytes::hex;
 use crate::errno::Errno;
 use crate::formats::{ip, route};
+use crate::list::List;
 use crate::platform::{Address, Link, Platform};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
@@ -24,6 +25,11 @@ fn address(key: &str, bytes: &[u8], out: &mut Writer<'_>) {
     out.ascii("\"");
 }
 
+/// Nothing of the list has left yet.
+fn failed(errno: Errno) -> Failed {
+    Failed(text!("failed to list the interfaces"), errno)
+}
+
 /// What a call of [`interfaces_piece`] writes, in [`Cursor::part`].
 const BEGINNING: u8 = 0;
 const LINK: u8 = 1;
@@ -38,7 +44,6 @@ pub fn interfaces_piece<P: Platform>(
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
     let list = &mut state.list;
-    let failed = |errno| Failed(text!("failed to list the interfaces"), errno);
     match cursor.part {
         BEGINNING => {
             platform.links(&mut list.links).map_err(failed)?;
@@ -46,70 +51,86 @@ pub fn interfaces_piece<P: Platform>(
             cursor.open("[", out);
             cursor.part = LINK;
         }
-        LINK => {
-            let ended = match platform.next_link(&mut list.links) {
-                Ok(Some(link)) => {
-                    // Of a list that was begun anew the first ones are known already.
-                    if list.is_new(link.index) {
-                        cursor.element(out);
-                        cursor.outer += 1;
-                        begin(&link, out);
-                        (cursor.part, cursor.inner) = (ADDRESS, 0);
-                        cursor.handle = i64::from(link.index);
-                        if let Err(errno) = platform.addresses(&mut list.addresses, link.index) {
-                            left_out(platform, errno);
-                        }
-                    }
-                    return Ok(true);
-                }
-                // Interfaces came or went: one that is missing is in the list of now.
-                Err(Errno::INTR) if cursor.begins_again() => {
-                    match platform.links(&mut list.links) {
-                        Ok(()) => return Ok(true),
-                        failed => failed,
-                    }
-                }
-                ended => ended.map(|_| ()),
-            };
-            match ended {
-                Err(errno) if cursor.outer == 0 => return Err(failed(errno)),
-                // What has left already cannot be taken back.
-                Err(errno) => left_out(platform, errno),
-                Ok(()) => {}
-            }
-            cursor.close("]", out);
-            list.close();
-            return Ok(false);
-        }
-        _ => match platform.next_address(&mut list.addresses) {
-            Ok(Some(address)) => {
-                if cursor.inner == 0 {
-                    cursor.open(", \"ip-addresses\": [", out);
-                }
-                cursor.inner += 1;
-                cursor.element(out);
-                write_address(&address, out);
-            }
-            Err(Errno::INTR)
-                if cursor.begins_again()
-                    && platform.addresses(&mut list.addresses, cursor.handle as u32).is_ok() =>
-            {
-                // The first ones are written already.
-                for _ in 0..cursor.inner {
-                    let _ = platform.next_address(&mut list.addresses);
-                }
-            }
-            ended => {
-                if let Err(errno) = ended {
-                    left_out(platform, errno);
-                }
-                out.ascii(if cursor.inner > 0 { "]" } else { "" });
-                cursor.close("}", out);
-                cursor.part = LINK;
-            }
-        },
+        LINK => return link_piece(platform, list, cursor, out),
+        _ => address_piece(platform, list, cursor, out),
     }
     Ok(true)
+}
+
+/// One interface, up to its addresses, or the end of the list.
+fn link_piece<P: Platform>(
+    platform: &mut P,
+    list: &mut List<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let ended = match platform.next_link(&mut list.links) {
+        Ok(Some(link)) => {
+            // Of a list that was begun anew the first ones are known already.
+            if list.is_new(link.index) {
+                cursor.element(out);
+                cursor.outer += 1;
+                begin(&link, out);
+                (cursor.part, cursor.inner) = (ADDRESS, 0);
+                cursor.handle = i64::from(link.index);
+                if let Err(errno) = platform.addresses(&mut list.addresses, link.index) {
+                    left_out(platform, errno);
+                }
+            }
+            return Ok(true);
+        }
+        // Interfaces came or went: one that is missing is in the list of now.
+        Err(Errno::INTR) if cursor.begins_again() => match platform.links(&mut list.links) {
+            Ok(()) => return Ok(true),
+            failed => failed,
+        },
+        ended => ended.map(|_| ()),
+    };
+    match ended {
+        Err(errno) if cursor.outer == 0 => return Err(failed(errno)),
+        // What has left already cannot be taken back.
+        Err(errno) => left_out(platform, errno),
+        Ok(()) => {}
+    }
+    cursor.close("]", out);
+    list.close();
+    Ok(false)
+}
+
+/// One address of an interface, or its end.
+fn address_piece<P: Platform>(
+    platform: &mut P,
+    list: &mut List<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) {
+    match platform.next_address(&mut list.addresses) {
+        Ok(Some(address)) => {
+            if cursor.inner == 0 {
+                cursor.open(", \"ip-addresses\": [", out);
+            }
+            cursor.inner += 1;
+            cursor.element(out);
+            write_address(&address, out);
+        }
+        Err(Errno::INTR)
+            if cursor.begins_again()
+                && platform.addresses(&mut list.addresses, cursor.handle as u32).is_ok() =>
+        {
+            // The first ones are written already.
+            for _ in 0..cursor.inner {
+                let _ = platform.next_address(&mut list.addresses);
+            }
+        }
+        ended => {
+            if let Err(errno) = ended {
+                left_out(platform, errno);
+            }
+            out.ascii(if cursor.inner > 0 { "]" } else { "" });
+            cursor.close("}", out);
+            cursor.part = LINK;
+        }
+    }
 }
 
 /// Writes all of an interface but its end, where addresses may follow. Schema:
