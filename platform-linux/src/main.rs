@@ -123,7 +123,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         if let Err(errno) = linux.log.open(START_MS_MAX) {
             refuse(phrase!("cannot open the log file"), options.log_file, errno);
             if !is_init {
-                sys::exit(1)
+                sys::process::exit(1)
             }
         }
     }
@@ -143,7 +143,7 @@ fn open_state(linux: &mut Linux, named: Option<&'static CStr>) -> bool {
             linux.state.refused.explain();
         }
         if !linux.is_init {
-            sys::exit(1)
+            sys::process::exit(1)
         }
         // Process 1 may not end.
         let _ = rustix::event::poll(&mut [], Some(&RETRY));
@@ -177,7 +177,7 @@ fn end(status: i32) -> ! {
     while rustix::process::getpid().is_init() {
         let _ = rustix::event::poll(&mut [], None);
     }
-    sys::exit(status)
+    sys::process::exit(status)
 }
 
 fn explain(wrong: Wrong, word: &[u8]) -> ! {
@@ -206,7 +206,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         a_panic_is_reachable()
     }
     #[cfg(not(prove_no_panic))]
-    sys::exit(134)
+    sys::process::exit(134)
 }
 
 #[cfg(not(prove_no_panic))]

@@ -25,16 +25,16 @@ pub struct Inherited([u8; 8]);
 pub fn settle() -> Result<Inherited, Errno> {
     // All: those of a fault that does happen end the process all the same, sent by somebody they
     // mean nothing.
-    sys::block_signals(sys::ALL_SIGNALS)?;
+    sys::process::block_signals(sys::process::ALL_SIGNALS)?;
     // Ignored, as some parents hand it down, the kernel would keep no child's exit status.
-    sys::default_action(SIGCHLD);
+    sys::process::default_action(SIGCHLD);
     // The frozen mark is a file, and so is what programs print: those keep the limit as it is here.
-    sys::set_soft_limit(RLIMIT_FSIZE, u64::MAX);
+    sys::process::set_soft_limit(RLIMIT_FSIZE, u64::MAX);
     // Each handle and each frozen filesystem takes a descriptor, and so does a client: without one
     // nobody is heard.
-    sys::set_soft_limit(RLIMIT_NOFILE, u64::MAX);
+    sys::process::set_soft_limit(RLIMIT_NOFILE, u64::MAX);
     // What passes through the agent is for nobody else, so its memory goes to no file when it dies.
-    sys::set_soft_limit(RLIMIT_CORE, 0);
+    sys::process::set_soft_limit(RLIMIT_CORE, 0);
     let mut badness = [0; 8];
     // Where this is not allowed the agent is as likely to be killed as it was.
     let lowered = sys::open(BADNESS, OFlags::RDWR, 0).and_then(|file| {
@@ -45,7 +45,7 @@ pub fn settle() -> Result<Inherited, Errno> {
         badness = [0; 8];
     }
     // Nor to a debugger of the same user. Last, because it gives the files of /proc/self to root.
-    sys::set_dumpable(false);
+    sys::process::set_dumpable(false);
     Ok(Inherited(badness))
 }
 
@@ -55,14 +55,14 @@ impl Inherited {
     pub fn hand_on(&self) {
         if self.0 != [0; 8] {
             // An ordinary user with the right to change it could not open the file otherwise.
-            sys::set_dumpable(true);
+            sys::process::set_dumpable(true);
             let _ = sys::open(BADNESS, OFlags::RDWR, 0).and_then(|file| file.put(&self.0));
         }
         // As the kernel and systemd begin with: select(2) of an old program knows no higher number.
-        sys::set_soft_limit(RLIMIT_NOFILE, 1024);
+        sys::process::set_soft_limit(RLIMIT_NOFILE, 1024);
         for signal in 1..=SIGNAL_MAX {
-            sys::default_action(signal);
+            sys::process::default_action(signal);
         }
-        let _ = sys::block_signals(0);
+        let _ = sys::process::block_signals(0);
     }
 }

@@ -32,7 +32,7 @@ impl Signals {
     /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has
     /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
-        Ok(Signals { fd: sys::signalfd(sys::ALL_SIGNALS)? })
+        Ok(Signals { fd: sys::process::signalfd(sys::process::ALL_SIGNALS)? })
     }
 
     /// The next signal that waits.

@@ -155,7 +155,7 @@ impl Freeze for Linux {
         self.log.writer = None;
         self.state.show_worker();
         freezer.run(self, task);
-        sys::exit(0)
+        sys::process::exit(0)
     }
 
     fn tell(&mut self, report: &Report, held: Option<&Fd>, undo: Option<&Fd>) {
@@ -163,7 +163,7 @@ impl Freeze for Linux {
             if let Some(filesystem) = undo {
                 let _ = self.thaw(filesystem);
             }
-            sys::exit(0)
+            sys::process::exit(0)
         }
     }
 

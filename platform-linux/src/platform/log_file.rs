@@ -126,7 +126,7 @@ impl LogFile {
             failed = written.err();
         }
         let _ = sys::socket::send_with(agent, &failed, opened.as_ref());
-        sys::exit(0)
+        sys::process::exit(0)
     }
 }
 

@@ -4,7 +4,8 @@ use super::Linux;
 use super::helper::Helper;
 use crate::errno::errno;
 use crate::fd::Fd;
-use crate::sys::{self, Fork};
+use crate::sys;
+use crate::sys::process::Fork;
 use core::ffi::{CStr, c_char};
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use qga_core::Errno;
@@ -18,7 +19,7 @@ impl Linux {
     /// no child is left.
     pub fn reap(&mut self) -> bool {
         loop {
-            match sys::wait() {
+            match sys::process::wait() {
                 Ok(Some((pid, exit))) => {
                     if let Some(helper) = &mut self.helper
                         && helper.pid == pid
@@ -52,7 +53,7 @@ impl Power for Linux {
         // Memory instead of pipes and /dev/null: nothing to drain, nothing that might not be there.
         let (input, output) = (sys::memory()?, sys::memory()?);
         // SAFETY: the child below ends by execve or exit.
-        match unsafe { sys::fork() }? {
+        match unsafe { sys::process::fork() }? {
             // SAFETY: the list ends with a null pointer, its words with NULs; the environment is
             // the one that the kernel handed over.
             Fork::Child => unsafe { become_program(path, &words, self, &input, &output) },
@@ -100,7 +101,7 @@ impl Power for Linux {
     }
 
     fn signal_init(&mut self, signal: u8) -> Result<(), Errno> {
-        sys::kill(1, i32::from(signal))
+        sys::process::kill(1, i32::from(signal))
     }
 
     fn may_reboot(&mut self) -> Result<(), Errno> {
@@ -111,7 +112,7 @@ impl Power for Linux {
     }
 
     fn hold_init(&mut self, hold: bool) {
-        sys::hold(1, hold);
+        sys::process::hold(1, hold);
     }
 
     fn signal_all(&mut self, signal: Signal) {
@@ -119,7 +120,7 @@ impl Power for Linux {
             Signal::Terminate => SIGTERM,
             Signal::Kill => SIGKILL,
         };
-        let _ = sys::kill(-1, number as i32);
+        let _ = sys::process::kill(-1, number as i32);
     }
 
     fn processes_remain(&mut self) -> bool {
@@ -160,7 +161,7 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<u32, Errno> {
 /// then the program.
 ///
 /// # Safety
-/// As [`sys::execve`].
+/// As [`sys::process::execve`].
 unsafe fn become_program(path: &CStr, words: &Argv, linux: &Linux, input: &Fd, output: &Fd) -> ! {
     /// What shells return for a program that could not be executed.
     const NOT_EXECUTED: i32 = 127;
@@ -170,12 +171,12 @@ unsafe fn become_program(path: &CStr, words: &Argv, linux: &Linux, input: &Fd, o
     let _ = rustix::stdio::dup2_stdout(output);
     let _ = rustix::stdio::dup2_stderr(output);
     // SAFETY: passed on.
-    let failed = unsafe { sys::execve(path, words.as_ptr().cast(), linux.environment) };
+    let failed = unsafe { sys::process::execve(path, words.as_ptr().cast(), linux.environment) };
     crate::print::complain(
         qga_core::phrase!("cannot execute"),
         path.to_bytes(),
         failed,
         qga_core::text::Phrase::NONE,
     );
-    sys::exit(NOT_EXECUTED)
+    sys::process::exit(NOT_EXECUTED)
 }

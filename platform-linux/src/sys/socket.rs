@@ -1,7 +1,8 @@
 //! Sockets: unix(7) ones that clients connect to, and the pair by which a worker tells the agent
 //! what it does. A path or a value comes in, descriptors and values go out.
 
-use super::{Fork, call, call_fd, fork, signal_when_readable};
+use super::process::{Fork, fork};
+use super::{call, call_fd, signal_when_readable};
 use crate::fd::Fd;
 use core::arch::asm;
 use core::ffi::CStr;
