@@ -6,6 +6,7 @@
 //! every 76 characters), padding or none; anything else is refused.
 
 use crate::bulk::{BYTES_BLOCK, TEXT_BLOCK, decode_block, encode_block};
+use crate::bytes::copy;
 use crate::json::text::decode_in_place as unescape;
 use core::ops::Range;
 
@@ -111,17 +112,12 @@ pub fn encode_in_place(buffer: &mut [u8], raw: Range<usize>) -> usize {
         match place.first_chunk_mut::<TEXT_BLOCK>() {
             // What stands after the text at the end means nothing.
             Some(place) => *place = text,
-            None => copy(place, text.get(..len).unwrap_or(&text)),
+            None => {
+                copy(place, text.get(..len).unwrap_or(&text));
+            }
         }
         read += used;
         write += len;
     }
     write
-}
-
-/// Copies as much as fits.
-fn copy(into: &mut [u8], from: &[u8]) {
-    for (place, &byte) in into.iter_mut().zip(from) {
-        *place = byte;
-    }
 }

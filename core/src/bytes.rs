@@ -41,6 +41,18 @@ pub fn copy(into: &mut [u8], from: &[u8]) -> usize {
     len
 }
 
+/// A text up to the NUL that fills it up, if there is one.
+#[inline(never)]
+pub fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or(&[])
+}
+
+/// A number of 32 bits in the machine's own order, from byte `at` on.
+#[inline(never)]
+pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// A text without the blanks around it.
 #[inline(never)]
 pub fn trimmed(text: &[u8]) -> &[u8] {

@@ -102,8 +102,9 @@ pub const USER_BYTES_MAX: usize = 32;
 /// Longest name of a session of logind: numbers, with a letter before them for some.
 pub const SESSION_NAME_BYTES_MAX: usize = 16;
 
-/// As much as is read of what logind says of a session: some 400 bytes.
-pub const SESSION_BYTES_MAX: usize = 1024;
+/// Longest text in which logind says something of a session: some 400 bytes, and more with many
+/// devices.
+pub const SESSION_BYTES_MAX: usize = 2048;
 
 /// How often a list in a reply is begun anew because it changed while it was read: where interfaces
 /// come and go all the time, some of them may be missing.

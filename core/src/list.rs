@@ -86,7 +86,8 @@ impl<P: Texts + Network> List<P> {
     }
 }
 
-/// Reads a short text whole, as far as `into` goes. Errors: it cannot be opened or read.
+/// Reads a short text whole. Errors: it cannot be opened or read; EOVERFLOW for one that fills
+/// `into`, and so may be longer.
 #[inline(never)]
 pub fn whole<'b, P: Texts>(
     platform: &mut P,
@@ -97,11 +98,11 @@ pub fn whole<'b, P: Texts>(
     let mut len = 0;
     while let Some(free) = into.get_mut(len..).filter(|free| !free.is_empty()) {
         match read(&mut text, free)? {
-            0 => break,
+            0 => return into.get_mut(..len).ok_or(Errno::OVERFLOW),
             more => len += more as usize,
         }
     }
-    Ok(into.get_mut(..len).unwrap_or(&mut []))
+    Err(Errno::OVERFLOW)
 }
 
 /// Reads a short text whole, whose path has a number in it: `before`, the number, `after`. Errors:

@@ -28,20 +28,23 @@ pub struct Names<'f> {
     start: usize,
     end: usize,
     entries: [u8; 1024],
+    /// Why there is no next one, if that is not the end of the folder.
+    failed: Option<Errno>,
 }
 
 impl<'f> Names<'f> {
     /// Those of an open folder.
     pub fn new(folder: &'f Fd) -> Self {
-        Names { folder, start: 0, end: 0, entries: [0; 1024] }
+        Names { folder, start: 0, end: 0, entries: [0; 1024], failed: None }
     }
 
-    /// The next one; nothing when there is none any more, or none can be read (getdents64(2)).
+    /// The next one (getdents64(2)). After the last one [`Names::ended`] says whether it was that.
     #[inline(never)]
     pub fn next_name(&mut self) -> Option<&CStr> {
         if self.start == self.end {
             self.start = 0;
-            self.end = sys::read_directory(self.folder, &mut self.entries).ok()? as usize;
+            let read = sys::read_directory(self.folder, &mut self.entries);
+            self.end = read.map_err(|errno| self.failed = Some(errno)).unwrap_or(0) as usize;
         }
         // Each entry says its length at byte 16, in two bytes; its name begins at byte 19 and ends
         // with a NUL.
@@ -50,5 +53,10 @@ impl<'f> Names<'f> {
         // SAFETY: the kernel ends each name with a NUL inside its entry, and a CStr of `'_` keeps
         // that borrowed.
         Some(unsafe { CStr::from_ptr(entry.get(3..)?.as_ptr().cast()) })
+    }
+
+    /// Whether there is no next name because the folder has ended. Errors: those of reading it.
+    pub fn ended(&self) -> Result<(), Errno> {
+        self.failed.map_or(Ok(()), Err)
     }
 }

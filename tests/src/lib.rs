@@ -27,7 +27,7 @@ pub mod sys;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The commands of the first schema, in its own order: the pinned list.
+/// The commands that the agent has, in the order of its table: the pinned list.
 pub const COMMANDS: [&str; 27] = [
     "guest-sync-delimited",
     "guest-sync",
@@ -57,6 +57,12 @@ pub const COMMANDS: [&str; 27] = [
     "guest-network-get-interfaces",
     "guest-network-get-route",
 ];
+
+/// Those of them that say what the guest is: what they return is never the same on two machines.
+pub const LISTS: &[&str] = COMMANDS.split_at(15).1;
+
+/// The same, and those that freeze: what a guest without Linux has none of, or makes itself.
+pub const OF_LINUX: &[&str] = COMMANDS.split_at(12).1;
 
 /// The project's root folder.
 pub fn repository() -> PathBuf {

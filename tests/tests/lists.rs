@@ -2,26 +2,10 @@
 //! what it costs to ask for all of it.
 
 use qga_tests::agent::{Agent, Options};
-use qga_tests::{program, skip};
+use qga_tests::{LISTS, program, skip};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The commands of these tests.
-const COMMANDS: [&str; 12] = [
-    "guest-get-host-name",
-    "guest-get-osinfo",
-    "guest-get-timezone",
-    "guest-get-load",
-    "guest-get-users",
-    "guest-get-vcpus",
-    "guest-get-cpustats",
-    "guest-get-memory-blocks",
-    "guest-get-memory-block-info",
-    "guest-get-diskstats",
-    "guest-network-get-interfaces",
-    "guest-network-get-route",
-];
 
 fn reference(test: &str) -> Option<PathBuf> {
     let reference = program("qemu-ga");
@@ -214,12 +198,12 @@ fn to_ask_for_every_list_costs_little() {
     };
     ask(&agent, "guest-ping");
     let before = open();
-    for command in COMMANDS {
+    for command in LISTS {
         ask(&agent, command);
     }
     let first_kb = resident_kb(&agent);
     for _ in 0..20 {
-        for command in COMMANDS {
+        for command in LISTS {
             ask(&agent, command);
         }
     }

@@ -53,10 +53,10 @@ pub fn vcpus_piece<P: Platform>(
         return Ok(false);
     };
     cursor.outer = (logical_id as usize).saturating_add(1);
-    let mut online = [0; 1];
+    let mut online = [0; 4];
     let online = numbered(platform, CPU, logical_id, "/online", &mut online);
     let (online, can_offline) = match online {
-        Ok(online) => (online != b"0", true),
+        Ok(online) => (online.first() != Some(&b'0'), true),
         // One that cannot be taken offline has no such file.
         Err(Errno::NOENT) => (true, false),
         Err(errno) => {

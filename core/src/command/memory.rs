@@ -78,14 +78,14 @@ pub fn blocks_piece<P: Platform>(
             }
         }
     };
-    let (mut state, mut removable) = ([0; 8], [0; 1]);
+    let (mut state, mut removable) = ([0; 16], [0; 4]);
     let online = attribute(platform, block, "/state", &mut state).map(|text| text == b"online\n");
     let removable = match attribute(platform, block, "/removable", &mut removable) {
         // The kernel can be built without.
         Err(Errno::NOENT) => Ok(&b"0"[..]),
         removable => removable,
     };
-    match online.and_then(|online| Ok((online, removable? != b"0"))) {
+    match online.and_then(|online| Ok((online, removable?.first() != Some(&b'0')))) {
         Ok((online, can_offline)) => {
             cursor.element(out);
             let block = MemoryBlock { phys_index: block as u64, online, can_offline };

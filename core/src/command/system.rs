@@ -6,7 +6,7 @@ use crate::bytes::copy;
 use crate::errno::Errno;
 use crate::formats::{loadavg, os_release, posix_tz, zone};
 use crate::limits::{NAME_BYTES_MAX, OS_RELEASE_LINE_BYTES_MAX, PATH_SHOWN_BYTES};
-use crate::lines::Lines;
+use crate::lines::{Lines, kept_bytes};
 use crate::list::{List, whole};
 use crate::platform::{Name, Platform};
 use crate::response::{Cursor, Failed};
@@ -181,7 +181,9 @@ fn value<P: Platform>(
     let mut lines = Lines::new(text, b'\n', &mut room);
     let mut len = None;
     while let Some(line) = lines.line() {
-        if let Some((key, value)) = os_release::assignment(line)
+        // What comes cut is no assignment any more.
+        if line.len() != kept_bytes(OS_RELEASE_LINE_BYTES_MAX)
+            && let Some((key, value)) = os_release::assignment(line)
             && key == name
         {
             len = Some(copy(into, value));

@@ -1,7 +1,7 @@
 //! guest-get-users: who is logged in, each with the earliest login.
 
 use super::listing::left_out;
-use crate::bytes::copy;
+use crate::bytes::{copy, until_nul};
 use crate::errno::Errno;
 use crate::formats::utmp::{self, Login};
 use crate::formats::{seconds, session};
@@ -58,7 +58,7 @@ pub fn piece<P: Platform>(
             cursor.outer += 1;
             out.ascii("{");
             out.key("user");
-            out.string(next.split(|&byte| byte == 0).next().unwrap_or(&[]));
+            out.string(until_nul(next));
             out.key("login-time");
             seconds::write(next_us, out);
             out.ascii("}");
@@ -139,12 +139,14 @@ fn each_session<P: Texts>(
             let mut path = Writer::new(&mut path);
             path.raw(FOLDER);
             path.ascii("/");
-            path.raw(name.split(|&byte| byte == 0).next().unwrap_or(&[]));
+            path.raw(until_nul(name));
             let mut text = [0; SESSION_BYTES_MAX];
-            // One that has just ended is gone.
-            if let Ok(text) = whole(platform, path.written(), &mut text) {
-                session::login(text).map(&mut *visit);
-            }
+            match whole(platform, path.written(), &mut text) {
+                Ok(text) => session::login(text).map(&mut *visit),
+                // It has just ended.
+                Err(Errno::NOENT) => None,
+                Err(errno) => return Err(errno),
+            };
         }
         skipped += kept;
         if kept == 0 || skipped >= number {

@@ -1,5 +1,6 @@
 //! Addresses as inet_ntop(3) writes them: bytes in, text out.
 
+use crate::bytes::hex;
 use crate::writer::Writer;
 
 /// An IPv4 address with points between its numbers.
@@ -53,7 +54,7 @@ fn hexadecimal(number: u16, text: &mut Writer<'_>) {
         shift -= 4;
         if shift == 0 || number >> shift != 0 {
             let digit = (number >> shift & 0xF) as u8;
-            text.raw(&[digit + if digit < 10 { b'0' } else { b'a' - 10 }]);
+            text.raw(&[hex(digit)]);
         }
     }
 }

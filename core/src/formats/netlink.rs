@@ -2,7 +2,7 @@
 //! [`Message`] at a time out, and what it says. The kernel writes them, in its own byte order;
 //! nothing is believed of their lengths all the same.
 
-use crate::bytes::copy;
+use crate::bytes::{copy, word};
 use crate::errno::Errno;
 use crate::platform::{Address, Link, Statistics};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -155,8 +155,4 @@ const fn aligned(len: usize) -> usize {
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }

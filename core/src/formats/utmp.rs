@@ -1,6 +1,6 @@
 //! The records of who is logged in, utmp(5): one record in, the user and the time of the login out.
 
-use super::fields::cut;
+use crate::bytes::{until_nul, word};
 
 /// Length of a record of this machine's C library. Time has 64 bits where there never were programs
 /// with 32.
@@ -31,10 +31,10 @@ pub struct Login<'t> {
 #[inline(never)]
 pub fn login(record: &[u8]) -> Option<Login<'_>> {
     let kind = i16::from_ne_bytes(*record.first_chunk()?);
-    let user = cut(&mut record.get(USER..USER + USER_BYTES)?, 0);
+    let user = until_nul(record.get(USER..USER + USER_BYTES)?);
     let (seconds, microseconds) = match record.len() {
         // Without a sign: 32 bits of it end in 2038.
-        SHORT => (u64::from(short(record, 340)?), u64::from(short(record, 344)?)),
+        SHORT => (u64::from(word(record, 340)?), u64::from(word(record, 344)?)),
         LONG => (long(record, 344)?, long(record, 352)?),
         _ => return None,
     };
@@ -43,10 +43,6 @@ pub fn login(record: &[u8]) -> Option<Login<'_>> {
     }
     let at_us = seconds.checked_mul(1_000_000)?.checked_add(microseconds)?;
     Some(Login { user, at_us })
-}
-
-fn short(record: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(*record.get(at..)?.first_chunk()?))
 }
 
 fn long(record: &[u8], at: usize) -> Option<u64> {

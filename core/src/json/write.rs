@@ -184,14 +184,13 @@ impl Writer<'_> {
         }
     }
 
-    /// As [`Writer::numbers`], up to eight of 32 bits, and all of them there.
+    /// As [`Writer::numbers`], of 32 bits, and all of them there.
     #[inline(never)]
     pub fn words(&mut self, names: &str, numbers: &[u32]) {
-        let mut wide = [None; 8];
-        for (place, number) in wide.iter_mut().zip(numbers) {
-            *place = Some(u64::from(*number));
+        for (name, number) in names.split(' ').zip(numbers) {
+            self.key(name);
+            self.unsigned(u64::from(*number));
         }
-        self.numbers(names, &wide);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The guest's network interfaces and their addresses.
 
+use crate::bytes::until_nul;
 use crate::errno::Errno;
 
 /// Longest name of an interface, without a NUL (IFNAMSIZ of linux/if.h less one).
@@ -21,7 +22,7 @@ pub struct Link {
 impl Link {
     /// Its name.
     pub fn name(&self) -> &[u8] {
-        self.name.split(|&byte| byte == 0).next().unwrap_or(&[])
+        until_nul(&self.name)
     }
 }
 

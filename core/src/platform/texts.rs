@@ -1,6 +1,7 @@
 //! What a guest says of itself in short texts, under the paths that Linux gives them. What they
 //! mean is decided in the core ([`crate::formats`]).
 
+use crate::bytes::copy;
 use crate::errno::Errno;
 use embedded_io::{ErrorType, Read};
 
@@ -108,8 +109,7 @@ impl ErrorType for Fixed {
 
 impl Read for Fixed {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Errno> {
-        let len = into.len().min(self.0.len());
-        into.iter_mut().zip(self.0).for_each(|(place, &byte)| *place = byte);
+        let len = copy(into, self.0);
         self.0 = self.0.get(len..).unwrap_or(&[]);
         Ok(len)
     }

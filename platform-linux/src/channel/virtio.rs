@@ -36,5 +36,5 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
             return sys::open_at(&devices, port, PORT, 0);
         }
     }
-    Err(Errno::NOENT)
+    ports.ended().and(Err(Errno::NOENT))
 }

@@ -31,7 +31,7 @@ impl Texts for Linux {
         while let Some(name) = names.next_name() {
             visit(name.to_bytes());
         }
-        Ok(())
+        names.ended()
     }
 
     fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {

@@ -2,7 +2,7 @@
 //! Invariant: what is frozen stays so until somebody thaws it or it is neither mounted nor open.
 
 use super::mark::Mark;
-use super::table::Table;
+use super::text::Text;
 use crate::canary::Canary;
 use crate::kind::Kind;
 use crate::mounts::{By, Hang, Lies};
@@ -43,17 +43,14 @@ impl Drop for Filesystem {
 
 impl Freeze for Sim {
     const OFFERED: bool = true;
-    type Table = Table;
+    type Table = Text;
     type Filesystem = Filesystem;
     type Mark = Mark;
     type Freezer = Freezer<Filesystem>;
 
-    fn mounts(&mut self) -> Result<Table, Errno> {
-        let text = self.call(Kind::Mounts, |world| {
-            world.open.tables += 1;
-            Ok(world.mounts.table())
-        })?;
-        Ok(Table::new(self.clone(), text))
+    fn mounts(&mut self) -> Result<Text, Errno> {
+        let kinds = (Kind::Mounts, Kind::ReadTable);
+        Text::open(self, kinds, |open| &mut open.tables, |world| Ok(world.mounts.table()))
     }
 
     fn inspect(&mut self, path: &[u8]) -> Result<Inode, Errno> {

@@ -8,5 +8,5 @@ mod log;
 mod mark;
 mod network;
 mod power;
-mod table;
+mod text;
 mod texts;

@@ -1,7 +1,7 @@
 //! Every conversation of the commands that the guest offers, byte for byte the replies that Linux
 //! and the simulated guest give. What cannot be held is named here, with the reason.
 
-use super::{Bare, Line, Machine, NOT_OFFERED, agent, can_boot};
+use super::{Bare, Line, Machine, agent, can_boot, not_offered};
 use qga_tests::connection::Connection;
 use qga_tests::conversations::{Before, Conversation, load};
 use qga_tests::play::{Cut, play_step};
@@ -26,7 +26,7 @@ fn why_not(conversation: &Conversation, line: Line) -> Option<&'static str> {
     if conversation.mentions("guest-fsfreeze") {
         return Some("the guest has no filesystems to freeze and does not offer it");
     }
-    if NOT_OFFERED.iter().any(|name| conversation.mentions(name)) {
+    if not_offered().any(|name| conversation.mentions(name)) {
         return Some("the guest has nothing of what is asked for and does not offer it");
     }
     if steps.iter().any(|step| step.before == Before::Kill) {
@@ -49,7 +49,7 @@ fn adapted(mut conversation: Conversation) -> Conversation {
     for step in &mut conversation.steps {
         // Bytes as characters of the same numbers: a sentinel is no UTF-8.
         let mut text: String = step.reply.iter().map(|&byte| char::from(byte)).collect();
-        for name in NOT_OFFERED {
+        for name in not_offered() {
             let row = format!(
                 ", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}"
             );

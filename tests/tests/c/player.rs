@@ -13,23 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 pub const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 /// Commands that a C guest never offers: the table has no place for freezing, nor for what a guest
 /// says of itself.
-const NOT_IN_C: [&str; 15] = [
-    "guest-fsfreeze-status",
-    "guest-fsfreeze-freeze",
-    "guest-fsfreeze-thaw",
-    "guest-get-host-name",
-    "guest-get-osinfo",
-    "guest-get-timezone",
-    "guest-get-load",
-    "guest-get-users",
-    "guest-get-vcpus",
-    "guest-get-cpustats",
-    "guest-get-memory-blocks",
-    "guest-get-memory-block-info",
-    "guest-get-diskstats",
-    "guest-network-get-interfaces",
-    "guest-network-get-route",
-];
+const NOT_IN_C: &[&str] = qga_tests::OF_LINUX;
 
 /// Runs a command; what it prints, or all that is known of its failure.
 pub fn run(command: &mut Command) -> Result<String, String> {

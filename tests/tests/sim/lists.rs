@@ -220,6 +220,28 @@ fn the_zone_is_that_of_tz_or_of_localtime() {
     }
 }
 
+/// What is longer than there is room for is an error, never the beginning of it: half a number is another
+/// number, and a time zone without its end is another one.
+#[test]
+fn what_is_too_long_is_never_taken_for_whole() {
+    let sim = Sim::new(1);
+    let cpus: Vec<String> = (0..500).map(|number| (2 * number).to_string()).collect();
+    let (name, path) = ("x".repeat(1000), "/sys/devices/system/cpu/present");
+    sim.with(|world| {
+        world.system.text(path, &cpus.join(","));
+        world.system.texts.insert("/etc/localtime".into(), vec![b'T'; 5000]);
+        world.system.text("/etc/os-release", &format!("ID=ok\nNAME={name}\n"));
+    });
+    for (command, error) in
+        [("get-vcpus", "failed to list the CPUs"), ("get-timezone", "failed to read the time zone")]
+    {
+        let error = format!("{error}: Value too large for defined data type");
+        assert_eq!(ask(&sim, command), Err(error), "{command}");
+    }
+    let system = ask(&sim, "get-osinfo").expect("a value");
+    assert_eq!((&system["id"], system.get("name")), (&json!("ok"), None));
+}
+
 /// A record of utmp(5): its type, user, and login.
 fn record(kind: i16, user: &str, seconds: u32, microseconds: u32) -> Vec<u8> {
     let mut record = vec![0; 384];
