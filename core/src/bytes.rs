@@ -44,7 +44,8 @@ pub fn copy(into: &mut [u8], from: &[u8]) -> usize {
 /// A text up to the NUL that fills it up, if there is one.
 #[inline(never)]
 pub fn until_nul(text: &[u8]) -> &[u8] {
-    text.split(|&byte| byte == 0).next().unwrap_or(&[])
+    let end = text.iter().position(|&byte| byte == 0);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// A number of 32 bits in the machine's own order, from byte `at` on.

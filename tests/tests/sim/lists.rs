@@ -220,8 +220,8 @@ fn the_zone_is_that_of_tz_or_of_localtime() {
     }
 }
 
-/// What is longer than there is room for is an error, never the beginning of it: half a number is another
-/// number, and a time zone without its end is another one.
+/// What is longer than there is room for is an error, never the beginning of it: half a number is
+/// another number, and a time zone without its end is another one.
 #[test]
 fn what_is_too_long_is_never_taken_for_whole() {
     let sim = Sim::new(1);

@@ -16,9 +16,9 @@ fn rows_are_the_pinned_commands() {
     assert_eq!(rows, COMMANDS);
 }
 
-/// Whether no conversation can have the success of a command, because it is never the same: the test
-/// below and `lists.rs` are about these on the simulated platform, `conversations.rs` and `lists.rs`
-/// on Linux, `baremetal` on bare metal.
+/// Whether no conversation can have the success of a command, because it is never the same: the
+/// test below and `lists.rs` are about these on the simulated platform, `conversations.rs` and
+/// `lists.rs` on Linux, `baremetal` on bare metal.
 fn is_never_twice_the_same(command: &str) -> bool {
     command == "guest-get-time" || LISTS.contains(&command)
 }
