@@ -49,7 +49,6 @@ pub fn until_nul(text: &[u8]) -> &[u8] {
 }
 
 /// A number of 32 bits in the machine's own order, from byte `at` on.
-#[inline(never)]
 pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }

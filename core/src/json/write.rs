@@ -5,6 +5,7 @@
 
 use super::unused;
 use crate::error::Raised;
+use crate::formats::fields::cut;
 use crate::writer::Writer;
 use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 
@@ -162,34 +163,42 @@ impl Writer<'_> {
     }
 
     /// The name of a member, after what separates it from the one before.
-    #[inline(never)]
     pub fn key(&mut self, key: &str) {
+        self.name(key.as_bytes());
+    }
+
+    #[inline(never)]
+    fn name(&mut self, name: &[u8]) {
         self.separate();
         self.ascii("\"");
-        self.ascii(key);
+        self.raw(name);
         self.ascii("\": ");
     }
 }
 
 impl Writer<'_> {
-    /// Members that are numbers, by their names, which blanks divide: a number that there is none
-    /// of is left out.
+    /// Members that are numbers, by their names, which blanks divide: a number that there is none of
+    /// is left out.
     #[inline(never)]
     pub fn numbers(&mut self, names: &str, numbers: &[Option<u64>]) {
-        for (name, number) in names.split(' ').zip(numbers) {
-            if let Some(number) = number {
-                self.key(name);
-                self.unsigned(*number);
-            }
-        }
+        self.members(names, &mut numbers.iter().copied());
     }
 
     /// As [`Writer::numbers`], of 32 bits, and all of them there.
     #[inline(never)]
     pub fn words(&mut self, names: &str, numbers: &[u32]) {
-        for (name, number) in names.split(' ').zip(numbers) {
-            self.key(name);
-            self.unsigned(u64::from(*number));
+        self.members(names, &mut numbers.iter().map(|number| Some(u64::from(*number))));
+    }
+
+    #[inline(never)]
+    fn members(&mut self, names: &str, numbers: &mut dyn Iterator<Item = Option<u64>>) {
+        let mut names = names.as_bytes();
+        for number in numbers {
+            let name = cut(&mut names, b' ');
+            if let Some(number) = number {
+                self.name(name);
+                self.unsigned(number);
+            }
         }
     }
 }

@@ -36,5 +36,6 @@ fn by_name(name: &[u8]) -> Result<Fd, Errno> {
             return sys::open_at(&devices, port, PORT, 0);
         }
     }
-    ports.ended().and(Err(Errno::NOENT))
+    ports.ended()?;
+    Err(Errno::NOENT)
 }
