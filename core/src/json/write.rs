@@ -177,8 +177,8 @@ impl Writer<'_> {
 }
 
 impl Writer<'_> {
-    /// Members that are numbers, by their names, which blanks divide: a number that there is none of
-    /// is left out.
+    /// Members that are numbers, by their names, which blanks divide: a number that there is none
+    /// of is left out.
     #[inline(never)]
     pub fn numbers(&mut self, names: &str, numbers: &[Option<u64>]) {
         self.members(names, &mut numbers.iter().copied());
