@@ -6,10 +6,11 @@
 
 mod lines;
 mod names;
+mod netlink;
 mod time;
 
 /// The formats, by their numbers.
-const FORMATS: [fn(&[u8]); 14] = [
+const FORMATS: [fn(&[u8]); 15] = [
     names::os_release,
     names::patterns,
     names::session,
@@ -24,6 +25,7 @@ const FORMATS: [fn(&[u8]); 14] = [
     time::rule,
     time::rule_of_numbers,
     time::file,
+    netlink::datagram,
 ];
 
 /// Runs one input.

@@ -226,7 +226,7 @@ fn the_zone_is_that_of_tz_or_of_localtime() {
 fn what_is_too_long_is_never_taken_for_whole() {
     let sim = Sim::new(1);
     let cpus: Vec<String> = (0..500).map(|number| (2 * number).to_string()).collect();
-    let (name, path) = ("x".repeat(1000), "/sys/devices/system/cpu/present");
+    let (name, path) = ("x".repeat(1100), "/sys/devices/system/cpu/present");
     sim.with(|world| {
         world.system.text(path, &cpus.join(","));
         world.system.texts.insert("/etc/localtime".into(), vec![b'T'; 5000]);
