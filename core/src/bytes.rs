@@ -67,6 +67,24 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
         .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
+/// A number of digits of this base and nothing else.
+#[inline(never)]
+pub fn number(text: &[u8], base: u32) -> Option<u64> {
+    let mut number = (!text.is_empty()).then_some(0u64)?;
+    for byte in text {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'z' => byte - b'a' + 10,
+            _ => byte.checked_sub(b'A')?.saturating_add(10),
+        };
+        if u32::from(digit) >= base {
+            return None;
+        }
+        number = number.checked_mul(base.into())?.checked_add(digit.into())?;
+    }
+    Some(number)
+}
+
 /// A number below 16 as a digit.
 pub fn hex(digit: u8) -> u8 {
     digit + if digit < 10 { b'0' } else { b'a' - 10 }

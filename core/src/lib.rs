@@ -31,6 +31,8 @@ mod base64;
 mod bulk;
 pub mod bytes;
 mod command;
+mod disk;
+mod elements;
 mod errno;
 pub mod error;
 pub mod formats;
@@ -53,6 +55,7 @@ mod serve;
 mod shown;
 mod shutdown;
 mod state;
+mod task;
 pub mod writer;
 
 pub use agent::{Agent, Step};

@@ -106,6 +106,26 @@ pub const SESSION_NAME_BYTES_MAX: usize = 16;
 /// devices.
 pub const SESSION_BYTES_MAX: usize = 2048;
 
+/// Longest path below /sys that is read or made: those of disks behind several bridges and
+/// expanders have some 250 bytes.
+pub const SYS_PATH_BYTES_MAX: usize = 512;
+
+/// How long a disk may take to say one thing of itself before it is left out of a list. Two may,
+/// and clients wait for lists no longer than some seconds.
+pub const TASK_STEP_MS_MAX: u64 = 1_000;
+
+/// How long disks may take together: then all that one may wait for is left out.
+pub const TASK_MS_MAX: u64 = 5_000;
+
+/// Longest list of disks or filesystems: as much as libvirt takes (`QEMU_AGENT_MAX_RESPONSE`). What
+/// is beyond is left out, and that is said in the log.
+pub const MADE_BYTES_MAX: u64 = 9 * 1024 * 1024;
+
+/// Room for the end of an element that a copy of the agent makes, before it is written down: a
+/// piece, and another one while that is being written.
+pub const ELEMENTS_BYTES: usize = 2 * PIECE_BYTES_MAX;
+const _: () = assert!(ELEMENTS_BYTES < LIST_BYTES);
+
 /// How often a list in a reply is begun anew because it changed while it was read: where interfaces
 /// come and go all the time, some of them may be missing.
 pub const LIST_BEGUN_MAX: u8 = 8;
@@ -153,4 +173,4 @@ pub const STOP_REPLY_MS_MAX: u64 = 1_000;
 pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;
 
 /// Space for the account of a failed shutdown: what was tried and why it did not work.
-pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 512;
+pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 448;

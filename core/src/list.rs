@@ -2,7 +2,7 @@
 //! reply: the text that it is read from, and room for what it has read.
 
 use crate::errno::Errno;
-use crate::limits::SYSFS_PATH_BYTES_MAX;
+use crate::limits::{ELEMENTS_BYTES, LIST_BYTES, SYSFS_PATH_BYTES_MAX};
 use crate::lines::{Scan, read};
 use crate::platform::{Dump, Network, Room, Texts};
 use crate::writer::Writer;
@@ -40,7 +40,9 @@ impl<P: Texts + Network> List<P> {
 
     /// The next line of it. After the last one [`List::ended`] says whether it was that.
     pub fn line(&mut self) -> Option<&mut [u8]> {
-        self.scan.line(self.text.as_mut()?, self.room.bytes())
+        let Self { scan, text, room, .. } = self;
+        let (room, _) = halves(room.bytes());
+        scan.line(text.as_mut()?, room)
     }
 
     /// Whether there is no next line because the text has ended. Errors: those of reading.
@@ -50,32 +52,27 @@ impl<P: Texts + Network> List<P> {
 
     /// Its room, for a list that is not read from one text.
     pub fn room(&mut self) -> &mut [u8] {
-        self.room.bytes()
+        halves(self.room.bytes()).0
+    }
+
+    /// The same, for a list that a copy of the agent makes: for a line of a text, for what is kept
+    /// in mind of it, and [`ELEMENTS_BYTES`]. Most of that is not touched in the agent itself.
+    pub fn rooms(&mut self) -> [&mut [u8]; 3] {
+        let (room, line) = halves(self.room.bytes());
+        let (elements, known) = room.split_at_mut_checked(ELEMENTS_BYTES).unwrap_or_default();
+        [line, known, elements]
     }
 
     /// Keeps in mind whose numbers were in the list, in its room: there are none yet.
     pub fn forget(&mut self) {
-        if let Some(count) = self.room.bytes().first_chunk_mut() {
+        if let Some(count) = self.room().first_chunk_mut() {
             *count = 0u32.to_ne_bytes();
         }
     }
 
-    /// Whether a number was not in the list yet; now it is. More than fit into the room are all
-    /// new.
+    /// Whether a number was not in the list yet; now it is.
     pub fn is_new(&mut self, number: u32) -> bool {
-        // How many there are stands before them.
-        let (places, _) = self.room.bytes().as_chunks_mut();
-        let Some((count, places)) = places.split_first_mut() else { return true };
-        let known = u32::from_ne_bytes(*count);
-        let number = number.to_ne_bytes();
-        if places.iter().take(known as usize).any(|place| *place == number) {
-            return false;
-        }
-        if let Some(place) = places.get_mut(known as usize) {
-            *place = number;
-            *count = (known + 1).to_ne_bytes();
-        }
-        true
+        is_new(self.room(), number)
     }
 
     /// The list has ended, or nobody waits for it any more.
@@ -84,6 +81,31 @@ impl<P: Texts + Network> List<P> {
         self.links.close();
         self.addresses.close();
     }
+}
+
+/// The room of lists, and what is left for those that copies make.
+#[inline(never)]
+fn halves(room: &mut [u8]) -> (&mut [u8], &mut [u8]) {
+    let len = room.len().min(LIST_BYTES);
+    room.split_at_mut_checked(len).unwrap_or_default()
+}
+
+/// Whether a number was not among those kept in `room` yet; now it is. More than fit are all new.
+#[inline(never)]
+pub fn is_new(room: &mut [u8], number: u32) -> bool {
+    // How many there are stands before them.
+    let (places, _) = room.as_chunks_mut();
+    let Some((count, places)) = places.split_first_mut() else { return true };
+    let known = u32::from_ne_bytes(*count);
+    let number = number.to_ne_bytes();
+    if places.iter().take(known as usize).any(|place| *place == number) {
+        return false;
+    }
+    if let Some(place) = places.get_mut(known as usize) {
+        *place = number;
+        *count = (known + 1).to_ne_bytes();
+    }
+    true
 }
 
 /// Reads a short text whole. Errors: it cannot be opened or read; EOVERFLOW for one that fills

@@ -21,6 +21,8 @@ pub struct Mount<'l> {
     pub mountpoint: &'l mut [u8],
     /// The filesystem's name.
     pub kind: &'l [u8],
+    /// What it was mounted from, escaped.
+    pub source: &'l mut [u8],
     /// Nothing can be written to the superblock, wherever it is mounted.
     pub read_only: bool,
     /// The line ends before all of this is said.
@@ -31,7 +33,7 @@ impl<'l> Mount<'l> {
     /// Reads one line; nothing if it is not one of a mount table.
     pub fn parse(line: &'l mut [u8]) -> Option<Self> {
         let (mut id, mut device, mut mountpoint) = (0, Device(0), &mut [][..]);
-        let (mut kind, mut read_only) = (&[][..], false);
+        let (mut kind, mut source, mut read_only) = (&[][..], &mut [][..], false);
         let mut number = 0;
         for field in line.split_mut(|&byte| byte == b' ') {
             match number {
@@ -41,6 +43,7 @@ impl<'l> Mount<'l> {
                 // The options, and any number of fields before the dash.
                 5 if *field != *b"-" => continue,
                 6 => kind = &*field,
+                7 => source = field,
                 8 => read_only = matches!(field, [b'r', b'o', ..]),
                 _ => {}
             }
@@ -49,7 +52,7 @@ impl<'l> Mount<'l> {
         // A kind is whole when a source comes after it.
         let cut = number < 8;
         let is_one = number > 3 && (cut || mountpoint.first() == Some(&b'/'));
-        is_one.then_some(Mount { id, device, mountpoint, kind, read_only, cut })
+        is_one.then_some(Mount { id, device, mountpoint, kind, source, read_only, cut })
     }
 }
 
@@ -102,7 +105,8 @@ pub fn each_local<P: Freeze>(
 
 /// The mount of a line, if it is that of a local filesystem, or cut so that nobody knows.
 pub fn local(line: &mut [u8]) -> Option<Local<'_>> {
-    let Mount { id, device: superblock, mountpoint, kind, read_only, cut } = Mount::parse(line)?;
+    let Mount { id, device: superblock, mountpoint, kind, read_only, cut, .. } =
+        Mount::parse(line)?;
     if superblock.major() == 0 && kind != b"btrfs" && !cut {
         return None;
     }

@@ -4,6 +4,7 @@ use crate::handle::Handles;
 use crate::list::List;
 use crate::platform::{Freezing as _, Platform};
 use crate::shutdown::Shutdown;
+use crate::task::Task;
 
 /// What outlives a request: everything that commands may change. In this order what every start
 /// writes to lies together; the freezer's own order goes on so.
@@ -12,6 +13,8 @@ pub struct State<P: Platform> {
     // First, and its account last: 170 bytes less, because short addresses reach what is used most.
     /// A shutdown under way.
     pub shutdown: Shutdown,
+    /// The list that a copy of the agent makes.
+    pub task: Task<P>,
     /// The open files.
     pub files: Handles<P::File>,
     /// The frozen filesystems.
@@ -28,6 +31,7 @@ impl<P: Platform> State<P> {
             freezer: P::Freezer::NEW,
             shutdown: Shutdown::new(),
             list: List::NEW,
+            task: Task::NONE,
         }
     }
 }

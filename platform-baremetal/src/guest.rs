@@ -45,12 +45,13 @@ impl Files for Guest {
     }
 }
 
-qga_core::absent!(Guest: Freeze, Network);
+qga_core::absent!(Guest: Disks, Freeze, Network, Tasks);
 
 impl Texts for Guest {
     const INFO: bool = true;
     const CPUS: bool = true;
     type Text = Fixed;
+    type Folder = qga_core::platform::Absent;
     // Enough for a list of one.
     type Room = [u8; 0];
 

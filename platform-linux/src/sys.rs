@@ -127,6 +127,20 @@ pub fn memory() -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_memfd_create, c"qga".as_ptr() as usize, flags as usize, 0, 0) }
 }
 
+/// Reads from byte `at` of a file on, wherever else it is read and written (pread64(2)).
+pub fn read_at(file: &Fd, at: u64, into: &mut [u8]) -> Result<u32, Errno> {
+    let (fd, len) = (file.raw() as usize, into.len());
+    // SAFETY: the kernel writes at most `len` bytes there.
+    unsafe { call(raw::__NR_pread64, fd, into.as_mut_ptr() as usize, len, at as usize) }
+}
+
+/// Writes there (pwrite64(2)).
+pub fn write_at(file: &Fd, at: u64, bytes: &[u8]) {
+    let (fd, len) = (file.raw() as usize, bytes.len());
+    // SAFETY: the kernel reads at most `len` bytes there.
+    let _ = unsafe { call(raw::__NR_pwrite64, fd, bytes.as_ptr() as usize, len, at as usize) };
+}
+
 /// A call of fcntl(2).
 ///
 /// # Safety
@@ -247,6 +261,32 @@ pub fn loop_file(device: &Fd) -> Result<u32, Errno> {
     unsafe { call(raw::__NR_ioctl, fd, LOOP_GET_STATUS64, pointer, 0) }?;
     let [on, ..] = status;
     Ok(on as u32)
+}
+
+/// What the controller of an NVMe disk tells of its health, in 512 bytes (NVME_IOCTL_ADMIN_CMD of
+/// linux/nvme_ioctl.h).
+pub fn nvme_health(disk: &Fd, page: &mut [u8; 512]) -> Result<(), Errno> {
+    const NVME_IOCTL_ADMIN_CMD: usize = 0xC048_4E41;
+    /// Get Log Page, of all namespaces; the page, and how many words of it, less one.
+    const GET_LOG_PAGE: u32 = 0x02;
+    const ALL: u32 = u32::MAX;
+    const HEALTH: u32 = 0x02;
+    const WORDS: u32 = 512 / 4 - 1;
+    // `struct nvme_admin_cmd`, in words of 32 bits: the address of the page at 6, its length at 9,
+    // the command's own words from 10 on.
+    let mut command = [0u32; 18];
+    let address = page.as_mut_ptr() as u64;
+    (command[0], command[1]) = (GET_LOG_PAGE, ALL);
+    (command[6], command[7]) = (address as u32, (address >> 32) as u32);
+    (command[9], command[10]) = (512, WORDS << 16 | HEALTH);
+    let (fd, pointer) = (disk.raw() as usize, &raw mut command as usize);
+    // SAFETY: the kernel reads its structure from a variable, and writes as many bytes as that says
+    // to the page, which both live until the call returns.
+    match unsafe { call(raw::__NR_ioctl, fd, NVME_IOCTL_ADMIN_CMD, pointer, 0) }? {
+        0 => Ok(()),
+        // The status that the controller answers.
+        _ => Err(Errno::IO),
+    }
 }
 
 /// Sets them, and drops input that has come before (TCSETS, TCFLSH).

@@ -141,7 +141,9 @@ impl Kind {
             Kind::Text => &[E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
             Kind::ReadText => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::ISDIR, E::NOMEM],
             // open(2), getdents64(2)
-            Kind::Entries => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::NOTDIR],
+            Kind::Folder => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::NOTDIR],
+            Kind::NextName => &[E::IO, E::NOENT],
+            Kind::BeginTask | Kind::PutMade | Kind::Usage | Kind::Link | Kind::Health => self.errnos_of_disks(),
             // uname(2)
             Kind::Name => &[E::FAULT, E::OPNOTSUPP],
             // socket(2), send(2)
@@ -150,6 +152,25 @@ impl Kind {
             Kind::NextLink | Kind::NextAddress => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
+        }
+    }
+
+    /// Those of copies of the agent, and of disks.
+    const fn errnos_of_disks(self) -> &'static [E] {
+        match self {
+            // memfd_create(2), fork(2)
+            Kind::BeginTask => &[E::AGAIN, E::MFILE, E::NFILE, E::NOMEM, E::NOSYS],
+            // write(2) into memory
+            Kind::PutMade => &[E::NOMEM, E::NOSPC],
+            // statfs(2)
+            Kind::Usage => {
+                &[E::ACCES, E::IO, E::LOOP, E::NAMETOOLONG, E::NOENT, E::NOMEM, E::NOTDIR]
+            }
+            // readlink(2)
+            Kind::Link => &[E::ACCES, E::INVAL, E::IO, E::LOOP, E::NOENT, E::NOMEM, E::NOTDIR],
+            // open(2), ioctl(2)
+            Kind::Health => &[E::ACCES, E::IO, E::MFILE, E::NOENT, E::NOTTY, E::PERM],
+            _ => &[],
         }
     }
 }

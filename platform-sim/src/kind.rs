@@ -66,8 +66,14 @@ kinds! {
     Below, true, "`Freeze::below`.";
     Text, true, "`Texts::text`.";
     ReadText, true, "A read of a text.";
-    Entries, true, "`Texts::entries`.";
+    Folder, true, "`Texts::folder`.";
+    NextName, true, "`Folder::next_name`.";
     Name, true, "`Texts::name`.";
+    BeginTask, true, "`Tasks::begin_task`.";
+    PutMade, true, "`Tasks::put_made`.";
+    Usage, true, "`Disks::usage`.";
+    Link, true, "`Disks::link`.";
+    Health, true, "`Disks::health`.";
     Links, true, "`Network::links`.";
     NextLink, true, "`Network::next_link`.";
     Addresses, true, "`Network::addresses`.";

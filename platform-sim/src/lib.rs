@@ -31,6 +31,7 @@ mod sight;
 mod sim;
 pub mod store;
 pub mod system;
+mod tasks;
 mod workers;
 mod world;
 
@@ -40,5 +41,6 @@ pub use faults::{Call, Fault, Faults};
 pub use kind::Kind;
 pub use random::Random;
 pub use sim::Sim;
+pub use tasks::Tasks;
 pub use workers::{Fate, Workers};
 pub use world::{LogLine, Open, World};

@@ -34,6 +34,7 @@ impl Sim {
         let mut world = self.world.borrow_mut();
         let open = world.open.of_freezes();
         world.workers.pass()?;
+        world.tasks.pass()?;
         world.faults.pass(kind, open)?;
         act(&mut world)
     }

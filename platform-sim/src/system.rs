@@ -1,7 +1,7 @@
 //! What the guest says of itself, as data: names, texts by their paths, interfaces with their
 //! addresses.
 
-use qga_core::platform::{Address, LINK_NAME_BYTES_MAX, Link, Statistics};
+use qga_core::platform::{Address, HEALTH_BYTES, LINK_NAME_BYTES_MAX, Link, Statistics, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -12,6 +12,14 @@ pub struct System {
     pub names: [Vec<u8>; 4],
     /// Texts by their absolute paths.
     pub texts: BTreeMap<String, Vec<u8>>,
+    /// Links by their paths, and where they lead.
+    pub links_to: BTreeMap<String, String>,
+    /// Texts that cannot be read: who tries hangs.
+    pub hanging: BTreeSet<String>,
+    /// How full every filesystem is.
+    pub usage: Usage,
+    /// What every NVMe disk says of its health.
+    pub health: [u8; HEALTH_BYTES],
     /// The environment.
     pub environment: BTreeMap<String, &'static [u8]>,
     /// Interfaces, in the kernel's order, and the addresses of each.
@@ -27,6 +35,15 @@ impl System {
         let mut system = System {
             names,
             texts: BTreeMap::new(),
+            links_to: BTreeMap::new(),
+            hanging: BTreeSet::new(),
+            usage: Usage {
+                block_bytes: 4096,
+                blocks: 1000,
+                free_blocks: 400,
+                available_blocks: 350,
+            },
+            health: std::array::from_fn(|number| number as u8),
             environment: BTreeMap::new(),
             links: Vec::new(),
             changes: 0,
@@ -34,6 +51,9 @@ impl System {
         for (path, text) in TEXTS {
             system.text(path, text);
         }
+        system.disk("pci0000:00/0000:00:05.0/virtio2/block/vda", "254:0", 2048);
+        system.disk("pci0000:00/0000:00:05.0/virtio2/block/vda/vda1", "254:1", 1024);
+        system.text("/sys/devices/pci0000:00/0000:00:05.0/virtio2/block/vda/serial", "sim-1\n");
         system.link("lo", Some([0; 6]), &[("127.0.0.1", 8), ("::1", 128)]);
         let hardware = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
         system.link("eth0", Some(hardware), &[("10.0.2.15", 24), ("fe80::5054:ff:fe12:3456", 64)]);
@@ -58,13 +78,58 @@ impl System {
         self.links.push((link, addresses.collect()));
     }
 
+    /// Puts a block device there: where sysfs has it below /sys/devices, its number, its sectors.
+    /// What is no partition is found in /sys/block, and all by their numbers.
+    pub fn disk(&mut self, path: &str, number: &str, sectors: u64) {
+        let full = format!("/sys/devices/{path}");
+        self.text(&format!("{full}/dev"), &format!("{number}\n"));
+        self.text(&format!("{full}/size"), &format!("{sectors}\n"));
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let parent = path.rsplit('/').nth(1).unwrap_or("");
+        self.links_to.insert(format!("/sys/dev/block/{number}"), format!("../../devices/{path}"));
+        if name.starts_with(parent) && self.links_to.contains_key(&format!("/sys/block/{parent}")) {
+            self.text(&format!("{full}/partition"), "1\n");
+        } else {
+            self.links_to.insert(format!("/sys/block/{name}"), format!("../devices/{path}"));
+        }
+    }
+
+    /// Where a link leads.
+    pub(crate) fn link_at(&self, path: &str) -> Option<&str> {
+        let (folder, name) = path.rsplit_once('/')?;
+        self.links_to.get(&format!("{}/{name}", self.resolve(folder))).map(String::as_str)
+    }
+
+    /// A path without links and `..` in it.
+    pub(crate) fn resolve(&self, path: &str) -> String {
+        let mut whole = String::new();
+        for word in path.split('/').filter(|word| !word.is_empty()) {
+            if word == ".." {
+                whole.truncate(whole.rfind('/').unwrap_or(0));
+                continue;
+            }
+            let before = whole.clone();
+            whole = format!("{whole}/{word}");
+            if let Some(to) = self.links_to.get(&whole) {
+                whole = self.resolve(&format!("{before}/{to}"));
+            }
+        }
+        whole
+    }
+
     /// What lies in a directory, if it is one.
     pub(crate) fn entries(&self, path: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+        let path = self.resolve(std::str::from_utf8(path).ok()?);
         let inside = |text: &String| {
-            let rest = text.as_bytes().strip_prefix(path)?.strip_prefix(b"/")?;
-            rest.split(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
+            let rest = text.strip_prefix(&path)?.strip_prefix('/')?;
+            rest.split('/').next().map(|name| name.as_bytes().to_vec())
         };
-        let names: BTreeSet<_> = self.texts.keys().filter_map(inside).collect();
+        let first = format!("{path}/");
+        let texts = self.texts.range(first.clone()..).map(|(path, _)| path);
+        let links = self.links_to.range(first.clone()..).map(|(path, _)| path);
+        let lies_in = |path: &&String| path.starts_with(&first);
+        let paths = texts.take_while(lies_in).chain(links.take_while(lies_in));
+        let names: BTreeSet<_> = paths.filter_map(inside).collect();
         (!names.is_empty()).then_some(names)
     }
 }

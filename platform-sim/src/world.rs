@@ -11,6 +11,7 @@ use crate::power::Machine;
 use crate::random::Random;
 use crate::store::Store;
 use crate::system::System;
+use crate::tasks::Tasks;
 use crate::workers::Workers;
 use qga_core::Errno;
 use qga_core::platform::{Device, Inode, Level};
@@ -57,6 +58,8 @@ pub struct World {
     pub store: Store,
     /// Programs, init, processes, and how the guest ended.
     pub machine: Machine,
+    /// Who makes lists that may take time.
+    pub tasks: Tasks,
     /// Who freezes and thaws.
     pub workers: Workers,
     /// What the guest says of itself.
@@ -85,6 +88,7 @@ impl World {
             store: Store::new(&mut random),
             machine: Machine::new(),
             system: System::new(),
+            tasks: Tasks::default(),
             workers: Workers::default(),
             time: Time::new(),
             faults: Faults::new(random),

@@ -28,7 +28,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 27] = [
+pub const COMMANDS: [&str; 29] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -54,6 +54,8 @@ pub const COMMANDS: [&str; 27] = [
     "guest-get-memory-blocks",
     "guest-get-memory-block-info",
     "guest-get-diskstats",
+    "guest-get-disks",
+    "guest-get-fsinfo",
     "guest-network-get-interfaces",
     "guest-network-get-route",
 ];

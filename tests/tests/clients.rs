@@ -62,7 +62,7 @@ fn proxmox_ve() {
         }
     }
     assert_eq!((total, rounds), ((2 << 20) + 5, 3));
-    let unknown = json!({"execute": "guest-get-disks", "arguments": {}});
+    let unknown = json!({"execute": "guest-get-devices", "arguments": {}});
     let reply = proxmox(&agent, 100, &unknown);
     assert!(reply.starts_with(r#"{"error": {"class": "CommandNotFound""#), "{reply}");
 }
@@ -112,7 +112,7 @@ fn libvirt() {
         let status = virsh.command(r#"{"execute":"guest-fsfreeze-status"}"#);
         assert_eq!(status, json!({"return": "thawed"}));
         // These classes and no others mean "this guest cannot": libvirt skips them.
-        for missing in ["guest-get-fsinfo", "guest-get-disks"] {
+        for missing in ["guest-get-devices", "guest-exec"] {
             let reply = virsh.command(&format!("{{\"execute\":\"{missing}\"}}"));
             assert_eq!(reply["error"]["class"], "CommandNotFound");
         }

@@ -191,6 +191,11 @@ fn write_seeds_of_formats() {
     put("mapped", b"\x04\0\0\0\0\0\0\0\0\0\0\xFF\xFF\xC0\0\x02\x01");
     put("numbers", b"\x0C\x13\x13\x37\0\x80\x30\0\0\x02\x05\0\xA9\0\x01\x40\x0B\xAA\0\x02");
     put("file", &[&[13, 0x5B, 0x12, 0xC8, 0x69, 0, 0, 0, 0, 2, 2][..], &[1; 30]].concat());
+    put(
+        "path",
+        b"\x0F/sys/devices/pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:1:2/block/sda",
+    );
+    put("health", b"\x10\x01\x2C\x01\x64\x0A\x02");
     for (format, table, count) in tables {
         let text = fs::read_to_string(repository().join("tests/data/formats").join(table));
         let text = text.expect("a table");

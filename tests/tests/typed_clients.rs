@@ -78,7 +78,11 @@ fn qapi_crate() {
     assert!(links.iter().any(|link| link.name == "lo"));
     client.execute(&qga::guest_network_get_route {}).unwrap();
 
-    let error = client.execute(&qga::guest_get_fsinfo {}).unwrap_err();
+    client.execute(&qga::guest_get_disks {}).unwrap();
+    let filesystems = client.execute(&qga::guest_get_fsinfo {}).unwrap();
+    assert!(filesystems.iter().all(|one| one.mountpoint.starts_with('/')));
+
+    let error = client.execute(&qga::guest_get_devices {}).unwrap_err();
     let qapi::ExecuteError::Qapi(error) = error else { panic!("{error}") };
     assert_eq!(error.class, qapi::ErrorClass::CommandNotFound);
     let open = qga::guest_file_open { path: "/nonexistent".to_owned(), mode: None };

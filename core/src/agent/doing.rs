@@ -47,6 +47,8 @@ pub struct Job<P: Platform> {
     pub poll: Option<Poll<P>>,
     /// What writes its result, if success has a reply.
     pub finish: Option<Piece<P>>,
+    /// How it is followed when nobody waits for it any more, nor for the rest of its reply.
+    pub alone: Option<Poll<P>>,
     /// Who waits for its result.
     pub asker: Option<Asker>,
     /// What was found after the request of who waits, if anything was.
@@ -55,15 +57,13 @@ pub struct Job<P: Platform> {
 
 impl<P: Platform> Job<P> {
     /// None.
-    pub const NONE: Self = Job { poll: None, finish: None, asker: None, held: Scan::More };
+    pub const NONE: Self =
+        Job { poll: None, finish: None, alone: None, asker: None, held: Scan::More };
 
-    /// Whoever has asked for it has gone. What has a result to tell goes on by itself; what has
-    /// none is still to be followed.
+    /// Whoever has asked for it has gone.
     #[inline(never)]
     pub fn nobody_asks(&mut self) {
-        if self.finish.is_some() {
-            self.poll = None;
-        }
+        self.poll = self.alone;
         self.asker = None;
         self.held = Scan::More;
     }

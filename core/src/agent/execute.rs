@@ -4,7 +4,7 @@
 use super::Agent;
 use super::doing::{Asker, Doing, Secret, refuse};
 use super::understand::understand;
-use crate::command::{Call, Reply};
+use crate::command::{Call, Later, Reply};
 use crate::error::{Error, Raised, Slot};
 use crate::frame::Scan;
 use crate::platform::{Freezing as _, Level, Platform};
@@ -75,9 +75,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let body = match reply {
             Ok(Reply::Value) => None,
             Ok(Reply::Pieces(piece)) => Some(piece),
-            Ok(Reply::Later(poll, finish)) => {
+            Ok(Reply::Later(Later { poll, finish, alone })) => {
                 window.clear();
-                (job.poll, job.finish) = (Some(poll), finish);
+                (job.poll, job.finish, job.alone) = (Some(poll), finish, alone);
                 job.asker = Some(Asker { id, frame });
                 return;
             }

@@ -22,6 +22,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
         self.job.poll = None;
         let finish = self.job.finish.take();
+        if finish.is_none() || self.job.asker.is_none() {
+            self.job.alone = None;
+        }
         let Some(asker) = self.job.asker.take() else { return };
         match (&progress, finish) {
             (Progress::Done(Err(error)), _) => {

@@ -2,10 +2,10 @@
 //! taken away.
 
 use super::listing::left_out;
-use crate::bytes::{decimal, trimmed};
+use crate::bytes::{decimal, number, trimmed};
 use crate::errno::Errno;
 use crate::list::{numbered, whole};
-use crate::platform::{Platform, Texts};
+use crate::platform::{Folder, Platform, Texts};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -26,7 +26,7 @@ pub fn block_info_piece<P: Platform>(
 ) -> Result<bool, Failed> {
     let mut text = [0; 24];
     let size = whole(platform, b"/sys/devices/system/memory/block_size_bytes", &mut text)
-        .and_then(|text| hexadecimal(trimmed(text)).ok_or(Errno::PROTO));
+        .and_then(|text| number(trimmed(text), 16).ok_or(Errno::PROTO));
     let failed = |errno| Failed(text!("failed to get the size of memory blocks"), errno);
     out.ascii("{");
     out.numbers("size", &[Some(size.map_err(failed)?)]);
@@ -121,12 +121,16 @@ fn note<P: Texts>(platform: &mut P, room: &mut [u8], from: usize) -> Result<Opti
 
 /// Visits the number of each block.
 fn each_block<P: Texts>(platform: &mut P, visit: &mut dyn FnMut(usize)) -> Result<(), Errno> {
-    let listed = platform.entries(FOLDER.as_bytes(), &mut |name| {
+    let mut folder = match platform.folder(FOLDER.as_bytes()) {
+        Err(Errno::NOENT) => return Ok(()),
+        folder => folder?,
+    };
+    while let Some(name) = folder.next_name() {
         if let Some(block) = name.strip_prefix(b"memory").and_then(decimal) {
             visit(block as usize);
         }
-    });
-    if listed == Err(Errno::NOENT) { Ok(()) } else { listed }
+    }
+    folder.ended()
 }
 
 /// The first bit from `at` on that is set.
@@ -148,11 +152,4 @@ fn attribute<'t, P: Texts>(
     text: &'t mut [u8],
 ) -> Result<&'t [u8], Errno> {
     numbered(platform, BLOCK, block as u64, name, text)
-}
-
-/// A number of hexadecimal digits, 64 bits of it.
-fn hexadecimal(text: &[u8]) -> Option<u64> {
-    let (first, rest) = text.split_first()?;
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(u64::from);
-    rest.iter().try_fold(digit(first)?, |number, byte| Some(number << 4 | digit(byte)?))
 }

@@ -7,10 +7,13 @@
 
 pub mod cpus;
 pub mod disks;
+pub mod diskstats;
 pub mod file;
+pub mod filesystems;
 pub mod fsfreeze;
 pub mod info;
 mod listing;
+mod making;
 pub mod memory;
 pub mod network;
 pub mod power;
@@ -21,6 +24,7 @@ mod table;
 pub mod time;
 pub mod users;
 
+pub(crate) use listing::left_out;
 pub use schema::{Command, Needs};
 pub use table::{Row, Table};
 
@@ -30,6 +34,7 @@ use crate::platform::Platform;
 use crate::response::{Cursor, Piece, RETURN};
 use crate::shutdown::Progress;
 use crate::state::State;
+use crate::task::Make;
 use crate::writer::Writer;
 use serde::{Deserialize, Serialize};
 
@@ -40,15 +45,24 @@ pub struct Nothing {}
 /// Asks how work that takes longer is getting on.
 pub type Poll<P> = for<'s> fn(&mut P, &'s mut State<P>) -> Progress<'s>;
 
+/// Work that takes longer. All zero for none, but for `poll`.
+pub struct Later<P: Platform> {
+    /// How it is getting on.
+    pub poll: Poll<P>,
+    /// Writes what came of it, if success has a reply.
+    pub finish: Option<Piece<P>>,
+    /// How it goes on when nobody waits for it any more, if the agent is still to follow it.
+    pub alone: Option<Poll<P>>,
+}
+
 /// How a command's response goes on.
 pub enum Reply<P: Platform> {
     /// It is written.
     Value,
     /// The rest comes in pieces of this kind, from [`Call::cursor`] on.
     Pieces(Piece<P>),
-    /// The work has begun; ask again. What comes of it is written by the pieces, if success has a
-    /// reply.
-    Later(Poll<P>, Option<Piece<P>>),
+    /// The work has begun; ask again.
+    Later(Later<P>),
 }
 
 /// One command being called.
@@ -113,16 +127,25 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         self.pieces(|_, Nothing {}, _| Ok(()), piece)
     }
 
-    /// A command that takes its time: `run` begins it, `poll` follows it, `finish` writes what came
-    /// of it, if anything.
+    /// A list that a copy of the agent makes.
+    #[inline(never)]
+    fn task(self, make: Make<P>) -> Done<P> {
+        let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
+            making::begin(platform, state, make)
+        };
+        let later =
+            Later { poll: making::poll, finish: Some(making::piece), alone: Some(making::cancel) };
+        self.later(begin, later)
+    }
+
+    /// A command that takes its time: `run` begins it.
     fn later<A: Deserialize<'c>>(
         self,
         run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<(), Error<'c>>,
-        poll: Poll<P>,
-        finish: Option<Piece<P>>,
+        later: Later<P>,
     ) -> Done<P> {
         match run(self.platform, self.state, read::from_text(self.arguments, self.slot)?) {
-            Ok(()) => Ok(Reply::Later(poll, finish)),
+            Ok(()) => Ok(Reply::Later(later)),
             Err(error) => Err(self.slot.raise(&error)),
         }
     }

@@ -35,7 +35,7 @@ pub enum Needs {
     Info,
     /// [`crate::platform::Texts::USERS`].
     Users,
-    /// [`crate::platform::Texts::DISKS`].
+    /// [`crate::platform::Disks`].
     Disks,
     /// [`crate::platform::Texts::LOAD`].
     Load,

@@ -1,12 +1,12 @@
 //! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
 
 use super::{
-    Call, Command, Done, Needs, Nothing, cpus, disks, file, fsfreeze, info, memory, network, power,
-    sync, system, time, users,
+    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, file, filesystems,
+    fsfreeze, info, memory, network, power, sync, system, time, users,
 };
 use crate::error::Raised;
 use crate::json::text::is_named;
-use crate::platform::{Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
+use crate::platform::{Disks, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -54,7 +54,7 @@ impl<P: Platform> Table<P> {
         row!(WallClock, "guest-get-time", |call| call.value(|p, _, arguments| time::get(p, arguments))),
         row!(Nothing, "guest-info".while_frozen(), |call| call.pieces(|_, Nothing {}, _| Ok(()), Self::list_piece)),
         row!(Power, "guest-shutdown".silent().takes_time(),
-            |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), power::poll, None)),
+            |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), Later { poll: power::poll, finish: None, alone: Some(power::poll) })),
         row!(Files, "guest-file-open", |call| call.value(|p, state, arguments| file::open(p, &mut state.files, arguments))),
         row!(Files, "guest-file-close", |call| call.value(|p, state, arguments| file::close(p, &mut state.files, arguments))),
         row!(Files, "guest-file-read".secret(),
@@ -77,7 +77,9 @@ impl<P: Platform> Table<P> {
         row!(Texts::LOAD, Load, "guest-get-cpustats", |call| call.list(cpus::cpustats_piece)),
         row!(Texts::MEMORY, Memory, "guest-get-memory-blocks", |call| call.list(memory::blocks_piece)),
         row!(Texts::MEMORY, Memory, "guest-get-memory-block-info", |call| call.list(memory::block_info_piece)),
-        row!(Texts::DISKS, Disks, "guest-get-diskstats", |call| call.list(disks::diskstats_piece)),
+        row!(Disks, "guest-get-diskstats", |call| call.list(diskstats::piece)),
+        row!(Disks, "guest-get-disks", |call| call.task(disks::disks)),
+        row!(Disks, "guest-get-fsinfo", |call| call.task(filesystems::fsinfo)),
         row!(Network, "guest-network-get-interfaces", |call| call.list(network::interfaces_piece)),
         row!(Network, "guest-network-get-route", |call| call.list(network::route_piece)),
     ];
@@ -113,7 +115,8 @@ fn freeze_or_thaw<P: Platform>(call: Call<'_, '_, '_, P>, thaws: bool) -> Done<P
         }
         Ok(())
     };
-    call.later(begin, fsfreeze::poll, Some(fsfreeze::count))
+    let later = Later { poll: fsfreeze::poll, finish: Some(fsfreeze::count), alone: None };
+    call.later(begin, later)
 }
 
 /// In the place of a command that this guest cannot have: [`Table::find`] does not find it.

@@ -8,7 +8,7 @@ use crate::formats::{seconds, session};
 use crate::limits::{SESSION_BYTES_MAX, SESSION_NAME_BYTES_MAX, USER_BYTES_MAX};
 use crate::lines::read;
 use crate::list::whole;
-use crate::platform::{Platform, Texts};
+use crate::platform::{Folder, Platform, Texts};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -28,9 +28,8 @@ pub fn piece<P: Platform>(
     cursor: &mut Cursor,
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
-    let room = state.list.room().split_first_chunk_mut::<USER_BYTES_MAX>();
-    let room = room.and_then(|(last, rest)| Some((last, rest.split_first_chunk_mut()?)));
-    let Some((last, (next, names))) = room else {
+    let (names, _) = state.list.room().as_chunks_mut::<USER_BYTES_MAX>();
+    let [last, next, ..] = names else {
         out.ascii("[]");
         return Ok(false);
     };
@@ -40,7 +39,7 @@ pub fn piece<P: Platform>(
     }
     *next = NOBODY;
     let mut next_us = 0;
-    let seen = each_login(platform, names, &mut |Login { user, at_us }| {
+    let seen = each_login(platform, &mut |Login { user, at_us }| {
         let mut name = NOBODY;
         copy(&mut name, user);
         let is_other = *next == NOBODY || name < *next;
@@ -72,7 +71,7 @@ pub fn piece<P: Platform>(
 }
 
 /// Visits every login, by utmp(5) or, where there is none, by the sessions of logind.
-fn each_login<P: Texts>(platform: &mut P, names: &mut [u8], visit: Visit<'_>) -> Result<(), Errno> {
+fn each_login<P: Texts>(platform: &mut P, visit: Visit<'_>) -> Result<(), Errno> {
     for path in ["/run/utmp", "/var/run/utmp"] {
         match platform.text(path.as_bytes()) {
             Ok(text) => return each_record(text, visit),
@@ -80,7 +79,7 @@ fn each_login<P: Texts>(platform: &mut P, names: &mut [u8], visit: Visit<'_>) ->
             Err(errno) => return Err(errno),
         }
     }
-    match each_session(platform, names, visit) {
+    match each_session(platform, visit) {
         Err(Errno::NOENT) => Ok(()),
         other => other,
     }
@@ -107,50 +106,28 @@ fn each_record<R: embedded_io::Read<Error = Errno>>(
     }
 }
 
-/// Visits the logins of logind's sessions. Their names are read into `names`, as many at a time as
-/// fit.
-fn each_session<P: Texts>(
-    platform: &mut P,
-    names: &mut [u8],
-    visit: Visit<'_>,
-) -> Result<(), Errno> {
+/// Visits the logins of logind's sessions.
+#[inline(never)]
+fn each_session<P: Texts>(platform: &mut P, visit: Visit<'_>) -> Result<(), Errno> {
     const FOLDER: &[u8] = b"/run/systemd/sessions";
-    let (names, _) = names.as_chunks_mut::<SESSION_NAME_BYTES_MAX>();
-    let mut skipped = 0;
-    loop {
-        let mut number = 0;
-        let mut kept = 0;
-        platform.entries(FOLDER, &mut |name| {
-            // `1.ref` is a pipe, and a name that begins with a point no session.
-            if name.contains(&b'.') || name.len() > SESSION_NAME_BYTES_MAX {
-                return;
-            }
-            if number >= skipped
-                && let Some(place) = names.get_mut(kept)
-            {
-                *place = [0; SESSION_NAME_BYTES_MAX];
-                copy(place, name);
-                kept += 1;
-            }
-            number += 1;
-        })?;
-        for name in names.iter().take(kept) {
-            let mut path = [0; FOLDER.len() + 1 + SESSION_NAME_BYTES_MAX];
-            let mut path = Writer::new(&mut path);
-            path.raw(FOLDER);
-            path.ascii("/");
-            path.raw(until_nul(name));
-            let mut text = [0; SESSION_BYTES_MAX];
-            match whole(platform, path.written(), &mut text) {
-                Ok(text) => session::login(text).map(&mut *visit),
-                // It has just ended.
-                Err(Errno::NOENT) => None,
-                Err(errno) => return Err(errno),
-            };
+    let mut folder = platform.folder(FOLDER)?;
+    while let Some(name) = folder.next_name() {
+        // `1.ref` is a pipe.
+        if name.contains(&b'.') || name.len() > SESSION_NAME_BYTES_MAX {
+            continue;
         }
-        skipped += kept;
-        if kept == 0 || skipped >= number {
-            return Ok(());
-        }
+        let mut path = [0; FOLDER.len() + 1 + SESSION_NAME_BYTES_MAX];
+        let mut path = Writer::new(&mut path);
+        path.raw(FOLDER);
+        path.ascii("/");
+        path.raw(name);
+        let mut text = [0; SESSION_BYTES_MAX];
+        match whole(platform, path.written(), &mut text) {
+            Ok(text) => session::login(text).map(&mut *visit),
+            // It has just ended.
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(errno),
+        };
     }
+    folder.ended()
 }

@@ -8,6 +8,7 @@
 
 mod clock;
 mod device;
+mod disks;
 mod files;
 mod freeze;
 mod freezing;
@@ -15,11 +16,13 @@ mod log;
 mod network;
 mod offers;
 mod power;
+mod tasks;
 mod texts;
 mod worker;
 
 pub use clock::{Clock, WallClock};
 pub use device::{Below, Device};
+pub use disks::{Disks, HEALTH_BYTES, Usage};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};
@@ -27,18 +30,19 @@ pub use log::{Level, Log};
 pub use network::{Address, Dump, LINK_NAME_BYTES_MAX, Link, Network, Statistics};
 pub(crate) use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
-pub use texts::{Fixed, Name, Room, Texts};
+pub use tasks::{Tasks, Work};
+pub use texts::{Fixed, Folder, Name, Room, Texts};
 pub use worker::{Failure, Place, Report, Standing, Task, What};
 
 use crate::errno::Errno;
 
 /// Everything that an agent needs. Whoever implements the traits has it.
 pub trait Platform:
-    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + 'static
+    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
 {
 }
 impl<T> Platform for T where
-    T: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + 'static
+    T: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
 {
 }
 
@@ -72,6 +76,16 @@ impl embedded_io::Seek for Absent {
     }
 }
 
+impl Folder for Absent {
+    fn next_name(&mut self) -> Option<&[u8]> {
+        match *self {}
+    }
+
+    fn ended(&self) -> Result<(), Errno> {
+        match *self {}
+    }
+}
+
 /// Says what a guest does not have: `qga_core::absent!(Guest: Files, Freeze, Power, Log);`.
 /// [`Clock`] is the one trait that every guest must have.
 #[macro_export]
@@ -101,8 +115,15 @@ macro_rules! absent {
     (@Texts $guest:ty) => {
         impl $crate::platform::Texts for $guest {
             type Text = $crate::platform::Absent;
+            type Folder = $crate::platform::Absent;
             type Room = [u8; 0];
         }
+    };
+    (@Tasks $guest:ty) => {
+        impl $crate::platform::Tasks for $guest {}
+    };
+    (@Disks $guest:ty) => {
+        impl $crate::platform::Disks for $guest {}
     };
     (@Network $guest:ty) => {
         impl $crate::platform::Network for $guest {

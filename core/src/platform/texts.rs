@@ -41,8 +41,6 @@ pub trait Texts {
     const CPUS: bool = false;
     /// Whether it has memory blocks.
     const MEMORY: bool = false;
-    /// Whether it has disks.
-    const DISKS: bool = false;
 
     /// Whether this guest has what the command of this name needs; asked for each request. For a
     /// guest that learns only when it runs what it can do.
@@ -57,16 +55,18 @@ pub trait Texts {
     /// whose lists may be long, `[u8; 0]` for one that has none.
     type Room: Room;
 
+    /// An open folder.
+    type Folder: Folder;
+
     /// Opens a text (open(2)). Errors: ENOENT when there is none.
     fn text(&mut self, path: &[u8]) -> Result<Self::Text, Errno> {
         let _ = path;
         Err(Errno::NOENT)
     }
 
-    /// Gives the names of what is in a directory to `visit`, in any order. Errors: ENOENT when
-    /// there is none.
-    fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
-        let _ = (path, visit);
+    /// Opens a folder (open(2), O_DIRECTORY). Errors: ENOENT when there is none.
+    fn folder(&mut self, path: &[u8]) -> Result<Self::Folder, Errno> {
+        let _ = path;
         Err(Errno::NOENT)
     }
 
@@ -82,6 +82,16 @@ pub trait Texts {
         let _ = name;
         None
     }
+}
+
+/// What is in a folder.
+pub trait Folder {
+    /// The next name, in any order; `.` and `..` may be among them. After the last one
+    /// [`Folder::ended`] says whether it was that.
+    fn next_name(&mut self) -> Option<&[u8]>;
+
+    /// Whether there is no next name because the folder has ended. Errors: those of reading it.
+    fn ended(&self) -> Result<(), Errno>;
 }
 
 /// Bytes that are there from the start, all zero.

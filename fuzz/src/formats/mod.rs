@@ -4,13 +4,14 @@
 //! Held against readings of the same with the standard library, written down from the formats'
 //! documents.
 
+mod disks;
 mod lines;
 mod names;
 mod netlink;
 mod time;
 
 /// The formats, by their numbers.
-const FORMATS: [fn(&[u8]); 15] = [
+const FORMATS: [fn(&[u8]); 17] = [
     names::os_release,
     names::patterns,
     names::session,
@@ -26,6 +27,8 @@ const FORMATS: [fn(&[u8]); 15] = [
     time::rule_of_numbers,
     time::file,
     netlink::datagram,
+    disks::path,
+    disks::page,
 ];
 
 /// Runs one input.

@@ -29,8 +29,8 @@ const PORT: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 #[inline(never)]
 fn by_name(name: &[u8]) -> Result<Fd, Errno> {
     let class = sys::open(CLASS, OFlags::RDONLY, 0)?;
-    let mut ports = Names::new(&class);
-    while let Some(port) = ports.next_name() {
+    let mut ports = Names::new();
+    while let Some(port) = ports.next_name(&class) {
         if text(&class, port, c"name", &mut [0; 256]) == name {
             let devices = sys::open(c"/dev", OFlags::RDONLY, 0)?;
             return sys::open_at(&devices, port, PORT, 0);

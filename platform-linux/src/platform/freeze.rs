@@ -96,9 +96,9 @@ impl Freeze for Linux {
         let Ok(slaves) = enter(&opened, c"slaves").or_else(|_| enter(&opened, c"../slaves")) else {
             return;
         };
-        let mut names = Names::new(&slaves);
+        let mut names = Names::new();
         // One of the names is `..`: that is the disk, or the device itself.
-        while let Some(name) = names.next_name() {
+        while let Some(name) = names.next_name(&slaves) {
             if let Some(slave) = Device::parse(text(&slaves, name, c"dev", &mut [0; 256])) {
                 below.add(slave);
             }

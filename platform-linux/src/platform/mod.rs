@@ -1,6 +1,7 @@
 //! The core's platform traits on Linux, one file each.
 
 mod clock;
+mod disks;
 mod files;
 mod freeze;
 mod helper;
@@ -8,6 +9,7 @@ mod log;
 mod log_file;
 mod network;
 mod power;
+mod tasks;
 mod texts;
 mod worker;
 

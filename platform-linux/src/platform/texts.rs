@@ -3,12 +3,15 @@
 use super::Linux;
 use crate::fd::Fd;
 use crate::sys;
-use crate::sysfs::Names;
+use crate::sysfs::Folder;
 use core::ffi::CStr;
 use qga_core::Errno;
 use qga_core::limits::LIST_BYTES;
 use qga_core::platform::{Name, Texts};
 use rustix::fs::OFlags;
+
+/// Room for lists; those of disks take it twice, in a copy of the agent.
+const ROOM_BYTES: usize = if cfg!(feature = "disks") { 2 * LIST_BYTES } else { LIST_BYTES };
 
 impl Texts for Linux {
     const INFO: bool = cfg!(feature = "info");
@@ -16,22 +19,17 @@ impl Texts for Linux {
     const CPUS: bool = cfg!(feature = "cpus");
     const LOAD: bool = cfg!(feature = "cpus");
     const ZONES: bool = true;
-    const DISKS: bool = cfg!(feature = "disks");
     const MEMORY: bool = cfg!(feature = "memory");
     type Text = Fd;
-    type Room = [u8; LIST_BYTES];
+    type Folder = Folder;
+    type Room = [u8; ROOM_BYTES];
 
     fn text(&mut self, path: &[u8]) -> Result<Fd, Errno> {
         sys::open(self.path.path(path)?, OFlags::NOCTTY | OFlags::NONBLOCK, 0)
     }
 
-    fn entries(&mut self, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
-        let directory = sys::open(self.path.path(path)?, OFlags::DIRECTORY, 0)?;
-        let mut names = Names::new(&directory);
-        while let Some(name) = names.next_name() {
-            visit(name.to_bytes());
-        }
-        names.ended()
+    fn folder(&mut self, path: &[u8]) -> Result<Folder, Errno> {
+        Folder::open(self.path.path(path)?)
     }
 
     fn name(&mut self, name: Name, into: &mut [u8]) -> Result<usize, Errno> {

@@ -2,11 +2,13 @@
 //! answers goes out.
 
 mod clock;
+mod disks;
 mod files;
 mod freeze;
 mod log;
 mod mark;
 mod network;
 mod power;
+mod tasks;
 mod text;
 mod texts;

@@ -24,7 +24,7 @@ impl Text {
         sim: &Sim,
         (open, read): (Kind, Kind),
         count: fn(&mut Open) -> &mut usize,
-        find: impl FnOnce(&World) -> Result<Vec<u8>, Errno>,
+        find: impl FnOnce(&mut World) -> Result<Vec<u8>, Errno>,
     ) -> Result<Text, Errno> {
         let text = sim.call(open, |world| {
             let text = find(world)?;

@@ -55,6 +55,15 @@ fn expected() -> Vec<(&'static str, Value)> {
                 "discard-merges": 13, "discard-sectors": 14, "discard-ticks": 15,
                 "flush-ios": 16, "flush-ticks": 17}}]),
         ),
+        ("get-fsinfo", json!([])),
+        (
+            "get-disks",
+            json!([{"name": "/dev/vda1", "partition": true, "dependencies": ["/dev/vda"]},
+                   {"name": "/dev/vda", "partition": false, "dependencies": [], "address": {
+                       "pci-controller": {"domain": 0, "bus": 0, "slot": 5, "function": 0},
+                       "bus-type": "virtio", "bus": 0, "target": 0, "unit": 0,
+                       "serial": "sim-1", "dev": "/dev/vda"}}]),
+        ),
         (
             "network-get-interfaces",
             json!([

@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod conversations;
+mod disks;
 mod faults;
 mod files;
 mod freeze;

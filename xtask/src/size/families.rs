@@ -17,12 +17,13 @@ pub struct Budget {
 }
 
 /// Every budget of the file. A row of one feature is a family, and a new family is a new row.
-/// `default` is all of them: what was asked is for the commands up to here and two more (98,304 for
-/// all 43). What a guest needs to be backed up and shut down was to stay within 59,392 bytes: what
-/// keeps the agent safe from hostile users and odd guests, with the freeze worker and the order of
-/// what lies on what, is more than fitted in (docs/decisions.md, "What safety costs").
+/// `default` is all of them: what was asked is for the commands up to here (98,304 for all 43), and
+/// missed since there are disks (docs/decisions.md, "Disks, made by a copy of the agent"). What a
+/// guest needs to be backed up and shut down was to stay within 59,392 bytes: what keeps the agent
+/// safe from hostile users and odd guests, with the freeze worker and the order of what lies on
+/// what, is more than fitted in (docs/decisions.md, "What safety costs").
 pub const BUDGETS: [Budget; 13] = [
-    within(&["default"], 82_944),
+    Budget { features: &["default"], bytes_max: 96_256, bytes_asked: 82_944 },
     // guest-sync, guest-ping and guest-info are always there.
     within(&[], 35_328),
     within(&["files"], 43_008),
@@ -33,9 +34,9 @@ pub const BUDGETS: [Budget; 13] = [
     within(&["users"], 38_912),
     within(&["cpus"], 39_936),
     within(&["memory"], 37_888),
-    within(&["disks"], 37_888),
+    within(&["disks"], 51_712),
     within(&["network"], 43_008),
-    Budget { features: &["files", "freeze", "power"], bytes_max: 62_464, bytes_asked: 59_392 },
+    Budget { features: &["files", "freeze", "power"], bytes_max: 62_976, bytes_asked: 59_392 },
 ];
 
 /// The budget of the whole file.

@@ -32,7 +32,7 @@ const NEEDS: [(&str, &str); 3] = [
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 pub(super) fn boot(builder: &Builder) -> Result<Vm> {
-    let kernel = prepare()?;
+    let kernel = prepare(builder.every_driver)?;
     let initramfs = guest::build(builder, &kernel)?;
     in_private_directory(|directory| {
         paths::write(&directory.join("initramfs.cpio"), &initramfs)?;
@@ -48,10 +48,10 @@ pub(super) fn boot(builder: &Builder) -> Result<Vm> {
     })
 }
 
-pub(super) fn prepare() -> Result<Kernel> {
+pub(super) fn prepare(every_driver: bool) -> Result<Kernel> {
     install::commands(&NEEDS)?;
     busybox()?;
-    kernel()
+    kernel(every_driver)
 }
 
 /// A machine in a directory of its own, which goes away when it cannot be started.

@@ -42,6 +42,7 @@ pub struct Builder {
     pub(super) packages: Vec<String>,
     pub(super) init: String,
     pub(super) modules: Vec<String>,
+    pub(super) every_driver: bool,
     pub(super) script: String,
     pub(super) shell: bool,
     pub(super) qemu_arguments: Vec<String>,
@@ -88,6 +89,9 @@ steps! { Builder, it:
     init(command: &str) { (it.run_as, it.init) = (RunAs::BesideInit, command.to_owned()) }
     /// One more kernel module (`xfs`, `loop`, ...); what it depends on comes by itself.
     module(name: &str) { it.modules.push(name.to_owned()) }
+    /// Debian's kernel with drivers for every machine, instead of the one for clouds: of SATA, USB,
+    /// and of SCSI controllers. Its filesystems are modules.
+    every_driver() { it.every_driver = true }
     /// Lines of busybox shell that `init` runs before it starts the agent.
     script(lines: &str) { it.script += &format!("{}\n", lines.trim_end()) }
     /// Runs a root shell in the guest behind a port of its own, for [`Vm::shell`]. It touches no

@@ -1,4 +1,4 @@
-//! Debian's cloud kernel and busybox, unpacked into a cache (never installed): paths out.
+//! Debian's kernels and busybox, unpacked into a cache (never installed): paths out.
 //!
 //! Module order comes from each module's own `depends=` record, so neither depmod nor modprobe is
 //! needed, here or in the guest.
@@ -15,11 +15,15 @@ pub struct Kernel {
     modules: PathBuf,
 }
 
-/// Debian's cloud kernel, downloaded at the first call.
-pub fn kernel() -> Result<Kernel> {
-    let directory = unpacked("kernel", || {
+/// Debian's cloud kernel, or the one for every machine, downloaded at the first call.
+pub fn kernel(every_driver: bool) -> Result<Kernel> {
+    let (name, package) = match every_driver {
+        true => ("kernel-generic", "linux-image-amd64"),
+        false => ("kernel", "linux-image-cloud-amd64"),
+    };
+    let directory = unpacked(name, || {
         // The package that carries the name is empty and depends on the current version.
-        let dependencies = install::dependencies("linux-image-cloud-amd64")?;
+        let dependencies = install::dependencies(package)?;
         dependencies
             .into_iter()
             .filter(|package| package.starts_with("linux-image-"))
