@@ -8,6 +8,7 @@ use crate::record::Record;
 use crate::reply::{self, Answer};
 use crate::source::Source;
 use qga_core::internals::command::{Needs, Table};
+use qga_core::limits::LIST_BYTES;
 use qga_sim::{Session, Sim};
 use std::sync::OnceLock;
 
@@ -118,10 +119,19 @@ fn look<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (frozen, calls) = (client.is_frozen(), client.calls());
     let choice = usize::from(client.source.byte()) % undisturbed().len();
     let (command, expected) = &undisturbed()[choice];
+    let before = client.session.sim.with(|world| world.mounts.table());
     match ask(client, record, command, format_args!("")) {
         Answer::Value(at) => {
             assert!(!frozen, "{command} while frozen");
-            if !client.failed_since(calls) {
+            if *command == "guest-get-fsinfo" {
+                let value = client.text(at).to_vec();
+                if !client.failed_since(calls) {
+                    let after = client.session.sim.with(|world| world.mounts.table());
+                    // Somebody may have mounted something meanwhile.
+                    let tables = [&before, &after].map(|table| mounted(table));
+                    assert!(tables.contains(&listed(&value)), "{}", value.escape_ascii());
+                }
+            } else if !client.failed_since(calls) {
                 let value = client.text(at).escape_ascii().to_string();
                 assert_eq!(value, expected.escape_ascii().to_string(), "{command}");
             }
@@ -135,6 +145,37 @@ fn look<S: Source>(client: &mut Client<S>, record: &mut Record) {
     }
     let texts = client.session.sim.with(|world| world.open.texts);
     assert!(texts <= 1, "{command} leaves {texts} texts open");
+}
+
+/// The mount points of guest-get-fsinfo, as they stand between their quotes.
+fn listed(value: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(value);
+    let points = text.split("{\"mountpoint\": \"").skip(1);
+    points.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+}
+
+/// The same by the mount table: each superblock with a device, or of btrfs, where it was mounted
+/// first, the last one first, without those whose lines are too long.
+fn mounted(table: &[u8]) -> Vec<String> {
+    let mut known = Vec::new();
+    let mut points = Vec::new();
+    for line in String::from_utf8_lossy(table).lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let kind = words.iter().position(|word| *word == "-").map(|at| words[at + 1]);
+        // It comes cut, and is left out: of a longer one nobody knows.
+        if line.len() > LIST_BYTES {
+            continue;
+        }
+        let has_device = !words[2].starts_with("0:") || kind == Some("btrfs");
+        if has_device && !known.contains(&words[2].to_owned()) {
+            known.push(words[2].to_owned());
+            let point = [("\\040", " "), ("\\011", "\\t"), ("\\012", "\\n"), ("\\134", "\\\\")];
+            let unescape = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+            points.push(point.into_iter().fold(words[4].to_owned(), unescape));
+        }
+    }
+    points.reverse();
+    points
 }
 
 /// The time of day, if it has a number.
