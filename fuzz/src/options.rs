@@ -13,7 +13,7 @@ use parser::{Action, Method, Options, Words, Wrong};
 use std::ffi::{CStr, CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
-const PARTS: [&[u8]; 36] = [
+const PARTS: [&[u8]; 37] = [
     b"-",
     b"--",
     b"=",
@@ -50,15 +50,17 @@ const PARTS: [&[u8]; 36] = [
     b"log",
     b"",
     b"freeze-deadline",
+    b"exclude-interfaces",
 ];
 
 /// What a long option is called, and the letter of the short one; 0 for none.
-const LONG: [(&str, u8, bool); 11] = [
+const LONG: [(&str, u8, bool); 12] = [
     ("help", b'h', false),
     ("version", b'V', false),
     ("freeze-timeout", 0, true),
     ("freeze-deadline", 0, true),
     ("freeze-unreachable", 0, true),
+    ("exclude-interfaces", 0, true),
     ("retry-path", b'r', false),
     ("verbose", b'v', false),
     ("logfile", b'l', true),
@@ -94,6 +96,7 @@ struct Wish {
     ms: Option<u64>,
     step_ms: Option<u64>,
     strict: bool,
+    excluded: Vec<u8>,
 }
 
 /// Runs one input.
@@ -110,7 +113,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
     for &byte in data {
         match byte {
             b'\n' | 0xFF => line.push(0),
-            0x80..0xA4 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
+            0x80..0xA5 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
             other => line.push(other),
         }
     }
@@ -155,6 +158,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         ms: options.freeze_ms_max,
         step_ms: options.step_ms_max,
         strict: options.freeze_strict,
+        excluded: options.excluded.to_vec(),
     })
 }
 
@@ -238,6 +242,8 @@ fn take(wish: &mut Wish, letter: u8, value: &[u8]) -> Result<(), Fault> {
             let found = methods.iter().position(|method| *method == value);
             wish.method = found.ok_or(Fault::Method)?;
         }
+        // exclude-interfaces
+        b'-' => wish.excluded = value.to_vec(),
         // freeze-unreachable
         b'U' => {
             let words: [&[u8]; 2] = [b"log", b"fail"];

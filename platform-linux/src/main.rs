@@ -92,6 +92,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         state: StateDir::none(),
         log: LogFile::new(options.log_file),
         verbose: options.verbose,
+        excluded: options.excluded,
         is_init,
         inherited,
         environment,

@@ -51,6 +51,8 @@ pub struct Options {
     pub step_ms_max: Option<u64>,
     /// Whether a freeze fails that would leave something out.
     pub freeze_strict: bool,
+    /// Patterns of the interfaces that are not shown.
+    pub excluded: &'static [u8],
     /// The word that an error is about.
     pub subject: &'static [u8],
 }
@@ -69,6 +71,7 @@ impl Options {
             freeze_ms_max: None,
             step_ms_max: None,
             freeze_strict: false,
+            excluded: b"",
             subject: b"unix-listen",
         }
     }
@@ -129,6 +132,7 @@ usage: qga [options]
  --freeze-deadline SECONDS  what one filesystem may take (default: 120)
  --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
    or fail
+ --exclude-interfaces 'NAME;veth*;...'  interfaces that are not shown
  -V, --version
  -h, --help
 "
@@ -140,6 +144,8 @@ const LONG_ONLY: u8 = 0;
 const UNREACHABLE: u8 = 0xFF;
 /// And another one.
 const DEADLINE: u8 = 0xFE;
+/// And another one.
+const EXCLUDED: u8 = 0xFD;
 
 /// An option. Its name stands in it, without a pointer: the table is half as long.
 struct Known {
@@ -149,7 +155,7 @@ struct Known {
     name: [u8; NAME_BYTES_MAX],
 }
 
-/// The longest name: freeze-unreachable.
+/// The longest names: freeze-unreachable, exclude-interfaces.
 const NAME_BYTES_MAX: usize = 18;
 
 impl Known {
@@ -165,7 +171,7 @@ const fn known(short: u8, long: &str, value: bool) -> Known {
     Known { short, value, len: long.len() as u8, name }
 }
 
-static KNOWN: [Known; 11] = [
+static KNOWN: [Known; 12] = [
     known(b'm', "method", true),
     known(b'p', "path", true),
     known(b't', "statedir", true),
@@ -175,6 +181,7 @@ static KNOWN: [Known; 11] = [
     known(LONG_ONLY, "freeze-timeout", true),
     known(DEADLINE, "freeze-deadline", true),
     known(UNREACHABLE, "freeze-unreachable", true),
+    known(EXCLUDED, "exclude-interfaces", true),
     known(b'V', "version", false),
     known(b'h', "help", false),
 ];
@@ -265,6 +272,7 @@ fn apply(
                 _ => return Err(Wrong::Unreachable),
             }
         }
+        EXCLUDED => options.excluded = options.subject,
         b'V' => options.action = Action::Version,
         _ => options.action = Action::Help,
     }

@@ -24,6 +24,8 @@ pub struct System {
     pub environment: BTreeMap<String, &'static [u8]>,
     /// Interfaces, in the kernel's order, and the addresses of each.
     pub links: Vec<(Link, Vec<Address>)>,
+    /// Patterns of the interfaces that are not shown.
+    pub excluded: &'static [u8],
     /// How many lists of interfaces from now on are cut by somebody who changes them meanwhile.
     pub changes: usize,
 }
@@ -46,6 +48,7 @@ impl System {
             health: std::array::from_fn(|number| number as u8),
             environment: BTreeMap::new(),
             links: Vec::new(),
+            excluded: b"",
             changes: 0,
         };
         for (path, text) in TEXTS {

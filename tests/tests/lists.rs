@@ -228,6 +228,31 @@ fn interfaces_are_those_that_the_reference_sees() {
     assert!(ours.as_array().expect("a list").len() >= 121);
 }
 
+/// A filter hides what matches it, and nothing else.
+#[test]
+fn excluded_interfaces_are_hidden() {
+    let test = "excluded_interfaces_are_hidden";
+    if program("busybox").is_none() {
+        return skip(&format!("lists::{test}"), "needs busybox (package busybox-static)");
+    }
+    let words = ["unshare", "-n", "sh", "-c", NETWORK];
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let wrapper = words.iter().map(|&word| word.to_owned()).collect();
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let agent = Agent::start(Options { wrapper, arguments, ..Options::default() });
+        let list = ask(&agent, "guest-network-get-interfaces");
+        let list = list.as_array().expect("a list").iter();
+        list.map(|link| link["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = names(&[]);
+    let shown = names(&["--exclude-interfaces", "veth*;a?"]);
+    let hidden =
+        |name: &String| name.starts_with("veth") || name.len() == 2 && name.starts_with('a');
+    assert!(shown.contains(&"lo".to_owned()) && shown.len() < 60, "{shown:?}");
+    assert_eq!(shown, all.iter().filter(|name| !hidden(name)).cloned().collect::<Vec<_>>());
+    assert_eq!(names(&["--exclude-interfaces="]), all);
+}
+
 /// Memory stays where it is, whatever is listed, and nothing stays open.
 #[test]
 fn to_ask_for_every_list_costs_little() {

@@ -80,7 +80,7 @@ fn help() {
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{option}: {}", output.status);
         let options = "-m --method -p --path -t --statedir -l --logfile -v --verbose -V --version -h \
-             --help -r --retry-path --freeze-timeout --freeze-unreachable \
+             --help -r --retry-path --freeze-timeout --freeze-unreachable --exclude-interfaces \
              virtio-serial isa-serial unix-listen";
         for word in options.split_whitespace() {
             assert!(stdout.contains(word), "the help does not name {word}:\n{stdout}");
@@ -114,6 +114,7 @@ fn wrong_options() {
         refused(&mut agent(&[&option]), &["seconds", &format!("'{wrong}'")]);
     }
     refused(&mut agent(&["--freeze-unreachable"]), &["freeze-unreachable"]);
+    refused(&mut agent(&["--exclude-interfaces"]), &["exclude-interfaces"]);
     for wrong in ["", "Fail", "failed", "lo", "1"] {
         let option = format!("--freeze-unreachable={wrong}");
         refused(&mut agent(&[&option]), &["log or fail", &format!("'{wrong}'")]);

@@ -2,9 +2,9 @@
 //! where packets go.
 
 use super::listing::left_out;
-use crate::bytes::hex;
+use crate::bytes::{hex, until_nul};
 use crate::errno::Errno;
-use crate::formats::{ip, route};
+use crate::formats::{glob, ip, route};
 use crate::list::List;
 use crate::platform::{Address, Link, Platform};
 use crate::response::{Cursor, Failed};
@@ -67,7 +67,8 @@ fn link_piece<P: Platform>(
     let ended = match platform.next_link(&mut list.links) {
         Ok(Some(link)) => {
             // Of a list that was begun anew the first ones are known already.
-            if list.is_new(link.index) {
+            let hidden = glob::any(platform.excluded(), until_nul(&link.name));
+            if !hidden && list.is_new(link.index) {
                 cursor.element(out);
                 cursor.outer += 1;
                 begin(&link, out);

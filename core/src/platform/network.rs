@@ -56,6 +56,12 @@ pub trait Network {
     /// Where a list stands.
     type Dump: Dump;
 
+    /// Patterns of the interfaces that are not shown, as [`crate::formats::glob`] reads them: those
+    /// that container runtimes make by the hundred.
+    fn excluded(&self) -> &'static [u8] {
+        b""
+    }
+
     /// Begins the list of all interfaces. Errors: EMFILE, ENOBUFS, EAFNOSUPPORT; failure leaves
     /// nothing.
     fn links(&mut self, dump: &mut Self::Dump) -> Result<(), Errno> {

@@ -30,6 +30,8 @@ pub struct Linux {
     pub log: LogFile,
     /// Whether everything is logged, or only errors.
     pub verbose: bool,
+    /// Patterns of the interfaces that are not shown.
+    pub excluded: &'static [u8],
     /// Whether the agent is process 1.
     pub is_init: bool,
     /// What programs that are started get of the agent's parent.

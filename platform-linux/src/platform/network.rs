@@ -86,6 +86,10 @@ impl Network for Linux {
     const OFFERED: bool = cfg!(feature = "network");
     type Dump = Netlink;
 
+    fn excluded(&self) -> &'static [u8] {
+        self.excluded
+    }
+
     fn links(&mut self, dump: &mut Netlink) -> Result<(), Errno> {
         // A list that was not read to its end would have to be, first.
         dump.close();

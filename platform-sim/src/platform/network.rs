@@ -29,6 +29,10 @@ impl Network for Sim {
     const OFFERED: bool = true;
     type Dump = Listed;
 
+    fn excluded(&self) -> &'static [u8] {
+        self.with(|world| world.system.excluded)
+    }
+
     fn links(&mut self, dump: &mut Listed) -> Result<(), Errno> {
         *dump = self.call(Kind::Links, |world| {
             let links = world.system.links.iter().rev().map(|(link, _)| *link);

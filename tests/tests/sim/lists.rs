@@ -353,6 +353,29 @@ fn hundreds_of_interfaces_come_each_once() {
     assert!(list[2].get("ip-addresses").is_none() && list[2].get("hardware-address").is_none());
 }
 
+/// What matches a pattern is not shown, also when the list is begun anew; the others are as ever.
+#[test]
+fn excluded_interfaces_are_not_shown() {
+    let sim = Sim::new(1);
+    sim.with(|world| {
+        for number in 0..300 {
+            world.system.link(&format!("veth{number}"), None, &[("10.0.0.1", 8)]);
+            world.system.link(&format!("br-{number:012x}"), None, &[]);
+        }
+        world.system.link("veth", None, &[("10.0.0.2", 8)]);
+    });
+    let names = |patterns: &'static [u8]| -> Vec<String> {
+        sim.with(|world| (world.system.excluded, world.system.changes) = (patterns, 1));
+        let value = ask(&sim, "network-get-interfaces").expect("a value");
+        let list = value.as_array().expect("a list").iter();
+        list.map(|link| link["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names(b"").len(), 603);
+    assert_eq!(names(b"veth?*; br-*"), ["lo", "eth0", "veth"]);
+    assert_eq!(names(b"*").len(), 0);
+    assert_eq!(names(b"lo,eth,;;").len(), 602);
+}
+
 /// Where interfaces come and go all the time the reply ends all the same, and the log says that it
 /// is not whole; so it does when the list cannot be begun anew after some of it has left.
 #[test]
