@@ -7,6 +7,7 @@ pub mod client;
 mod cores;
 mod floor;
 mod footprint;
+mod lists;
 pub mod process;
 mod slow;
 mod speed;
@@ -124,6 +125,7 @@ fn measure(bench: &Bench) -> Result<Vec<Row>> {
     rows.push(trace::instructions(bench));
     rows.extend(speed::cpu(bench)?);
     rows.extend(speed::throughput(bench)?);
+    rows.extend(lists::rows(&bench.programs, bench.rounds, bench.scratch.path())?);
     rows.push(slow::row(bench)?);
     rows.push(footprint::wake_ups(bench)?);
     Ok(rows)
