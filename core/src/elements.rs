@@ -39,7 +39,8 @@ impl<'b> Elements<'b> {
         }
         let bytes = self.out.written();
         self.element_bytes += bytes.len() as u32;
-        self.failed = self.failed.or(platform.put_made(bytes).err());
+        let failed = platform.put_made(bytes).err();
+        self.failed = self.failed.or(failed.map(no_room));
         self.out.rewind(0);
     }
 
@@ -59,8 +60,14 @@ impl<'b> Elements<'b> {
         self.write_down(platform);
         let length = core::mem::take(&mut self.element_bytes);
         self.made_bytes += u64::from(length);
-        platform.put_made(&length.to_ne_bytes())?;
+        platform.put_made(&length.to_ne_bytes()).map_err(no_room)?;
         let full = (self.made_bytes > MADE_BYTES_MAX).then_some(Errno::FBIG);
         self.failed.or(full).map_or(Ok(()), Err)
     }
+}
+
+/// Memory may be limited as files are (EFBIG of RLIMIT_FSIZE), in the middle of an element; here
+/// EFBIG says that the elements are whole.
+fn no_room(errno: Errno) -> Errno {
+    if errno == Errno::FBIG { Errno::NOSPC } else { errno }
 }

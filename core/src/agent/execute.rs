@@ -118,6 +118,10 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.window.keep(len);
         if ended {
             self.doing = Doing::Listening;
+            // What nobody follows has nothing left to undo.
+            if self.job.poll.is_none() {
+                self.job.alone = None;
+            }
         }
     }
 }

@@ -70,6 +70,7 @@ fn filesystem<P: Platform>(
         let _ = on.add(device);
         name(platform, device, source, elements);
     }
+    elements.make_room(platform);
     elements.out.key("disk");
     elements.out.ascii("[");
     disks(platform, risks, &mut on, elements);

@@ -11,8 +11,8 @@ pub struct Command {
     pub replies: bool,
     /// Whether what it is given or gives may be a secret: frame and window are wiped after it.
     pub secret: bool,
-    /// Whether it ends the guest, or stops or starts its filesystems: only one such thing is under
-    /// way at a time.
+    /// Whether it ends the guest, stops or starts its filesystems, or has a copy of the agent at
+    /// work: only one such thing is under way at a time.
     pub takes_time: bool,
     /// What of the guest it needs.
     pub needs: Needs,

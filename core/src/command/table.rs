@@ -78,8 +78,8 @@ impl<P: Platform> Table<P> {
         row!(Texts::MEMORY, Memory, "guest-get-memory-blocks", |call| call.list(memory::blocks_piece)),
         row!(Texts::MEMORY, Memory, "guest-get-memory-block-info", |call| call.list(memory::block_info_piece)),
         row!(Disks, "guest-get-diskstats", |call| call.list(diskstats::piece)),
-        row!(Disks, "guest-get-disks", |call| call.task(disks::disks)),
-        row!(Disks, "guest-get-fsinfo", |call| call.task(filesystems::fsinfo)),
+        row!(Disks, "guest-get-disks".takes_time(), |call| call.task(disks::disks)),
+        row!(Disks, "guest-get-fsinfo".takes_time(), |call| call.task(filesystems::fsinfo)),
         row!(Network, "guest-network-get-interfaces", |call| call.list(network::interfaces_piece)),
         row!(Network, "guest-network-get-route", |call| call.list(network::route_piece)),
     ];

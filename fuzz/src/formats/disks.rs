@@ -29,7 +29,9 @@ fn digits(word: &[u8], name: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// No path has a NUL in it.
 pub fn path(path: &[u8]) {
+    let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
     let found = Way::parse(path);
     let mut expected = Way::default();
     let mut at = 0;

@@ -5,6 +5,7 @@ use crate::guest::{Large, Small};
 use qga_core::platform::Device;
 use qga_core::{Errno, Step};
 use qga_sim::mounts::Hang;
+use qga_sim::power::Program;
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::{Value, json};
 
@@ -252,6 +253,26 @@ fn a_sync_ends_what_hangs() {
     assert_eq!(said.escape_ascii().to_string(), "{\\\"return\\\": 7}\\n");
     assert!(!sim.with(|world| world.tasks.wanted), "nobody waits for it any more");
     assert_eq!(session.send(PING), PONG);
+}
+
+/// A shutdown that goes on alone is not given up for a list.
+#[test]
+fn a_shutdown_under_way_comes_first() {
+    let sim = guest();
+    sim.with(|world| {
+        let late = Program { runs_ms: Some(5000), ..Program::ending("/sbin/poweroff", 1) };
+        world.machine.programs.push(late);
+        world.machine.reboot_error = Some(Errno::PERM);
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    session.put(b"{\"execute\": \"guest-shutdown\"}\n");
+    while session.step() != Step::Wait {}
+    session.disconnect();
+    for request in [FSINFO, DISKS] {
+        let said = session.send(request).escape_ascii().to_string();
+        assert!(said.contains("a shutdown is under way"), "{said}");
+    }
+    assert_eq!(sim.with(|world| world.tasks.begun), 0);
 }
 
 /// A client that goes while the list is made, or while it leaves, leaves nothing behind.
