@@ -52,8 +52,8 @@ pub trait Texts {
     /// An open text. No call waits for text that may never come.
     type Text: Read<Error = Errno>;
     /// Room for what a list needs between two pieces of its reply: `[u8; LIST_BYTES]` for a guest
-    /// whose lists may be long, twice that for one with [`super::Disks`], `[u8; 0]` for one that has
-    /// none.
+    /// whose lists may be long, twice that for one with [`super::Disks`], `[u8; 0]` for one that
+    /// has none.
     type Room: Room;
 
     /// An open folder.

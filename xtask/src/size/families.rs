@@ -34,7 +34,7 @@ pub const BUDGETS: [Budget; 13] = [
     within(&["users"], 38_912),
     within(&["cpus"], 39_936),
     within(&["memory"], 38_144),
-    within(&["disks"], 51_712),
+    within(&["disks"], 51_840),
     within(&["network"], 43_008),
     Budget { features: &["files", "freeze", "power"], bytes_max: 62_976, bytes_asked: 59_392 },
 ];
