@@ -61,10 +61,7 @@ pub fn trimmed(text: &[u8]) -> &[u8] {
 
 /// A number of decimal digits and nothing else.
 pub fn decimal(text: &[u8]) -> Option<u64> {
-    let (first, rest) = text.split_first()?;
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    rest.iter()
-        .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
+    number(text, 10)
 }
 
 /// A number of digits of this base and nothing else.

@@ -157,8 +157,9 @@ fn port<P: Platform>(platform: &mut P, controller: &[u8], ata: u64) -> u64 {
     lower
 }
 
-/// Writes where a disk or partition is, by the folder of it: libvirt finds its disks by this.
-/// `key` is about the disk. Schema: GuestDiskAddress (2.2).
+/// Writes where a disk or partition is, by the folder of it: libvirt finds its disks by this. `key`
+/// is about the disk. Gives the way back that the folder's path says. Schema: GuestDiskAddress
+/// (2.2).
 #[inline(never)]
 pub fn address<P: Platform>(
     platform: &mut P,
@@ -166,7 +167,7 @@ pub fn address<P: Platform>(
     folder: &[u8],
     key: u64,
     elements: &mut Elements<'_>,
-) {
+) -> Way {
     let way = Way::parse(folder);
     elements.make_room(platform);
     let out = &mut elements.out;
@@ -217,6 +218,7 @@ pub fn address<P: Platform>(
         out.ascii("}");
     }
     out.ascii("}");
+    way
 }
 
 /// Whether what is on a controller of memory cards is an SD card, or a partition of one.

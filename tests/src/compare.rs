@@ -4,7 +4,7 @@
 //!
 //! Every rule here is one line of [`DIFFERENCES`]; whatever no rule covers is a finding.
 
-use crate::COMMANDS;
+use crate::{COMMANDS, NEWER};
 use serde_json::Value;
 
 /// A difference that is on purpose, or between 7.2 and the level of the schema that ours follows
@@ -291,9 +291,6 @@ fn same_grammar_error(theirs: &str, ours: &str) -> bool {
     // 7.2 reads what stands in a key's place as a value, to its end, before it asks for a key.
     words.contains(&(theirs, ours)) || ours == "expecting key"
 }
-
-/// Commands that the schema has since 9.1 and 10.0, where 7.2 is the reference.
-const NEWER: [&str; 2] = ["guest-get-load", "guest-network-get-route"];
 
 /// The rows of guest-info for the commands that both must have.
 fn commands(reply: &Value) -> Vec<String> {

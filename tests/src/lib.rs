@@ -24,47 +24,10 @@ pub mod pty;
 pub mod requests;
 pub mod sys;
 
+pub use xtask::commands::{COMMANDS, LISTS, NEWER, OF_LINUX};
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 29] = [
-    "guest-sync-delimited",
-    "guest-sync",
-    "guest-ping",
-    "guest-get-time",
-    "guest-info",
-    "guest-shutdown",
-    "guest-file-open",
-    "guest-file-close",
-    "guest-file-read",
-    "guest-file-write",
-    "guest-file-seek",
-    "guest-file-flush",
-    "guest-fsfreeze-status",
-    "guest-fsfreeze-freeze",
-    "guest-fsfreeze-thaw",
-    "guest-get-host-name",
-    "guest-get-osinfo",
-    "guest-get-timezone",
-    "guest-get-load",
-    "guest-get-users",
-    "guest-get-vcpus",
-    "guest-get-cpustats",
-    "guest-get-memory-blocks",
-    "guest-get-memory-block-info",
-    "guest-get-diskstats",
-    "guest-get-disks",
-    "guest-get-fsinfo",
-    "guest-network-get-interfaces",
-    "guest-network-get-route",
-];
-
-/// Those of them that say what the guest is: what they return is never the same on two machines.
-pub const LISTS: &[&str] = COMMANDS.split_at(15).1;
-
-/// The same, and those that freeze: what a guest without Linux has none of, or makes itself.
-pub const OF_LINUX: &[&str] = COMMANDS.split_at(12).1;
 
 /// The project's root folder.
 pub fn repository() -> PathBuf {

@@ -10,6 +10,7 @@ extern crate self as xtask;
 pub mod bench;
 pub mod build;
 pub mod command;
+pub mod commands;
 pub mod cross;
 pub mod install;
 pub mod marked;

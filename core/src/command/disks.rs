@@ -4,7 +4,6 @@ use crate::disk::{SysPath, address, attribute, dev, device, slaves, there};
 use crate::elements::Elements;
 use crate::errno::Errno;
 use crate::formats::health;
-use crate::formats::sysfs::Way;
 use crate::list::List;
 use crate::platform::{Folder, HEALTH_BYTES, Platform};
 use crate::response::Cursor;
@@ -59,8 +58,10 @@ fn disk<P: Platform>(
     {
         elements.out.key("address");
         let key = device(platform, path);
-        address(platform, risks, sys.written(), key, elements);
-        smart(platform, risks, sys.written(), name, key, elements);
+        let way = address(platform, risks, sys.written(), key, elements);
+        if way.named == Some("nvme") {
+            smart(platform, risks, name, key, elements);
+        }
     }
     if let Some(alias) = attribute(platform, path, "/dm/name", &mut [0; 256]) {
         elements.out.key("alias");
@@ -112,14 +113,10 @@ fn partitions<P: Platform>(
 fn smart<P: Platform>(
     platform: &mut P,
     risks: Risks,
-    sys: &[u8],
     name: &[u8],
     key: u64,
     elements: &mut Elements<'_>,
 ) {
-    if Way::parse(sys).named != Some("nvme") {
-        return;
-    }
     let mut path = SysPath::EMPTY;
     let mut path = path.writer();
     path.ascii("/dev/");

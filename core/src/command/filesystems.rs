@@ -1,6 +1,7 @@
 //! guest-get-fsinfo: what is mounted, how full it is, and on which disks it lies.
 
 use super::listing::left_out;
+use crate::bytes::{copy, until_nul};
 use crate::disk::{SysPath, address, slaves, there};
 use crate::elements::Elements;
 use crate::errno::Errno;
@@ -62,19 +63,23 @@ fn filesystem<P: Platform>(
         write(usage, &mut elements.out);
     }
     let mut on = Below::default();
-    elements.out.key("name");
-    if device.major() == 0 {
-        members(platform, source, &mut on);
-        elements.string(platform, last(source));
-    } else {
+    let has_device = device.major() != 0;
+    if has_device {
         let _ = on.add(device);
-        name(platform, device, source, elements);
+    } else {
+        members(platform, source, &mut on);
     }
-    elements.make_room(platform);
     elements.out.key("disk");
     elements.out.ascii("[");
-    disks(platform, risks, &mut on, elements);
-    elements.out.ascii("]}");
+    let mut name = [0; NAME_BYTES];
+    disks(platform, risks, &mut on, elements, &mut name);
+    elements.out.ascii("]");
+    // What the kernel calls it; without sysfs, or of a btrfs, what it was mounted as.
+    let known = until_nul(&name);
+    let name = if has_device && !known.is_empty() { known } else { last(source) };
+    elements.out.key("name");
+    elements.string(platform, name);
+    elements.out.ascii("}");
     elements.end(platform)
 }
 
@@ -95,16 +100,6 @@ fn by_number(device: Device, path: &mut Writer<'_>) {
     path.unsigned(device.major().into());
     path.ascii(":");
     path.unsigned(device.minor().into());
-}
-
-/// What the kernel calls a device, and without sysfs what it was mounted as.
-#[inline(never)]
-fn name<P: Platform>(platform: &mut P, device: Device, source: &[u8], elements: &mut Elements<'_>) {
-    let (mut link, mut path) = (SysPath::EMPTY, SysPath::EMPTY);
-    let mut link = link.writer();
-    by_number(device, &mut link);
-    let path = path.of_link(platform, link.written());
-    elements.string(platform, last(path.as_ref().map_or(source, |path| path.written())));
 }
 
 /// Adds the devices of a btrfs, one of which it is mounted as.
@@ -136,10 +131,19 @@ fn members<P: Platform>(platform: &mut P, source: &[u8], on: &mut Below) {
     there(folder.ended(), platform);
 }
 
+/// Room for the name of a block device (`DISK_NAME_LEN` of linux/blkdev.h), or of a partition.
+const NAME_BYTES: usize = 64;
+
 /// Writes where each of the disks is that these devices lie on: which those are is found out on the
-/// way.
+/// way. Into `name` goes what the first device is called.
 #[inline(never)]
-fn disks<P: Platform>(platform: &mut P, risks: Risks, on: &mut Below, elements: &mut Elements<'_>) {
+fn disks<P: Platform>(
+    platform: &mut P,
+    risks: Risks,
+    on: &mut Below,
+    elements: &mut Elements<'_>,
+    name: &mut [u8; NAME_BYTES],
+) {
     let mut number = 0;
     let mut any = false;
     while let Some(&device) = on.devices.get(number) {
@@ -148,6 +152,9 @@ fn disks<P: Platform>(platform: &mut P, risks: Risks, on: &mut Below, elements: 
         let mut link = link.writer();
         by_number(device, &mut link);
         let Some(path) = path.of_link(platform, link.written()) else { continue };
+        if number == 1 {
+            copy(name, last(path.written()));
+        }
         if !path.is_virtual() {
             if any {
                 elements.out.ascii(", ");

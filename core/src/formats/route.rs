@@ -1,6 +1,7 @@
 //! The routing tables, `/proc/net/route` and `/proc/net/ipv6_route`: one line in, a route out.
 
 use super::fields::Fields;
+use crate::bytes::number;
 
 /// An IPv4 route. Addresses are in the order of the network; [`super::ip::v4`] writes them.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,15 +127,8 @@ impl Numbers<'_> {
     /// A number of digits alone.
     #[inline(never)]
     fn digits(&mut self, text: &[u8], base: u32) -> u32 {
-        let mut number = 0u64;
-        self.0.failed |= text.is_empty();
-        for byte in text {
-            let digit = char::from(*byte).to_digit(base);
-            self.0.failed |= digit.is_none() || number > u64::from(u32::MAX);
-            number =
-                number.wrapping_mul(u64::from(base)).wrapping_add(u64::from(digit.unwrap_or(0)));
-        }
-        self.0.failed |= number > u64::from(u32::MAX);
-        number as u32
+        let number = number(text, base).and_then(|number| u32::try_from(number).ok());
+        self.0.failed |= number.is_none();
+        number.unwrap_or(0)
     }
 }

@@ -9,9 +9,6 @@ pub type Work<'w, P> = &'w mut dyn FnMut(&mut P) -> Result<(), Errno>;
 
 /// Copies of the agent, one at a time. A guest whose calls never hang may do the work itself.
 pub trait Tasks: Sized {
-    /// Whether this guest has copies, or does the work itself.
-    const OFFERED: bool = false;
-
     /// Has a copy of the agent do `work`, in place of what an earlier one may still be doing
     /// (fork(2)). The copy ends with the number of the error, 0 without one. Errors: EAGAIN,
     /// ENOMEM: there is no copy.

@@ -12,8 +12,6 @@ use qga_core::platform::{Exit, Tasks, Work};
 const ABOUT_BYTES: u64 = 8;
 
 impl Tasks for Linux {
-    const OFFERED: bool = true;
-
     fn begin_task(&mut self, work: Work<'_, Self>) -> Result<(), Errno> {
         self.end_task();
         let output = sys::memory()?;

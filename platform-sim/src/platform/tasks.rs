@@ -6,8 +6,6 @@ use qga_core::Errno;
 use qga_core::platform::{Exit, Tasks, Work};
 
 impl Tasks for Sim {
-    const OFFERED: bool = true;
-
     fn begin_task(&mut self, work: Work<'_, Self>) -> Result<(), Errno> {
         self.call(Kind::BeginTask, |world| {
             world.tasks.begin();
