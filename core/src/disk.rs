@@ -90,12 +90,7 @@ pub fn attribute<'t, P: Platform>(
     there(text, platform).map(|text| trimmed(text))
 }
 
-/// The number of the device whose folder this is, as a key of what may hang: 0 stands for none.
-pub fn device<P: Platform>(platform: &mut P, path: &mut Writer<'_>) -> u64 {
-    !number(platform, path).unwrap_or_default().0
-}
-
-/// The same as a number, if it has one.
+/// The number of the device whose folder this is, if it is one.
 #[inline(never)]
 fn number<P: Platform>(platform: &mut P, path: &mut Writer<'_>) -> Option<Device> {
     attribute(platform, path, "/dev", &mut [0; 24]).and_then(Device::parse)
@@ -157,31 +152,22 @@ fn port<P: Platform>(platform: &mut P, controller: &[u8], ata: u64) -> u64 {
     lower
 }
 
-/// Writes where a disk or partition is, by the folder of it: libvirt finds its disks by this. `key`
-/// is about the disk. Gives the way back that the folder's path says. Schema: GuestDiskAddress
-/// (2.2).
-#[inline(never)]
-pub fn address<P: Platform>(
+/// Which bus a disk is on, and its place there.
+fn place<P: Platform>(
     platform: &mut P,
-    risks: Risks,
+    way: &Way,
     folder: &[u8],
-    key: u64,
-    elements: &mut Elements<'_>,
-) -> Way {
-    let way = Way::parse(folder);
-    elements.make_room(platform);
-    let out = &mut elements.out;
-    out.ascii("{\"pci-controller\": {");
-    match way.pci {
-        Some(pci) => out.words("domain bus slot function", &pci),
-        None => out.ascii("\"domain\": -1, \"bus\": -1, \"slot\": -1, \"function\": -1"),
-    }
-    out.ascii("}");
+    disk: &mut Writer<'_>,
+) -> (&'static str, [u32; 3]) {
     let [channel, target, unit] = way.scsi.unwrap_or_default();
     let controller = folder.get(..way.pci_bytes).unwrap_or(&[]);
-    let (kind, place) = match (way.named, way.ata, way.scsi) {
+    match (way.named, way.ata, way.scsi) {
         (Some("virtio"), _, Some(_)) => ("scsi", [channel, target, unit]),
-        (Some("mmc"), ..) if is_sd_card(platform, folder) => ("sd", [0; 3]),
+        (Some("mmc"), ..) => {
+            let mut text = [0; 16];
+            let kind = attribute(platform, disk, "/device/type", &mut text);
+            (if kind == Some(b"SD") { "sd" } else { "mmc" }, [0; 3])
+        }
         (Some(named), ..) => (named, [channel, target, unit]),
         (None, Some(ata), _) => {
             let port = port(platform, controller, ata) as u32;
@@ -197,12 +183,43 @@ pub fn address<P: Platform>(
             _ => ("scsi", [channel, target, unit]),
         },
         _ => ("unknown", [0; 3]),
-    };
+    }
+}
+
+/// Writes where a disk or partition is, by the folder of it: libvirt finds its disks by this. Gives
+/// back what the folder's path says, and the key of what else of the disk may hang. Schema:
+/// GuestDiskAddress (2.2).
+#[inline(never)]
+pub fn address<P: Platform>(
+    platform: &mut P,
+    risks: Risks,
+    folder: &[u8],
+    elements: &mut Elements<'_>,
+) -> (Way, u64) {
+    // What a partition lacks its disk has, in the folder above.
+    let mut disk = SysPath::EMPTY;
+    let mut disk = disk.writer();
+    disk.raw(folder);
+    if attribute(platform, &mut disk, "/partition", &mut [0; 24]).is_some() {
+        disk.ascii("/..");
+    }
+    // 0 stands for none.
+    let key = !number(platform, &mut disk).unwrap_or_default().0;
+    let way = Way::parse(folder);
+    elements.make_room(platform);
+    let out = &mut elements.out;
+    out.ascii("{\"pci-controller\": {");
+    match way.pci {
+        Some(pci) => out.words("domain bus slot function", &pci),
+        None => out.ascii("\"domain\": -1, \"bus\": -1, \"slot\": -1, \"function\": -1"),
+    }
+    out.ascii("}");
+    let (kind, place) = place(platform, &way, folder, &mut disk);
     out.key("bus-type");
     out.string(kind.as_bytes());
     out.words("bus target unit", &place);
-    let mut text = [0; 512];
-    let serial = risks.risk(platform, key, |platform| Ok(serial(platform, folder, &mut text)));
+    let mut text = [0; 256];
+    let serial = risks.risk(platform, key, |platform| Ok(serial(platform, &mut disk, &mut text)));
     if let Ok(serial @ [_, ..]) = serial {
         elements.out.key("serial");
         elements.string(platform, serial);
@@ -218,18 +235,7 @@ pub fn address<P: Platform>(
         out.ascii("}");
     }
     out.ascii("}");
-    way
-}
-
-/// Whether what is on a controller of memory cards is an SD card, or a partition of one.
-#[inline(never)]
-fn is_sd_card<P: Platform>(platform: &mut P, folder: &[u8]) -> bool {
-    let mut path = SysPath::EMPTY;
-    let mut path = path.writer();
-    path.raw(folder);
-    ["/device/type", "/../device/type"].iter().any(|name| {
-        attribute(platform, &mut path, name, &mut [0; 16]).is_some_and(|kind| kind == b"SD")
-    })
+    (way, key)
 }
 
 /// What a disk's place depends on.
@@ -264,29 +270,27 @@ fn driver<P: Platform>(platform: &mut P, controller: &[u8]) -> Driver {
 const SERIALS: [&str; 4] =
     ["/serial", "/device/serial", "/device/vpd_pg80", "/device/../../../../serial"];
 
-/// The serial number of a disk, or of the one that a partition is on; nothing where it has none.
+/// The serial number of a disk, by its folder; nothing where it has none.
 #[inline(never)]
-fn serial<'t, P: Platform>(platform: &mut P, folder: &[u8], text: &'t mut [u8]) -> &'t [u8] {
-    let mut path = SysPath::EMPTY;
-    let mut path = path.writer();
-    path.raw(folder);
+fn serial<'t, P: Platform>(
+    platform: &mut P,
+    disk: &mut Writer<'_>,
+    text: &'t mut [u8],
+) -> &'t [u8] {
     let mut len = 0;
-    for above in ["", "/.."] {
-        path.ascii(above);
-        // Of virtio; of nvme and mmc; of SCSI, and of what the kernel shows as that: page 0x80 of
-        // the vital product data, after four bytes of which the last two say its length; of USB,
-        // whose device is above interface, host, target and logical unit.
-        for name in SERIALS {
-            let mut page = [0; 260];
-            let Some(said) = attribute(platform, &mut path, name, &mut page) else { continue };
-            let said = match name {
-                "/device/vpd_pg80" => trimmed(said.get(4..).unwrap_or(&[])),
-                _ => said,
-            };
-            len = copy(text, said);
-            if len > 0 {
-                return text.get(..len).unwrap_or(&[]);
-            }
+    // Of virtio; of nvme and mmc; of SCSI, and of what the kernel shows as that: page 0x80 of the
+    // vital product data, after four bytes of which the last two say its length; of USB, whose
+    // device is above interface, host, target and logical unit.
+    for name in SERIALS {
+        let mut page = [0; 260];
+        let Some(said) = attribute(platform, disk, name, &mut page) else { continue };
+        let said = match name {
+            "/device/vpd_pg80" => trimmed(said.get(4..).unwrap_or(&[])),
+            _ => said,
+        };
+        len = copy(text, said);
+        if len > 0 {
+            break;
         }
     }
     text.get(..len).unwrap_or(&[])

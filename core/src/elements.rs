@@ -5,6 +5,7 @@ use crate::errno::Errno;
 use crate::limits::{MADE_BYTES_MAX, PIECE_BYTES_MAX};
 use crate::platform::Tasks;
 use crate::response::Cursor;
+use crate::task::NOT_A_RISK;
 use crate::writer::Writer;
 
 /// Where the copy writes elements.
@@ -60,6 +61,8 @@ impl<'b> Elements<'b> {
         self.write_down(platform);
         let length = core::mem::take(&mut self.element_bytes);
         self.made_bytes += u64::from(length);
+        // What comes next is another matter than what hung last, if anything did.
+        platform.put_about(NOT_A_RISK | self.made_bytes);
         platform.put_made(&length.to_ne_bytes()).map_err(no_room)?;
         let full = (self.made_bytes > MADE_BYTES_MAX).then_some(Errno::FBIG);
         self.failed.or(full).map_or(Ok(()), Err)

@@ -117,6 +117,10 @@ pub const TASK_STEP_MS_MAX: u64 = 1_000;
 /// How long disks may take together: then all that one may wait for is left out.
 pub const TASK_MS_MAX: u64 = 5_000;
 
+/// Most copies of the agent that were given up and that the kernel keeps: after the first one that
+/// hangs comes one that leaves out what that hung in, then only such as leave out all that may.
+pub const ABANDONED_MAX: usize = 4;
+
 /// Longest list of disks or filesystems: as much as libvirt takes (`QEMU_AGENT_MAX_RESPONSE`). What
 /// is beyond is left out, and that is said in the log.
 pub const MADE_BYTES_MAX: u64 = 9 * 1024 * 1024;

@@ -26,6 +26,15 @@ pub struct Task<P: Platform> {
     pub until_ms: u64,
 }
 
+/// In what a copy is about to do when that is nothing that may hang: no key has this bit alone of
+/// the upper ones.
+pub const NOT_A_RISK: u64 = 1 << 62;
+
+/// Whether what a copy is about to do may hang.
+pub fn is_risk(about: u64) -> bool {
+    about != 0 && about >> 62 != 1
+}
+
 /// What a copy leaves out, because it hangs.
 #[derive(Clone, Copy)]
 pub struct Risks {
@@ -36,6 +45,17 @@ pub struct Risks {
 }
 
 impl Risks {
+    /// Nothing.
+    pub const NONE: Self = Risks { hung: 0, on: 0 };
+
+    /// All that may hang.
+    pub const ALL: Self = Risks { hung: 2, on: 0 };
+
+    /// These and one more: of two nobody keeps in mind which they are.
+    pub fn and(self, on: u64) -> Self {
+        if self.hung == 0 { Risks { hung: 1, on } } else { Risks::ALL }
+    }
+
     /// Does in the copy what may hang; `key` says what it is about, and never is 0. Errors: those
     /// of the call; ETIMEDOUT when it is left out.
     #[inline(always)]
@@ -55,11 +75,6 @@ impl Risks {
 
 impl<P: Platform> Task<P> {
     /// None.
-    pub const NONE: Self = Task {
-        make: None,
-        about: 0,
-        risks: Risks { hung: 0, on: 0 },
-        step_until_ms: 0,
-        until_ms: 0,
-    };
+    pub const NONE: Self =
+        Task { make: None, about: 0, risks: Risks::NONE, step_until_ms: 0, until_ms: 0 };
 }

@@ -6,6 +6,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
+use qga_core::limits::ABANDONED_MAX;
 use qga_core::platform::{Level, Log as _};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
@@ -97,6 +98,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         inherited,
         environment,
         helper: None,
+        abandoned: [0; ABANDONED_MAX],
         worker: Worker::NONE,
         channel: [-1; 2],
     };

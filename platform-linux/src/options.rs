@@ -132,7 +132,7 @@ usage: qga [options]
  --freeze-deadline SECONDS  what one filesystem may take (default: 120)
  --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
    or fail
- --exclude-interfaces 'NAME;veth*;...'  interfaces that are not shown
+ --exclude-interfaces 'veth*;...'  hide these
  -V, --version
  -h, --help
 "

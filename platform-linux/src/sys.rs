@@ -14,6 +14,7 @@ use core::num::NonZeroU32;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl;
 use qga_core::Errno;
+use qga_core::limits::{FROZEN_MAX, HANDLES_MAX};
 use rustix::fs::OFlags;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -167,6 +168,28 @@ pub fn close(number: i32) {
     // SAFETY: no memory is involved; whose it is the caller knows.
     let _ = unsafe { call(raw::__NR_close, number as usize, 0, 0, 0) };
 }
+
+/// Closes all descriptors below `end` but these two.
+pub fn close_others(keep: [i32; 2], end: i32) {
+    for number in 0..end {
+        if !keep.contains(&number) {
+            close(number);
+        }
+    }
+}
+
+/// Closes all descriptors from `first` on (close_range(2), since 5.9). How far it is left to be
+/// done one by one.
+pub fn close_from(first: i32) -> i32 {
+    // SAFETY: no memory is involved; whose they are the caller knows.
+    let closed = unsafe { call(raw::__NR_close_range, first as usize, i32::MAX as usize, 0, 0) };
+    if closed.is_ok() { first } else { DESCRIPTORS }
+}
+
+/// Where it ends who closes descriptors one by one: after what an agent may hold, and room for what
+/// its parent left.
+pub const DESCRIPTORS: i32 = 1024;
+const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 128 < DESCRIPTORS as usize);
 
 /// An epoll instance, not inherited (epoll_create1(2)).
 pub fn epoll() -> Result<Fd, Errno> {

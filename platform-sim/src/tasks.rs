@@ -14,6 +14,8 @@ pub struct Tasks {
     pub calls: u64,
     /// How many copies there were.
     pub begun: usize,
+    /// How many were given up that hang for ever.
+    pub abandoned: usize,
     /// Whether there is one whose result somebody may want.
     pub wanted: bool,
     /// What it has made.
@@ -31,9 +33,22 @@ pub struct Tasks {
 impl Tasks {
     /// A copy begins.
     pub(crate) fn begin(&mut self) {
-        let begun = self.begun + 1;
-        *self =
-            Tasks { dies_at: self.dies_at, begun, inside: true, wanted: true, ..Tasks::default() };
+        self.give_up();
+        let (begun, inside, wanted) = (self.begun + 1, true, true);
+        let Tasks { dies_at, abandoned, .. } = *self;
+        *self = Tasks { dies_at, abandoned, begun, inside, wanted, ..Tasks::default() };
+    }
+
+    /// Nobody wants any more what it makes.
+    pub(crate) fn give_up(&mut self) {
+        self.abandoned += usize::from(self.wanted && self.exit.is_none());
+        self.wanted = false;
+        self.made.clear();
+    }
+
+    /// The kernel lets go what hangs, which ends then.
+    pub fn release(&mut self) {
+        self.abandoned = 0;
     }
 
     /// A platform call comes by: whether it may go on.

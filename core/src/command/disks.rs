@@ -1,6 +1,6 @@
 //! guest-get-disks: the disks and partitions that there are, and what they lie on.
 
-use crate::disk::{SysPath, address, attribute, dev, device, slaves, there};
+use crate::disk::{SysPath, address, attribute, dev, slaves, there};
 use crate::elements::Elements;
 use crate::errno::Errno;
 use crate::formats::health;
@@ -57,8 +57,7 @@ fn disk<P: Platform>(
         && !sys.is_virtual()
     {
         elements.out.key("address");
-        let key = device(platform, path);
-        let way = address(platform, risks, sys.written(), key, elements);
+        let (way, key) = address(platform, risks, sys.written(), elements);
         if way.named == Some("nvme") {
             smart(platform, risks, name, key, elements);
         }

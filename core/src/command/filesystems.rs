@@ -13,9 +13,9 @@ use crate::platform::{Below, Device, Folder, Platform, Usage};
 use crate::task::Risks;
 use crate::writer::Writer;
 
-/// Makes the list of all filesystems with a device, each superblock once, where it was mounted
-/// first: as they freeze. Schema: guest-get-fsinfo (2.2), GuestFilesystemInfo. Errors: the mount
-/// table cannot be read.
+/// Makes the list of all filesystems with a device, each superblock once (of the first 500, which
+/// can be kept in mind), where it was mounted first: as they freeze. Schema: guest-get-fsinfo
+/// (2.2), GuestFilesystemInfo. Errors: the mount table cannot be read.
 pub fn fsinfo<P: Platform>(
     platform: &mut P,
     list: &mut List<P>,
@@ -160,7 +160,7 @@ fn disks<P: Platform>(
                 elements.out.ascii(", ");
             }
             any = true;
-            address(platform, risks, path.written(), !device.0, elements);
+            address(platform, risks, path.written(), elements);
             continue;
         }
         // A partition has none of its own.

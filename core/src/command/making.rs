@@ -9,7 +9,7 @@ use crate::platform::{Exit, Level, Platform};
 use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
 use crate::state::State;
-use crate::task::{Make, Risks, Task};
+use crate::task::{Make, Risks, Task, is_risk};
 use crate::text::Text;
 use crate::writer::Writer;
 
@@ -23,7 +23,9 @@ pub fn begin<P: Platform>(
     make: Make<P>,
 ) -> Result<(), Error<'static>> {
     let until_ms = platform.now_ms().saturating_add(TASK_MS_MAX);
-    state.task = Task { make: Some(make), until_ms, ..Task::NONE };
+    // What an earlier copy hangs in would hang again.
+    let risks = if platform.abandoned() == 0 { Risks::NONE } else { state.task.risks };
+    state.task = Task { make: Some(make), until_ms, risks, ..Task::NONE };
     start(platform, state).map_err(|errno| Error::Failed(FAILED, errno))
 }
 
@@ -77,15 +79,19 @@ fn go_on<P: Platform>(platform: &mut P, state: &mut State<P>) -> Result<u64, Err
     if all {
         return Err(Errno::TIMEDOUT);
     }
-    let hung = if now_ms >= task.until_ms { 2 } else { task.risks.hung + 1 };
-    task.risks = Risks { hung, on: about };
+    task.risks = if now_ms < task.until_ms { task.risks.and(about) } else { Risks::ALL };
     platform.log(Level::Warning, &[phrase!("a disk does not answer: what it says is left out")]);
     start(platform, state)?;
     Ok(state.task.step_until_ms)
 }
 
 /// Nobody waits for the list any more.
-pub fn cancel<'s, P: Platform>(platform: &mut P, _: &'s mut State<P>) -> Progress<'s> {
+pub fn cancel<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progress<'s> {
+    let (about, risks) = (platform.task_about(), &mut state.task.risks);
+    // If it does not end now, that is what it hangs in.
+    if platform.task_exit().is_none() && is_risk(about) && about != risks.on {
+        *risks = risks.and(about);
+    }
     platform.end_task();
     Progress::Done(Ok(()))
 }

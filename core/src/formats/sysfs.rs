@@ -32,6 +32,15 @@ fn between(mut text: &[u8], ends: &str, base: u32) -> Option<[u32; 4]> {
     Some(numbers)
 }
 
+/// What a disk may be on, as words of its path have it: `virtio3`, `usb2`, `nvme`, `mmc0`.
+const NAMED: [&str; 4] = ["virtio", "usb", "nvme", "mmc"];
+
+/// Whether a word is this name, and perhaps a number after it.
+fn is_numbered(word: &[u8], name: &str) -> bool {
+    let number = word.strip_prefix(name.as_bytes());
+    number.is_some_and(|number| number.iter().all(u8::is_ascii_digit))
+}
+
 impl Way {
     /// Reads a path.
     #[inline(never)]
@@ -40,7 +49,6 @@ impl Way {
         let mut rest = path;
         while !rest.is_empty() {
             let word = cut(&mut rest, b'/');
-            let numbered = |name: &str| word.strip_prefix(name.as_bytes()).and_then(decimal);
             if let Some(pci) = between(word, "::.\0", 16) {
                 way.pci = Some(pci);
                 // Without the slash that stands after it, if one does.
@@ -51,16 +59,10 @@ impl Way {
                 // First the subchannel, then the device there.
                 let subchannel = way.ccw.map_or(number, |[_, _, subchannel, _]| subchannel);
                 way.ccw = Some([cssid, ssid, subchannel, number]);
-            } else if let Some(ata) = numbered("ata") {
+            } else if let Some(ata) = word.strip_prefix(b"ata").and_then(decimal) {
                 way.ata = Some(ata);
-            } else if numbered("virtio").is_some() {
-                way.named = Some("virtio");
-            } else if numbered("usb").is_some() {
-                way.named = Some("usb");
-            } else if word == b"nvme" {
-                way.named = Some("nvme");
-            } else if word == b"mmc_host" {
-                way.named = Some("mmc");
+            } else if let Some(name) = NAMED.iter().find(|name| is_numbered(word, name)) {
+                way.named = Some(name);
             }
         }
         way

@@ -49,6 +49,12 @@ pub trait Tasks: Sized {
         0
     }
 
+    /// How many copies that nobody wanted any more have not ended yet, of at most
+    /// [`crate::limits::ABANDONED_MAX`] that are kept in mind.
+    fn abandoned(&mut self) -> usize {
+        0
+    }
+
     /// Nobody wants any more what the copy makes, or has made.
     fn end_task(&mut self) {}
 }

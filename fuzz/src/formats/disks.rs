@@ -49,14 +49,12 @@ pub fn path(path: &[u8]) {
             expected.ccw = Some([ccw[0], ccw[1], subchannel, ccw[2]]);
         } else if let Some(number) = digits(word, "ata") {
             expected.ata = Some(number);
-        } else if digits(word, "virtio").is_some() {
-            expected.named = Some("virtio");
-        } else if digits(word, "usb").is_some() {
-            expected.named = Some("usb");
-        } else if word == b"nvme" {
-            expected.named = Some("nvme");
-        } else if word == b"mmc_host" {
-            expected.named = Some("mmc");
+        } else {
+            let letters =
+                word.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+            let kinds = ["virtio", "usb", "nvme", "mmc"];
+            let kind = kinds.into_iter().find(|kind| kind.as_bytes() == &word[..letters]);
+            expected.named = kind.or(expected.named);
         }
         at += 1;
     }

@@ -9,7 +9,6 @@ use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_STATX_DONT_SYNC, S_IFMT, S_IFREG, STATX_TYPE};
 use qga_core::Errno;
-use qga_core::limits::{FROZEN_MAX, HANDLES_MAX};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
@@ -18,11 +17,6 @@ use rustix::fs::OFlags;
 pub const LINE_MS_MAX: u32 = 50;
 /// The same for the opening at the start, which fails where the file cannot be opened.
 pub const START_MS_MAX: u32 = 500;
-
-/// A writer closes all descriptors below: what an agent may hold, and room for what its parent
-/// left.
-const DESCRIPTORS: i32 = 1024;
-const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 128 < DESCRIPTORS as usize);
 
 /// Where the log goes.
 pub struct LogFile {
@@ -109,15 +103,16 @@ impl LogFile {
         failed.map_or(Ok(()), Err)
     }
 
+    /// The descriptor of what is open.
+    pub fn descriptor(&self) -> i32 {
+        self.to.as_ref().unwrap_or(&STDERR).raw()
+    }
+
     /// What the writer does. No signal ends it: all are blocked.
     fn write(&self, line: &[u8], agent: &Fd) -> ! {
         let to = self.to.as_ref().unwrap_or(&STDERR);
-        for number in 0..DESCRIPTORS {
-            // Somebody else may want them while this one hangs.
-            if number != to.raw() && number != agent.raw() {
-                sys::close(number);
-            }
-        }
+        // Somebody else may want the others while this one hangs.
+        sys::close_others([to.raw(), agent.raw()], sys::DESCRIPTORS);
         let mut failed: Option<Errno> = None;
         let path = self.path.filter(|_| self.is_old);
         let opened = path.and_then(|path| open(path).map_err(|errno| failed = Some(errno)).ok());

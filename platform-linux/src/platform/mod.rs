@@ -20,6 +20,7 @@ pub use worker::Worker;
 use crate::path::PathBuffer;
 use crate::process::Inherited;
 use crate::state_dir::StateDir;
+use qga_core::limits::ABANDONED_MAX;
 
 /// The guest that the agent runs in.
 #[repr(C)]
@@ -40,6 +41,8 @@ pub struct Linux {
     pub environment: *const *const u8,
     /// The program started last.
     pub helper: Option<Helper>,
+    /// Copies of the agent that were given up and have not ended yet; 0 for none.
+    pub abandoned: [i32; ABANDONED_MAX],
     /// What freezes and thaws.
     pub worker: Worker,
     /// The descriptors of the channel, -1 for none: nobody else may have them.

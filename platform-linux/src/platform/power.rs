@@ -21,6 +21,9 @@ impl Linux {
         loop {
             match sys::process::wait() {
                 Ok(Some((pid, exit))) => {
+                    if cfg!(feature = "disks") {
+                        self.exchange_abandoned(pid, 0);
+                    }
                     if let Some(helper) = &mut self.helper
                         && helper.pid == pid
                     {

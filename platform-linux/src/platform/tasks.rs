@@ -25,9 +25,11 @@ impl Tasks for Linux {
         if pid != 0 {
             return Ok(());
         }
-        // Whoever comes after an agent that is gone wants the channel, however long this hangs.
-        for &number in &self.channel {
-            sys::close(number);
+        sys::process::end_with_parent();
+        if let Some(helper) = &self.helper {
+            // Somebody else may want the others while this one hangs, the channel above all.
+            let keep = [helper.output.raw(), self.log.descriptor()];
+            sys::close_others(keep, sys::close_from(keep[0].max(keep[1]) + 1));
         }
         // What that says is for the agent.
         self.log.writer = None;
@@ -75,11 +77,24 @@ impl Tasks for Linux {
             && helper.exit.is_none()
         {
             let _ = sys::process::kill(helper.pid, SIGKILL as i32);
+            self.exchange_abandoned(0, helper.pid);
         }
+    }
+
+    fn abandoned(&mut self) -> usize {
+        self.reap();
+        self.abandoned.iter().filter(|pid| **pid != 0).count()
     }
 }
 
 impl Linux {
+    /// Puts one process in the place of another among those that were given up, if that is there.
+    pub fn exchange_abandoned(&mut self, from: i32, to: i32) {
+        if let Some(place) = self.abandoned.iter_mut().find(|pid| **pid == from) {
+            *place = to;
+        }
+    }
+
     /// Reads what the copy has written.
     fn read_made(&mut self, at: u64, into: &mut [u8]) -> usize {
         let Some(helper) = &self.helper else { return 0 };

@@ -92,6 +92,13 @@ pub fn set_dumpable(dumpable: bool) {
     let _ = unsafe { call(raw::__NR_prctl, what as usize, dumpable, 0, 0) };
 }
 
+/// Has this process killed when the one that it is a copy of ends (PR_SET_PDEATHSIG of prctl(2)).
+pub fn end_with_parent() {
+    let (what, signal) = (linux_raw_sys::prctl::PR_SET_PDEATHSIG, raw::SIGKILL);
+    // SAFETY: no memory is involved.
+    let _ = unsafe { call(raw::__NR_prctl, what as usize, signal as usize, 0, 0) };
+}
+
 /// Sends a signal by number, real-time ones too (kill(2)).
 pub fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
     // SAFETY: no memory is involved.

@@ -54,9 +54,10 @@ impl Tasks for Sim {
     }
 
     fn end_task(&mut self) {
-        self.with(|world| {
-            world.tasks.wanted = false;
-            world.tasks.made.clear();
-        });
+        self.with(|world| world.tasks.give_up());
+    }
+
+    fn abandoned(&mut self) -> usize {
+        self.with(|world| world.tasks.abandoned)
     }
 }

@@ -2,6 +2,7 @@
 //! what of it hangs.
 
 use crate::guest::{Large, Small};
+use qga_core::limits::ABANDONED_MAX;
 use qga_core::platform::Device;
 use qga_core::{Errno, Step};
 use qga_sim::mounts::Hang;
@@ -237,6 +238,64 @@ fn what_hangs_is_left_out_of_the_list() {
     let said = session.send(DISKS).escape_ascii().to_string();
     assert!(said.contains("failed to list the disks: Connection timed out"), "{said}");
     assert_eq!(session.send(PING), PONG);
+}
+
+/// A disk that stays dead costs its second once: those who ask later are not kept waiting, no more
+/// copies are left behind, and once it answers again everything is told.
+#[test]
+fn a_disk_that_stays_dead_is_not_asked_for_ever() {
+    let sim = guest();
+    sim.with(|world| {
+        world.mount("ext4", Device::new(8, 0), "/mnt/dead");
+        world.mount("ext4", Device::new(8, 16), "/mnt/c");
+        world.mounts.at("/mnt/dead").hangs = Some(Hang::Look);
+    });
+    let mut session = Large::start(&sim).expect("a start");
+    let mut sized = || -> Vec<bool> {
+        let reply: Value = serde_json::from_slice(&session.send(FSINFO)).expect("JSON");
+        let list = reply["return"].as_array().unwrap_or_else(|| panic!("{reply}")).clone();
+        list.iter().map(|one| one.get("used-bytes").is_some()).collect()
+    };
+    for _ in 0..20 {
+        assert_eq!(sized(), [true, false]);
+    }
+    sim.with(|world| {
+        assert_eq!((world.tasks.abandoned, world.tasks.begun), (1, 21));
+        // Others die beside it, one after the other.
+        for number in 0..6 {
+            let point = format!("/mnt/{number}");
+            world.mount("ext4", Device::new(99, number), &point);
+            world.mounts.at(&point).hangs = Some(Hang::Look);
+        }
+    });
+    for _ in 0..20 {
+        sized();
+    }
+    assert!(sim.with(|world| world.tasks.abandoned) <= ABANDONED_MAX);
+    sim.with(|world| {
+        world.mounts.superblocks.iter_mut().for_each(|one| one.hangs = None);
+        world.tasks.release();
+    });
+    assert!(sized().iter().all(|sized| *sized));
+}
+
+/// Two partitions of a disk that does not say its serial number count as one disk.
+#[test]
+fn partitions_hang_as_their_disk() {
+    let sim = guest();
+    sim.with(|world| {
+        let disk = "pci0000:00/0000:00:05.0/virtio2/block/vda";
+        world.system.disk(&format!("{disk}/vda2"), "254:2", 1024);
+        for part in ["vda1", "vda2"] {
+            world.system.hanging.insert(format!("/sys/devices/{disk}/{part}/../serial"));
+        }
+        world.mount("ext4", Device::new(254, 1), "/mnt/a");
+        world.mount("ext4", Device::new(254, 2), "/mnt/b");
+    });
+    let list = ask(&sim, FSINFO);
+    assert!(list.iter().all(|one| one["used-bytes"].is_u64()), "{list:?}");
+    assert!(list.iter().all(|one| one["disk"][0].get("serial").is_none()), "{list:?}");
+    assert_eq!(sim.with(|world| world.tasks.begun), 2);
 }
 
 /// A guest-sync while a copy hangs is answered at once, the copy is given up, and no late reply
