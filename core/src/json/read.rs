@@ -11,6 +11,7 @@
 //! (`visit_i64`), a truth (`visit_bool`).
 
 use super::lexer::next_value;
+use super::lists::{STRINGS, SWITCHES, judge};
 use super::text::{decode_in_place, is_named};
 use super::unused;
 use crate::base64;
@@ -218,7 +219,12 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Raised> {
         if name != BASE64 {
-            return visitor.visit_newtype_struct(self);
+            let names = SWITCHES.into_iter().find(|[number, ..]| *number == name);
+            if name != STRINGS && names.is_none() {
+                return visitor.visit_newtype_struct(self);
+            }
+            let inside = self.inside(b'[', "array")?;
+            return visitor.visit_borrowed_bytes(judge(inside, names, self.at.name, self.slot)?);
         }
         match base64::decode_in_place(self.quoted()?) {
             Some(bytes) => visitor.visit_borrowed_bytes(bytes),

@@ -133,7 +133,7 @@ pub fn decode_in_place(text: &mut [u8]) -> &mut [u8] {
 }
 
 /// Writes `code` as modified UTF-8 to `text` at `write`; returns where the next goes.
-fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
+pub fn encode(code: u32, text: &mut [u8], mut write: usize) -> usize {
     // How many bytes of six bits follow the first, and what marks the first.
     let (mut more, mark) = match code {
         0x01..=0x7F => (0, 0),

@@ -3,6 +3,7 @@
 use qga_core::error::Slot;
 use qga_core::internals::command::file::Whence;
 use qga_core::internals::json::check::{Members, check};
+use qga_core::internals::json::lists::{Strings, Switch, Switches};
 use qga_core::internals::json::read::{Base64, from_text};
 use serde::Deserialize;
 use std::fmt::Debug;
@@ -249,4 +250,94 @@ fn types_name_themselves() {
     assert!(whence.to_string().contains("expected GuestFileWhence"), "{whence}");
     let base64 = serde_json::from_str::<Base64<'_>>("1").expect_err("no base64");
     assert!(base64.to_string().contains("expected base64"), "{base64}");
+}
+
+#[derive(Deserialize)]
+struct Long<'a> {
+    #[serde(borrow)]
+    arg: Option<Strings<'a>>,
+    #[serde(borrow)]
+    cpus: Option<Switches<'a, 0>>,
+    #[serde(borrow)]
+    blocks: Option<Switches<'a, 1>>,
+}
+
+/// What the lists of an object hold, or what is wrong with one.
+type Found = (Vec<Vec<u8>>, Vec<Switch>, Vec<Switch>);
+
+fn long(text: &str) -> Result<Found, String> {
+    let mut frame = text.as_bytes().to_vec();
+    let slot = Slot::new();
+    assert!(check(&frame.clone(), &mut Members::new(), &Slot::new()).is_ok(), "{text}");
+    let read = from_text::<Long<'_>>(&mut frame, &slot);
+    let Long { arg, cpus, blocks } = read.map_err(|_| slot.get().to_string())?;
+    if let Some(arg) = arg {
+        let bytes: usize = arg.iter().map(|string| string.count() + 1).sum();
+        assert_eq!(bytes, arg.bytes_each_ended());
+    }
+    Ok((
+        arg.map_or(Vec::new(), |list| list.iter().map(Iterator::collect).collect()),
+        cpus.map_or(Vec::new(), |list| list.iter().collect()),
+        blocks.map_or(Vec::new(), |list| list.iter().collect()),
+    ))
+}
+
+#[test]
+fn long_lists_give_what_decoding_in_place_gives() {
+    let strings = |text: &str| long(&format!("{{\"arg\": {text}}}")).map(|(arg, ..)| arg);
+    let bytes = |words: &[&[u8]]| Ok(words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
+    assert_eq!(strings("[]"), bytes(&[]));
+    assert_eq!(strings("[ ]"), bytes(&[]));
+    assert_eq!(strings(r#"["", 'a"b' ,"c"]"#), bytes(&[b"", b"a\"b", b"c"]));
+    assert_eq!(strings(r#"["a\u0000b\n\"]", "\ud83d\ude00\u00e4"]"#), {
+        bytes(&[b"a\xC0\x80b\n\"]", "\u{1F600}\u{E4}".as_bytes()])
+    });
+    assert_eq!(strings("[\"\u{20AC}\", \"[,]\"]"), bytes(&["\u{20AC}".as_bytes(), b"[,]"]));
+}
+
+#[test]
+fn switches_are_numbers_that_are_on_or_off() {
+    let found = long(
+        r#"{"cpus": [{"online": true, "logical-id": 3}, {"logical-id": 0, "online": false,
+            "can-offline": true}], "blocks": [{"phys-index": 18446744073709551615,
+            "online": true}]}"#,
+    );
+    let (_, cpus, blocks) = found.expect("lists");
+    let switch = |number, online| Switch { number, online };
+    assert_eq!(cpus, [switch(3, true), switch(0, false)]);
+    assert_eq!(blocks, [switch(u64::MAX, true)]);
+}
+
+#[test]
+fn what_is_wrong_in_a_long_list_is_named() {
+    for (text, expected) in [
+        (r#"{"arg": 1}"#, "Invalid parameter type for 'arg', expected: array"),
+        (r#"{"arg": ["a", 1]}"#, "Invalid parameter type for 'arg[1]', expected: string"),
+        (r#"{"arg": [null]}"#, "Invalid parameter type for 'arg[0]', expected: string"),
+        (r#"{"cpus": [1]}"#, "Invalid parameter type for 'cpus[0]', expected: object"),
+        (r#"{"cpus": [{"online": true}]}"#, "Parameter 'cpus[0].logical-id' is missing"),
+        (r#"{"cpus": [{"logical-id": 0}]}"#, "Parameter 'cpus[0].online' is missing"),
+        (
+            r#"{"cpus": [{"logical-id": 0, "online": true}, {"logical-id": "0", "online": true}]}"#,
+            "Invalid parameter type for 'cpus[1].logical-id', expected: integer",
+        ),
+        (
+            r#"{"cpus": [{"logical-id": 0, "online": 1}]}"#,
+            "Invalid parameter type for 'cpus[0].online', expected: boolean",
+        ),
+        (
+            r#"{"cpus": [{"logical-id": 0, "online": true, "can-offline": 1}]}"#,
+            "Invalid parameter type for 'cpus[0].can-offline', expected: boolean",
+        ),
+        (
+            r#"{"cpus": [{"logical-id": 0, "online": true, "foo": 1}]}"#,
+            "Parameter 'cpus[0].foo' is unexpected",
+        ),
+        (
+            r#"{"blocks": [{"logical-id": 0, "online": true}]}"#,
+            "Parameter 'blocks[0].phys-index' is missing",
+        ),
+    ] {
+        assert_eq!(long(text).expect_err(text), expected);
+    }
 }
