@@ -2,6 +2,7 @@
 //! elements, each followed by its length, go where the agent will read them.
 
 use crate::errno::Errno;
+use crate::error::{Error, Raised};
 use crate::limits::{MADE_BYTES_MAX, PIECE_BYTES_MAX};
 use crate::platform::Tasks;
 use crate::response::Cursor;
@@ -43,6 +44,30 @@ impl<'b> Elements<'b> {
         let failed = platform.put_made(bytes).err();
         self.failed = self.failed.or(failed.map(no_room));
         self.out.rewind(0);
+    }
+
+    /// What is written is all that there will be; no length follows it. Errors: it could not be
+    /// written down.
+    pub fn written<P: Tasks>(&mut self, platform: &mut P) -> Result<(), Errno> {
+        self.write_down(platform);
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Why something could not be written down.
+    pub fn failed(&self) -> Option<Errno> {
+        self.failed
+    }
+
+    /// Something is wrong: that, as an error words it, is the last element. What does not fit is
+    /// cut off.
+    #[inline(never)]
+    pub fn refuse<P: Tasks>(&mut self, platform: &mut P, error: &Error<'_>) -> Raised {
+        self.out.rewind(0);
+        (self.element_bytes, self.failed) = (0, None);
+        error.describe(&mut self.out);
+        self.out.cut();
+        self.failed = self.end(platform).err();
+        Raised
     }
 
     /// A string of any length.

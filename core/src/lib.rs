@@ -51,6 +51,7 @@ mod mountinfo;
 pub mod platform;
 mod request;
 mod response;
+mod rewrite;
 mod serve;
 mod shown;
 mod shutdown;

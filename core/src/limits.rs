@@ -117,6 +117,29 @@ pub const TASK_STEP_MS_MAX: u64 = 1_000;
 /// How long disks may take together: then all that one may wait for is left out.
 pub const TASK_MS_MAX: u64 = 5_000;
 
+/// How long a command may take that changes the guest and that a copy of the agent carries out: a
+/// CPU or memory block to be emptied first, a program that asks somebody else, a home on a disk
+/// that does not answer.
+pub const ERRAND_MS_MAX: u64 = 30_000;
+
+/// How long the guest may take to be suspended, in time that passes while it runs.
+pub const SUSPEND_MS_MAX: u64 = 60_000;
+
+/// How often somebody who changes the password of a user asks for a lock that another one has, a
+/// tenth of a second after it was refused: as long as busybox waits, within [`ERRAND_MS_MAX`].
+pub const LOCK_TRIES_MAX: u32 = 100;
+
+/// How long that is.
+pub const LOCK_PAUSE_MS: u64 = 100;
+const _: () = assert!(LOCK_TRIES_MAX as u64 * LOCK_PAUSE_MS < ERRAND_MS_MAX);
+
+/// Most groups that a user has beside the first one; those beyond are left out, which takes rights
+/// and gives none.
+pub const USER_GROUPS_MAX: usize = 64;
+
+/// How much of what a program prints an error shows.
+pub const PROGRAM_SAID_BYTES_MAX: usize = 512;
+
 /// Most copies of the agent that were given up and that the kernel keeps: after the first one that
 /// hangs comes one that leaves out what that hung in, then only such as leave out all that may.
 pub const ABANDONED_MAX: usize = 4;

@@ -22,7 +22,7 @@ pub struct Task<P: Platform> {
     pub risks: Risks,
     /// When what the copy is about to do has taken too long.
     pub step_until_ms: u64,
-    /// When all of it has.
+    /// When all of it has, of an errand too.
     pub until_ms: u64,
 }
 

@@ -62,6 +62,11 @@ impl<'w> Writer<'w> {
         self.len = self.len.min(len);
     }
 
+    /// What did not fit is not missed.
+    pub fn cut(&mut self) {
+        self.full = false;
+    }
+
     /// The free part; [`Writer::advance`] by what was put there.
     #[inline(never)]
     pub fn free(&mut self) -> &mut [u8] {

@@ -99,6 +99,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         environment,
         helper: None,
         abandoned: [0; ABANDONED_MAX],
+        left: 0,
         worker: Worker::NONE,
         channel: [-1; 2],
     };

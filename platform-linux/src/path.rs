@@ -28,6 +28,12 @@ impl PathBuffer {
         Ok(unsafe { CStr::from_bytes_with_nul_unchecked(self.0.get_unchecked(..=path.len())) })
     }
 
+    /// The path that was put there last.
+    pub fn found(&self) -> &CStr {
+        // SAFETY: it is never without a NUL: all zero at first, and `put` leaves one.
+        unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
+    }
+
     /// By itself, because a result with a path in it goes through memory.
     #[inline(never)]
     fn put(&mut self, path: &[u8]) -> Result<(), Errno> {

@@ -4,6 +4,7 @@
 //! "Descriptors"). One architecture each; this is the one that the project builds for.
 
 pub mod process;
+pub mod replace;
 pub mod socket;
 
 use crate::fd::Fd;
@@ -77,6 +78,8 @@ pub struct Node {
     pub mode: u32,
     /// Its owner.
     pub user: u32,
+    /// Its group.
+    pub group: u32,
     /// How many names it has.
     pub links: u32,
 }
@@ -90,7 +93,12 @@ pub fn look(file: &Fd) -> Result<Node, Errno> {
     unsafe { call(raw::__NR_fstat, file.raw() as usize, pointer, 0, 0) }?;
     // SAFETY: the call has written it.
     let stat = unsafe { stat.assume_init_ref() };
-    Ok(Node { mode: stat.st_mode, user: stat.st_uid, links: stat.st_nlink as u32 })
+    Ok(Node {
+        mode: stat.st_mode,
+        user: stat.st_uid,
+        group: stat.st_gid,
+        links: stat.st_nlink as u32,
+    })
 }
 
 /// Looks up a path, or the file `at` (statx(2)); nothing where that fails, or cannot be called. Not
@@ -271,6 +279,19 @@ pub fn freeze(file: &Fd) -> Result<(), Errno> {
 /// Thaws it (FITHAW).
 pub fn thaw(file: &Fd) -> Result<(), Errno> {
     set(file, ioctl::FITHAW)
+}
+
+/// Has the filesystem that a file is on tell its disk of extents of `minimum` bytes and more that
+/// it does not use: how many bytes these were, and how small the smallest could be (FITRIM).
+pub fn trim(file: &Fd, minimum: u64) -> Result<[u64; 2], Errno> {
+    // `struct fstrim_range`: from the start on, to the end.
+    let mut range = [0, u64::MAX, minimum];
+    let (fd, pointer) = (file.raw() as usize, &raw mut range as usize);
+    // SAFETY: the kernel reads its structure from a variable, and writes it there, which lives
+    // until the call returns.
+    unsafe { call(raw::__NR_ioctl, fd, ioctl::FITRIM as usize, pointer, 0) }?;
+    let [_, bytes, minimum] = range;
+    Ok([bytes, minimum])
 }
 
 /// The number of the filesystem that the file of a loop device is on, as the kernel writes it

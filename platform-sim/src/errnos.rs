@@ -137,13 +137,11 @@ impl Kind {
             // umount(2)
             Kind::Unmount => &[E::AGAIN, E::BUSY, E::FAULT, E::INVAL, E::NOENT, E::NOMEM, E::PERM],
             Kind::RemountReadOnly => REMOUNT_READ_ONLY,
-            // open(2) of files below /proc, /sys, /etc
-            Kind::Text => &[E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
-            Kind::ReadText => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::ISDIR, E::NOMEM],
-            // open(2), getdents64(2)
-            Kind::Folder => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::NOTDIR],
-            Kind::NextName => &[E::IO, E::NOENT],
+            Kind::Text | Kind::ReadText | Kind::Folder | Kind::NextName => self.errnos_of_texts(),
             Kind::BeginTask | Kind::PutMade | Kind::Usage | Kind::Link | Kind::Health => self.errnos_of_disks(),
+            Kind::SetText | Kind::OpenTrim | Kind::Trim | Kind::RunProgram | Kind::BecomeUser | Kind::Parent
+            | Kind::MakeFolder | Kind::Old | Kind::ReadOld | Kind::Draft | Kind::WriteDraft | Kind::Publish
+            | Kind::RemoveFile | Kind::LockUsers | Kind::LockFile => self.errnos_of_errands(),
             // uname(2)
             Kind::Name => &[E::FAULT, E::OPNOTSUPP],
             // socket(2), send(2)
@@ -152,6 +150,77 @@ impl Kind {
             Kind::NextLink | Kind::NextAddress => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
+        }
+    }
+
+    /// Those of texts and folders.
+    #[rustfmt::skip]
+    const fn errnos_of_texts(self) -> &'static [E] {
+        match self {
+            // open(2) of files below /proc, /sys, /etc
+            Kind::Text => &[E::ACCES, E::INTR, E::IO, E::LOOP, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
+            Kind::ReadText => &[E::AGAIN, E::FAULT, E::INTR, E::INVAL, E::IO, E::ISDIR, E::NOMEM],
+            // open(2), getdents64(2)
+            Kind::Folder => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::NOTDIR],
+            Kind::NextName => &[E::IO, E::NOENT],
+            _ => &[],
+        }
+    }
+
+    /// Those of what copies of the agent change.
+    const fn errnos_of_errands(self) -> &'static [E] {
+        match self {
+            // open(2), write(2) below /sys
+            Kind::SetText => &[
+                E::ACCES,
+                E::BUSY,
+                E::INVAL,
+                E::IO,
+                E::MFILE,
+                E::NOENT,
+                E::NOMEM,
+                E::PERM,
+                E::ROFS,
+            ],
+            // open(2) of a folder
+            Kind::OpenTrim => OPEN_MOUNT,
+            // ioctl(2), FITRIM
+            Kind::Trim => {
+                &[E::INTR, E::INVAL, E::IO, E::NOMEM, E::NOTTY, E::OPNOTSUPP, E::PERM, E::ROFS]
+            }
+            // memfd_create(2), fork(2), access(2): ENOENT when there is no such program
+            Kind::RunProgram => &[E::ACCES, E::AGAIN, E::MFILE, E::NFILE, E::NOENT, E::NOMEM],
+            // setgroups(2), setresgid(2), setresuid(2)
+            Kind::BecomeUser => &[E::AGAIN, E::INVAL, E::NOMEM, E::PERM],
+            // open(2), openat2(2)
+            Kind::Parent | Kind::Old => &[
+                E::ACCES,
+                E::IO,
+                E::LOOP,
+                E::MFILE,
+                E::NFILE,
+                E::NOMEM,
+                E::PERM,
+                E::STALE,
+                E::XDEV,
+            ],
+            // mkdirat(2)
+            Kind::MakeFolder => {
+                &[E::ACCES, E::DQUOT, E::EXIST, E::IO, E::NOMEM, E::NOSPC, E::PERM, E::ROFS]
+            }
+            Kind::ReadOld => &[E::INTR, E::IO, E::NOMEM, E::STALE],
+            Kind::Draft => CREATE_MARK,
+            Kind::WriteDraft => WRITE,
+            Kind::Publish => PUBLISH_MARK,
+            // unlinkat(2)
+            Kind::RemoveFile => &[E::ACCES, E::BUSY, E::IO, E::NOENT, E::NOMEM, E::PERM, E::ROFS],
+            // open(2), fcntl(2)
+            Kind::LockUsers => &[E::ACCES, E::AGAIN, E::IO, E::MFILE, E::NOLCK, E::NOMEM, E::ROFS],
+            // open(2), write(2), linkat(2)
+            Kind::LockFile => {
+                &[E::ACCES, E::DQUOT, E::EXIST, E::IO, E::MLINK, E::NOSPC, E::PERM, E::ROFS]
+            }
+            _ => &[],
         }
     }
 

@@ -74,6 +74,21 @@ kinds! {
     Usage, true, "`Disks::usage`.";
     Link, true, "`Disks::link`.";
     Health, true, "`Disks::health`.";
+    SetText, true, "`Settings::set`.";
+    OpenTrim, true, "`Trim::trim`, its open.";
+    Trim, true, "`Trim::trim`.";
+    RunProgram, true, "`Programs::run_program`.";
+    BecomeUser, true, "`Replace::become_user`.";
+    Parent, true, "`Replace::parent` and `Replace::folder_in`.";
+    MakeFolder, true, "`Replace::make_folder`.";
+    Old, true, "`Replace::old`.";
+    ReadOld, true, "A read of a file that is to be replaced.";
+    Draft, true, "`Replace::draft`.";
+    WriteDraft, true, "A write to a draft.";
+    Publish, true, "`Replace::publish`.";
+    RemoveFile, true, "`Replace::remove`.";
+    LockUsers, true, "`Replace::lock_users`.";
+    LockFile, true, "`Replace::lock_file`.";
     Links, true, "`Network::links`.";
     NextLink, true, "`Network::next_link`.";
     Addresses, true, "`Network::addresses`.";
@@ -83,8 +98,11 @@ kinds! {
 impl Kind {
     /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
     pub fn is_transfer(self) -> bool {
-        use Kind::{Read, ReadMark, ReadTable, ReadText, Write, WriteMark};
-        matches!(self, Read | Write | ReadTable | ReadText | ReadMark | WriteMark)
+        use Kind::{Read, ReadMark, ReadOld, ReadTable, ReadText, Write, WriteDraft, WriteMark};
+        matches!(
+            self,
+            Read | Write | ReadTable | ReadText | ReadMark | WriteMark | ReadOld | WriteDraft
+        )
     }
 
     /// Whether a call of this kind takes a descriptor that is counted here.

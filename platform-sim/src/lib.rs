@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod canary;
 pub mod clock;
 pub mod drive;

@@ -86,6 +86,8 @@ pub struct Machine {
     pub ending: Option<Ending>,
     /// Every program that was started, with its arguments, as a command line.
     pub started: Vec<String>,
+    /// What those were given to read that a copy of the agent ran.
+    pub inputs: Vec<Vec<u8>>,
     /// How often everything was written back.
     pub syncs: usize,
     /// The program started last, and when.
@@ -103,6 +105,7 @@ impl Machine {
             processes: Vec::new(),
             ending: None,
             started: Vec::new(),
+            inputs: Vec::new(),
             syncs: 0,
             running: None,
         }

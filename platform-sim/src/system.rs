@@ -1,6 +1,7 @@
 //! What the guest says of itself, as data: names, texts by their paths, interfaces with their
 //! addresses.
 
+use qga_core::Errno;
 use qga_core::platform::{Address, HEALTH_BYTES, LINK_NAME_BYTES_MAX, Link, Statistics, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,6 +17,12 @@ pub struct System {
     pub links_to: BTreeMap<String, String>,
     /// Texts that cannot be read: who tries hangs.
     pub hanging: BTreeSet<String>,
+    /// Texts that cannot be set, and why.
+    pub refuses: BTreeMap<String, Errno>,
+    /// The texts that were set, in order.
+    pub sets: Vec<String>,
+    /// Filesystems, by their numbers, that cannot be trimmed.
+    pub untrimmable: BTreeSet<usize>,
     /// How full every filesystem is.
     pub usage: Usage,
     /// What every NVMe disk says of its health.
@@ -39,6 +46,9 @@ impl System {
             texts: BTreeMap::new(),
             links_to: BTreeMap::new(),
             hanging: BTreeSet::new(),
+            refuses: BTreeMap::new(),
+            sets: Vec::new(),
+            untrimmable: BTreeSet::new(),
             usage: Usage {
                 block_bytes: 4096,
                 blocks: 1000,
@@ -138,7 +148,7 @@ impl System {
 }
 
 /// The texts of a small guest.
-const TEXTS: [(&str, &str); 13] = [
+const TEXTS: [(&str, &str); 18] = [
     (
         "/etc/os-release",
         "NAME=\"Simulated Linux\"\nID=sim\nVERSION_ID='1'\nPRETTY_NAME=\"Simulated Linux 1\"\n",
@@ -157,10 +167,19 @@ const TEXTS: [(&str, &str); 13] = [
          00000000000000000000000000000000 00000100 00000001 00000000 ffffffff     eth0\n",
     ),
     ("/sys/devices/system/cpu/present", "0-1\n"),
+    ("/sys/devices/system/cpu/cpu0/topology/core_id", "0\n"),
     ("/sys/devices/system/cpu/cpu1/online", "1\n"),
     ("/sys/devices/system/memory/block_size_bytes", "8000000\n"),
     ("/sys/devices/system/memory/memory0/state", "online\n"),
     ("/sys/devices/system/memory/memory0/removable", "0\n"),
     ("/sys/devices/system/memory/memory1/state", "offline\n"),
     ("/sys/devices/system/memory/memory1/removable", "1\n"),
+    ("/sys/power/state", "freeze mem disk\n"),
+    (
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nsim:x:1000:100:,,,:/home/sim:/bin/sh\n\
+         nobody:x:65534:65534::/nonexistent:\n",
+    ),
+    ("/etc/group", "root:x:0:\nusers:x:100:\naudio:x:29:other,sim\nsim:x:1000:sim\n"),
+    ("/etc/shadow", "root:*:19000:0:99999:7:::\nsim:!:19000:0:99999:7:::\n"),
 ];

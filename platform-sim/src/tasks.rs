@@ -16,6 +16,8 @@ pub struct Tasks {
     pub begun: usize,
     /// How many were given up that hang for ever.
     pub abandoned: usize,
+    /// Whether one goes on that was left to itself.
+    pub is_left: bool,
     /// Whether there is one whose result somebody may want.
     pub wanted: bool,
     /// What it has made.
@@ -35,8 +37,8 @@ impl Tasks {
     pub(crate) fn begin(&mut self) {
         self.give_up();
         let (begun, inside, wanted) = (self.begun + 1, true, true);
-        let Tasks { dies_at, abandoned, .. } = *self;
-        *self = Tasks { dies_at, abandoned, begun, inside, wanted, ..Tasks::default() };
+        let Tasks { dies_at, abandoned, is_left, .. } = *self;
+        *self = Tasks { dies_at, abandoned, is_left, begun, inside, wanted, ..Tasks::default() };
     }
 
     /// Nobody wants any more what it makes.
@@ -46,9 +48,17 @@ impl Tasks {
         self.made.clear();
     }
 
+    /// It goes on, and nobody wants to know how it ends.
+    pub(crate) fn leave(&mut self) {
+        self.is_left |= self.wanted && self.exit.is_none();
+        self.wanted = false;
+        self.made.clear();
+    }
+
     /// The kernel lets go what hangs, which ends then.
     pub fn release(&mut self) {
         self.abandoned = 0;
+        self.is_left = false;
     }
 
     /// A platform call comes by: whether it may go on.

@@ -2,6 +2,7 @@
 //! can be looked at. Invariant: what no agent may do is put down in [`World::violations`] and has
 //! no other effect.
 
+use crate::accounts::Accounts;
 use crate::canary::Canary;
 use crate::clock::Time;
 use crate::faults::Faults;
@@ -60,6 +61,8 @@ pub struct World {
     pub machine: Machine,
     /// Who makes lists that may take time.
     pub tasks: Tasks,
+    /// Users.
+    pub accounts: Accounts,
     /// Who freezes and thaws.
     pub workers: Workers,
     /// What the guest says of itself.
@@ -89,6 +92,7 @@ impl World {
             machine: Machine::new(),
             system: System::new(),
             tasks: Tasks::default(),
+            accounts: Accounts::new(),
             workers: Workers::default(),
             time: Time::new(),
             faults: Faults::new(random),

@@ -144,9 +144,10 @@ impl Pumped {
 fn expected(reply: &[u8]) -> Vec<u8> {
     let mut reply = reply.to_vec();
     let rows = Table::<Sim>::ROWS.iter().filter(|row| !MINIMAL.contains(&row.command.name));
-    for name in rows.map(|row| row.command.name) {
-        let entry =
-            format!(", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}");
+    for (name, replies) in rows.map(|row| (row.command.name, row.command.replies)) {
+        let entry = format!(
+            ", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": {replies}}}"
+        );
         while let Some(at) = reply.windows(entry.len()).position(|part| part == entry.as_bytes()) {
             reply.drain(at..at + entry.len());
         }
@@ -236,6 +237,9 @@ fn the_table_of_traits_is_that_of_the_core() {
         ("Texts", &[Needs::Info, Needs::Load, Needs::Users, Needs::Cpus, Needs::Memory]),
         ("Disks", &[Needs::Disks]),
         ("Network", &[Needs::Network]),
+        ("Settings", &[Needs::Suspend, Needs::Hotplug]),
+        ("Trim", &[Needs::Trim]),
+        ("Replace", &[Needs::Passwords, Needs::Keys]),
     ] {
         let start = format!("| `{of}` | ");
         let row = text.lines().find_map(|line| line.strip_prefix(&start)).expect("a row");

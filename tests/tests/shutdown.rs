@@ -126,7 +126,7 @@ fn a_slow_program_keeps_nobody_waiting() {
     let synced = client.ask("{\"execute\":\"guest-sync\",\"arguments\":{\"id\":5}}\n");
     assert_eq!(synced, r#"{"return": 5}"#);
     let busy = client.ask(shutdown("powerdown"));
-    assert!(busy.contains("a shutdown is under way"), "{busy}");
+    assert!(busy.contains("guest-shutdown is under way"), "{busy}");
     drop(client);
     let mut next = agent.connect();
     let mut times: Vec<Duration> = (0..1000)

@@ -2,7 +2,7 @@
 //! agent's own table by the tests.
 
 /// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 29] = [
+pub const COMMANDS: [&str; 39] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -32,12 +32,23 @@ pub const COMMANDS: [&str; 29] = [
     "guest-get-fsinfo",
     "guest-network-get-interfaces",
     "guest-network-get-route",
+    "guest-fstrim",
+    "guest-suspend-disk",
+    "guest-suspend-ram",
+    "guest-suspend-hybrid",
+    "guest-set-user-password",
+    "guest-ssh-get-authorized-keys",
+    "guest-ssh-add-authorized-keys",
+    "guest-ssh-remove-authorized-keys",
+    "guest-set-vcpus",
+    "guest-set-memory-blocks",
 ];
 
 /// Those of them that say what the guest is: what they return is never the same on two machines.
-pub const LISTS: &[&str] = COMMANDS.split_at(15).1;
+pub const LISTS: &[&str] = COMMANDS.split_at(15).1.split_at(14).0;
 
-/// The same, and those that freeze: what a guest without Linux has none of, or makes itself.
+/// The same, those that freeze, and those that change the guest: what one without Linux has none
+/// of, or makes itself.
 pub const OF_LINUX: &[&str] = COMMANDS.split_at(12).1;
 
 /// Commands that the schema has since 9.1 and 10.0, where 7.2 is the reference.

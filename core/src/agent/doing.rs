@@ -51,6 +51,8 @@ pub struct Job<P: Platform> {
     pub alone: Option<Poll<P>>,
     /// Who waits for its result.
     pub asker: Option<Asker>,
+    /// What its command is called.
+    pub name: Option<&'static str>,
     /// What was found after the request of who waits, if anything was.
     pub held: Scan,
 }
@@ -58,7 +60,7 @@ pub struct Job<P: Platform> {
 impl<P: Platform> Job<P> {
     /// None.
     pub const NONE: Self =
-        Job { poll: None, finish: None, alone: None, asker: None, held: Scan::More };
+        Job { poll: None, finish: None, alone: None, asker: None, name: None, held: Scan::More };
 
     /// Whoever has asked for it has gone.
     #[inline(never)]

@@ -50,11 +50,11 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let thaws = job.poll.is_none() && row.command.while_frozen;
         if row.command.takes_time && !thaws {
             let under_way = match job.poll {
-                Some(_) => Some(BUSY),
-                None => state.freezer.is_under_way().then_some(text!("a thaw is under way")),
+                Some(_) => job.name,
+                None => state.freezer.is_under_way().then_some("a thaw"),
             };
             if let Some(what) = under_way {
-                let error = Error::Text(what);
+                let error = Error::UnderWay(what);
                 return refuse(doing, window, &error, id, frame);
             }
         }
@@ -78,7 +78,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Ok(Reply::Later(Later { poll, finish, alone })) => {
                 window.clear();
                 (job.poll, job.finish, job.alone) = (Some(poll), finish, alone);
-                job.asker = Some(Asker { id, frame });
+                (job.asker, job.name) = (Some(Asker { id, frame }), Some(row.command.name));
                 return;
             }
             Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),
@@ -126,5 +126,4 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 }
 
-const BUSY: Text = text!("a shutdown is under way");
 const TOO_LARGE: Text = text!("reply larger than the window");

@@ -8,28 +8,36 @@
 pub mod cpus;
 pub mod disks;
 pub mod diskstats;
+pub mod errand;
 pub mod file;
 pub mod filesystems;
 pub mod fsfreeze;
+pub mod hotplug;
 pub mod info;
+pub mod keys;
 mod listing;
 mod making;
 pub mod memory;
 pub mod network;
+pub mod passwords;
 pub mod power;
 mod schema;
+pub mod suspend;
 pub mod sync;
 pub mod system;
 mod table;
 pub mod time;
+pub mod trim;
 pub mod users;
 
+use errand::Desk;
 pub(crate) use listing::left_out;
 pub use schema::{Command, Needs};
 pub use table::{Row, Table};
 
 use crate::error::{Error, Raised, Slot};
 use crate::json::read;
+use crate::limits::ERRAND_MS_MAX;
 use crate::platform::Platform;
 use crate::response::{Cursor, Piece, RETURN};
 use crate::shutdown::Progress;
@@ -135,6 +143,20 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         };
         let later =
             Later { poll: making::poll, finish: Some(making::piece), alone: Some(making::cancel) };
+        self.later(begin, later)
+    }
+
+    /// A command that a copy of the agent carries out.
+    fn errand<A: Deserialize<'c>>(
+        self,
+        run: fn(&mut P, &A, &mut Desk<'_>) -> Result<(), Raised>,
+        later: Later<P>,
+    ) -> Done<P> {
+        let begin = |platform: &mut P, state: &mut State<P>, arguments: A| {
+            errand::begin(platform, state, ERRAND_MS_MAX, &mut |platform, desk| {
+                run(platform, &arguments, desk)
+            })
+        };
         self.later(begin, later)
     }
 

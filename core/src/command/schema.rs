@@ -43,6 +43,16 @@ pub enum Needs {
     Cpus,
     /// [`crate::platform::Texts::MEMORY`].
     Memory,
+    /// [`crate::platform::Settings::HOTPLUG`].
+    Hotplug,
+    /// [`crate::platform::Settings::SUSPEND`].
+    Suspend,
+    /// [`crate::platform::Replace::PASSWORDS`].
+    Passwords,
+    /// [`crate::platform::Replace::KEYS`].
+    Keys,
+    /// [`crate::platform::Trim`].
+    Trim,
     /// [`crate::platform::Network`].
     Network,
 }

@@ -1,12 +1,17 @@
 //! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
 
 use super::{
-    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, file, filesystems,
-    fsfreeze, info, memory, network, power, sync, system, time, users,
+    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, errand, file, filesystems,
+    fsfreeze, hotplug, info, keys, memory, network, passwords, power, suspend, sync, system, time,
+    trim, users,
 };
 use crate::error::Raised;
 use crate::json::text::is_named;
-use crate::platform::{Disks, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
+use crate::limits::SUSPEND_MS_MAX;
+use crate::platform::{
+    Disks, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim, WallClock,
+    offers,
+};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -30,10 +35,10 @@ macro_rules! row {
     (Nothing, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row { command: Command::new($name, Needs::Nothing)$(.$flag())*, run: $run }
     };
-    (Texts::$needs:ident, $family:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
+    ($subject:ident::$needs:ident, $family:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row {
             command: Command::new($name, Needs::$family)$(.$flag())*,
-            run: if <P as Texts>::$needs { $run } else { absent },
+            run: if <P as $subject>::$needs { $run } else { absent },
         }
     };
     ($needs:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
@@ -82,6 +87,17 @@ impl<P: Platform> Table<P> {
         row!(Disks, "guest-get-fsinfo".takes_time(), |call| call.task(filesystems::fsinfo)),
         row!(Network, "guest-network-get-interfaces", |call| call.list(network::interfaces_piece)),
         row!(Network, "guest-network-get-route", |call| call.list(network::route_piece)),
+        row!(Trim, "guest-fstrim".takes_time(),
+            |call| call.later(|p, state, arguments| trim::begin(p, state, arguments), Later { poll: errand::poll, finish: Some(trim::piece), alone: Some(errand::leave) })),
+        row!(Settings::SUSPEND, Suspend, "guest-suspend-disk".silent().takes_time(), |call| suspend(call, &suspend::DISK)),
+        row!(Settings::SUSPEND, Suspend, "guest-suspend-ram".silent().takes_time(), |call| suspend(call, &suspend::RAM)),
+        row!(Settings::SUSPEND, Suspend, "guest-suspend-hybrid".silent().takes_time(), |call| suspend(call, &suspend::HYBRID)),
+        row!(Replace::PASSWORDS, Passwords, "guest-set-user-password".secret().takes_time(), |call| call.errand(passwords::set_user_password, errand())),
+        row!(Replace::KEYS, Keys, "guest-ssh-get-authorized-keys".takes_time(), |call| call.errand(keys::get, errand())),
+        row!(Replace::KEYS, Keys, "guest-ssh-add-authorized-keys".takes_time(), |call| call.errand(keys::add, errand())),
+        row!(Replace::KEYS, Keys, "guest-ssh-remove-authorized-keys".takes_time(), |call| call.errand(keys::remove, errand())),
+        row!(Settings::HOTPLUG, Hotplug, "guest-set-vcpus".takes_time(), |call| call.errand(hotplug::set_vcpus, errand())),
+        row!(Settings::HOTPLUG, Hotplug, "guest-set-memory-blocks".takes_time(), |call| call.errand(hotplug::set_memory_blocks, errand())),
     ];
 
     /// A piece of guest-info, which lists this table.
@@ -102,6 +118,23 @@ impl<P: Platform> Table<P> {
             .iter()
             .find(|Row { command, .. }| offers(platform, command) && is_named(name, command.name))
     }
+}
+
+/// An errand that answers, and is followed to its end when nobody waits for it any more.
+const fn errand<P: Platform>() -> Later<P> {
+    Later { poll: errand::poll, finish: Some(errand::piece), alone: Some(errand::poll_silent) }
+}
+
+/// guest-suspend-*.
+#[inline(never)]
+fn suspend<P: Platform>(call: Call<'_, '_, '_, P>, mode: &'static suspend::Mode) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
+        errand::begin(platform, state, SUSPEND_MS_MAX, &mut |platform, desk| {
+            suspend::suspend(platform, mode, desk)
+        })
+    };
+    let poll = errand::poll_silent;
+    call.later(begin, Later { poll, finish: None, alone: Some(poll) })
 }
 
 /// guest-fsfreeze-freeze, or -thaw.

@@ -19,5 +19,6 @@ pub mod seconds;
 pub mod session;
 pub mod stat;
 pub mod sysfs;
+pub mod users;
 pub mod utmp;
 pub mod zone;

@@ -16,8 +16,12 @@ mod log;
 mod network;
 mod offers;
 mod power;
+mod programs;
+mod replace;
+mod settings;
 mod tasks;
 mod texts;
+mod trim;
 mod worker;
 
 pub use clock::{Clock, WallClock};
@@ -30,20 +34,29 @@ pub use log::{Level, Log};
 pub use network::{Address, Dump, LINK_NAME_BYTES_MAX, Link, Network, Statistics};
 pub(crate) use offers::offers;
 pub use power::{About, Exit, FIRST_PROCESSES, Mode, PROGRAM_WORDS_MAX, Power, Signal};
+pub use programs::Programs;
+pub use replace::Replace;
+pub use settings::Settings;
 pub use tasks::{Tasks, Work};
 pub use texts::{Fixed, Folder, Name, Room, Texts};
+pub use trim::{Trim, Trimmed, Untrimmed};
 pub use worker::{Failure, Place, Report, Standing, Task, What};
 
 use crate::errno::Errno;
 
-/// Everything that an agent needs. Whoever implements the traits has it.
-pub trait Platform:
-    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
-{
+/// Makes a name for traits that stand together: whoever implements them has it.
+macro_rules! together {
+    ($(#[$doc:meta])* $name:ident: $first:ident $(+ $subject:ident)*) => {
+        $(#[$doc])*
+        pub trait $name: $first $(+ $subject)* + 'static {}
+        impl<T: $first $(+ $subject)* + 'static> $name for T {}
+    };
 }
-impl<T> Platform for T where
-    T: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
-{
+
+together! {
+    /// Everything that an agent needs. Whoever implements the traits has it.
+    Platform: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks
+        + Settings + Trim + Programs + Replace
 }
 
 /// The file, text, mount table or filesystem of a guest that has none: no value of it exists.
@@ -124,6 +137,22 @@ macro_rules! absent {
     };
     (@Disks $guest:ty) => {
         impl $crate::platform::Disks for $guest {}
+    };
+    (@Settings $guest:ty) => {
+        impl $crate::platform::Settings for $guest {}
+    };
+    (@Trim $guest:ty) => {
+        impl $crate::platform::Trim for $guest {}
+    };
+    (@Replace $guest:ty) => {
+        impl $crate::platform::Replace for $guest {
+            type Parent = $crate::platform::Absent;
+            type Old = $crate::platform::Absent;
+            type Draft = $crate::platform::Absent;
+        }
+    };
+    (@Programs $guest:ty) => {
+        impl $crate::platform::Programs for $guest {}
     };
     (@Network $guest:ty) => {
         impl $crate::platform::Network for $guest {

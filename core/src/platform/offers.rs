@@ -1,6 +1,8 @@
 //! Whether a guest has what a command needs: the traits are asked, each for its own commands.
 
-use super::{Disks, Files, Freeze, Network, Platform, Power, Texts, WallClock};
+use super::{
+    Disks, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim, WallClock,
+};
 use crate::command::{Command, Needs};
 
 /// Whether this guest has what `command` needs. Where the traits' answers are constants, so is
@@ -18,6 +20,11 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::Load => P::LOAD && Texts::offers(platform, command.name),
         Needs::Cpus => P::CPUS && Texts::offers(platform, command.name),
         Needs::Memory => P::MEMORY && Texts::offers(platform, command.name),
+        Needs::Hotplug => P::HOTPLUG && Settings::offers(platform, command.name),
+        Needs::Suspend => P::SUSPEND && Settings::offers(platform, command.name),
+        Needs::Passwords => P::PASSWORDS && Replace::offers(platform, command.name),
+        Needs::Keys => P::KEYS && Replace::offers(platform, command.name),
+        Needs::Trim => Trim::offers(platform, command.name),
         Needs::Network => Network::offers(platform, command.name),
     }
 }

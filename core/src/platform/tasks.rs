@@ -55,6 +55,14 @@ pub trait Tasks: Sized {
         0
     }
 
+    /// Lets the copy go on to its end, whatever that brings: nobody wants to know.
+    fn leave_task(&mut self) {}
+
+    /// Whether a copy that was left to itself has not ended yet.
+    fn is_left(&mut self) -> bool {
+        false
+    }
+
     /// Nobody wants any more what the copy makes, or has made.
     fn end_task(&mut self) {}
 }

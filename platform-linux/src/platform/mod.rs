@@ -9,8 +9,12 @@ mod log;
 mod log_file;
 mod network;
 mod power;
+mod programs;
+mod replace;
+mod settings;
 mod tasks;
 mod texts;
+mod trim;
 mod worker;
 
 pub use helper::Helper;
@@ -43,6 +47,8 @@ pub struct Linux {
     pub helper: Option<Helper>,
     /// Copies of the agent that were given up and have not ended yet; 0 for none.
     pub abandoned: [i32; ABANDONED_MAX],
+    /// A copy that was left to itself and has not ended yet; 0 for none.
+    pub left: i32,
     /// What freezes and thaws.
     pub worker: Worker,
     /// The descriptors of the channel, -1 for none: nobody else may have them.

@@ -2,6 +2,7 @@
 
 use super::Linux;
 use super::helper::Helper;
+use super::tasks::COPIES;
 use crate::errno::errno;
 use crate::fd::Fd;
 use crate::sys;
@@ -21,8 +22,9 @@ impl Linux {
         loop {
             match sys::process::wait() {
                 Ok(Some((pid, exit))) => {
-                    if cfg!(feature = "disks") {
+                    if COPIES {
                         self.exchange_abandoned(pid, 0);
+                        self.left = if self.left == pid { 0 } else { self.left };
                     }
                     if let Some(helper) = &mut self.helper
                         && helper.pid == pid
@@ -39,7 +41,7 @@ impl Linux {
 }
 
 /// A program's path and arguments as execve(2) wants them: one pointer each, and a null pointer.
-type Argv = [*const c_char; PROGRAM_WORDS_MAX + 1];
+pub type Argv = [*const c_char; PROGRAM_WORDS_MAX + 1];
 
 impl Power for Linux {
     const OFFERED: bool = cfg!(feature = "power");
@@ -165,7 +167,13 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<u32, Errno> {
 ///
 /// # Safety
 /// As [`sys::process::execve`].
-unsafe fn become_program(path: &CStr, words: &Argv, linux: &Linux, input: &Fd, output: &Fd) -> ! {
+pub unsafe fn become_program(
+    path: &CStr,
+    words: &Argv,
+    linux: &Linux,
+    input: &Fd,
+    output: &Fd,
+) -> ! {
     /// What shells return for a program that could not be executed.
     const NOT_EXECUTED: i32 = 127;
     let _ = rustix::process::setsid();

@@ -8,6 +8,16 @@ use linux_raw_sys::general::SIGKILL;
 use qga_core::Errno;
 use qga_core::platform::{Exit, Tasks, Work};
 
+/// Whether a family of commands needs copies.
+pub const COPIES: bool = cfg!(any(
+    feature = "disks",
+    feature = "hotplug",
+    feature = "passwords",
+    feature = "ssh",
+    feature = "suspend",
+    feature = "trim"
+));
+
 /// What the copy is about to do stands before what it makes.
 const ABOUT_BYTES: u64 = 8;
 
@@ -70,6 +80,19 @@ impl Tasks for Linux {
 
     fn made(&mut self, at: u64, into: &mut [u8]) -> usize {
         at.checked_add(ABOUT_BYTES).map_or(0, |at| self.read_made(at, into))
+    }
+
+    fn leave_task(&mut self) {
+        if let Some(helper) = self.helper.take()
+            && helper.exit.is_none()
+        {
+            self.left = helper.pid;
+        }
+    }
+
+    fn is_left(&mut self) -> bool {
+        self.reap();
+        self.left != 0
     }
 
     fn end_task(&mut self) {

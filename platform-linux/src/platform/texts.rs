@@ -1,6 +1,7 @@
 //! What Linux says of itself: files below /proc, /sys and /etc, uname(2), the environment.
 
 use super::Linux;
+use super::tasks::COPIES;
 use crate::fd::Fd;
 use crate::sys;
 use crate::sysfs::Folder;
@@ -10,8 +11,9 @@ use qga_core::limits::LIST_BYTES;
 use qga_core::platform::{Name, Texts};
 use rustix::fs::OFlags;
 
-/// Room for lists; those of disks take it twice, in a copy of the agent.
-const ROOM_BYTES: usize = if cfg!(feature = "disks") { 2 * LIST_BYTES } else { LIST_BYTES };
+/// Room for lists. Copies of the agent have more, for lines of files that users write; in the agent
+/// itself that is never touched.
+const ROOM_BYTES: usize = if COPIES { 5 * LIST_BYTES } else { LIST_BYTES };
 
 impl Texts for Linux {
     const INFO: bool = cfg!(feature = "info");

@@ -53,20 +53,30 @@ pub unsafe fn execve(
     failed.err().unwrap_or(Errno::NOSYS)
 }
 
+/// Waits for the end of a child: how it has ended (wait4(2)).
+pub fn wait_for(pid: i32) -> Result<Exit, Errno> {
+    collect(pid as usize, 0).map(|(_, exit)| exit)
+}
+
 /// Collects a child that has ended, any one: its number, and how it ended (wait4(2)). Nothing if
 /// none has yet. Errors: ECHILD when there is none.
 pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {
     const NO_HANG: usize = 1;
+    let (pid, exit) = collect(usize::MAX, NO_HANG)?;
+    Ok((pid != 0).then_some((pid, exit)))
+}
+
+fn collect(whom: usize, options: usize) -> Result<(i32, Exit), Errno> {
     let mut status = 0i32;
     let pointer = &raw mut status as usize;
     // SAFETY: the kernel writes the status into a variable that lives until the call returns.
-    let pid = unsafe { call(raw::__NR_wait4, usize::MAX, pointer, NO_HANG, 0) }?;
+    let pid = unsafe { call(raw::__NR_wait4, whom, pointer, options, 0) }?;
     // wait(2): the signal in the low seven bits, else what it returned in the next byte.
     let exit = match status & 0x7F {
         0 => Exit::Status((status >> 8) as u8),
         signal => Exit::Signal(signal as u8),
     };
-    Ok((pid != 0).then_some((pid as i32, exit)))
+    Ok((pid as i32, exit))
 }
 
 /// Sets a limit of this process, as far as the administrator allows (prlimit(2)).

@@ -9,6 +9,7 @@ impl Tasks for Sim {
     fn begin_task(&mut self, work: Work<'_, Self>) -> Result<(), Errno> {
         self.call(Kind::BeginTask, |world| {
             world.tasks.begin();
+            world.accounts.begin();
             Ok(())
         })?;
         let ended = work(self);
@@ -51,6 +52,14 @@ impl Tasks for Sim {
             into[..len].copy_from_slice(&from[..len]);
             len
         })
+    }
+
+    fn leave_task(&mut self) {
+        self.with(|world| world.tasks.leave());
+    }
+
+    fn is_left(&mut self) -> bool {
+        self.with(|world| world.tasks.is_left)
     }
 
     fn end_task(&mut self) {

@@ -329,7 +329,7 @@ fn a_shutdown_under_way_comes_first() {
     session.disconnect();
     for request in [FSINFO, DISKS] {
         let said = session.send(request).escape_ascii().to_string();
-        assert!(said.contains("a shutdown is under way"), "{said}");
+        assert!(said.contains("guest-shutdown is under way"), "{said}");
     }
     assert_eq!(sim.with(|world| world.tasks.begun), 0);
 }

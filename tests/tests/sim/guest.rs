@@ -33,6 +33,9 @@ pub fn guest(conversation: &Conversation) -> Sim {
             world.machine.programs.push(Program { script: true, ..program });
         }
         world.machine.place.contained = conversation.needs == Needs::Jail;
+        if conversation.needs == Needs::Jail {
+            world.system.texts.remove("/sys/power/state");
+        }
         world.files.add("/mnt", Content::Directory);
         for (minor, point) in (0..).zip(&conversation.mounts) {
             world.mount("ext4", Device::new(7, minor), point);

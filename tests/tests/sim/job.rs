@@ -142,7 +142,7 @@ fn another_client_is_served_meanwhile() {
     for _ in 0..1000 {
         assert_eq!(session.send(PING), PONG);
     }
-    let busy = json!({"error": {"class": "GenericError", "desc": "a shutdown is under way"}});
+    let busy = json!({"error": {"class": "GenericError", "desc": "guest-shutdown is under way"}});
     assert_eq!(ask(&mut session, "shutdown"), busy);
     assert_eq!(ask(&mut session, "fsfreeze-freeze"), busy);
     assert_eq!(ask(&mut session, "fsfreeze-status"), json!({"return": "thawed"}));

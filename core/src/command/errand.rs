@@ -1,0 +1,121 @@
+//! Errands: what a copy of the agent does once, because it takes its time or may hang. What it
+//! writes down is the body of the reply, or what has gone wrong; the agent waits for its end and
+//! hands that on.
+//!
+//! Unlike a list ([`super::making`]) an errand changes the guest, so that none is begun anew: one
+//! that takes too long is ended, and that is the reply.
+
+use crate::elements::Elements;
+use crate::errno::Errno;
+use crate::error::{Error, Raised};
+use crate::list::List;
+use crate::platform::{Exit, Platform};
+use crate::response::{Cursor, Failed};
+use crate::shutdown::Progress;
+use crate::state::State;
+use crate::task::Task;
+use crate::text::Text;
+use crate::writer::Writer;
+
+/// What a copy works with.
+pub struct Desk<'d> {
+    /// Room for a line of a text.
+    pub line: &'d mut [u8],
+    /// Room for what is to be kept in mind, 2 KiB.
+    pub known: &'d mut [u8],
+    /// Where the body of the reply goes, or what is wrong ([`Elements::refuse`]).
+    pub out: Elements<'d>,
+}
+
+/// What a copy does.
+pub type Run<'r, P> = &'r mut dyn FnMut(&mut P, &mut Desk<'_>) -> Result<(), Raised>;
+
+/// How a copy ends that has written down what is wrong. No call gives this.
+const REFUSED: Errno = Errno::BADR;
+
+/// What failed.
+const FAILED: Text = text!("failed to have a copy of the agent do this");
+
+/// Begins one that may take `ms_max`. Errors: there can be no copy.
+#[inline(never)]
+pub fn begin<P: Platform>(
+    platform: &mut P,
+    state: &mut State<P>,
+    ms_max: u64,
+    run: Run<'_, P>,
+) -> Result<(), Error<'static>> {
+    let until_ms = platform.now_ms().saturating_add(ms_max);
+    let State { task, list, .. } = state;
+    *task = Task { until_ms, ..Task::NONE };
+    let begun = platform.begin_task(&mut |platform| {
+        let [line, known, out] = List::rooms(list);
+        let mut desk = Desk { line, known, out: Elements::new(out) };
+        match run(platform, &mut desk) {
+            Ok(()) => desk.out.written(platform),
+            Err(Raised) => Err(desk.out.failed().unwrap_or(REFUSED)),
+        }
+    });
+    begun.map_err(|errno| Error::Failed(FAILED, errno))
+}
+
+/// Waits for the end of one.
+pub fn poll<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progress<'s> {
+    let until_ms = state.task.until_ms;
+    let error = match platform.task_exit() {
+        Some(Exit::Status(0)) => return Progress::Done(Ok(())),
+        Some(Exit::Status(number)) if u32::from(number) == REFUSED.number() => {
+            Error::Said(said(platform, state))
+        }
+        Some(Exit::Status(number)) => Error::Failed(FAILED, Errno::new(number.into())),
+        // Somebody has killed it.
+        Some(Exit::Signal(_)) => Error::Failed(FAILED, Errno::INTR),
+        None if platform.now_ms() < until_ms => return Progress::Wait(until_ms),
+        None => Error::Failed(FAILED, Errno::TIMEDOUT),
+    };
+    platform.end_task();
+    Progress::Done(Err(error))
+}
+
+/// The same of one whose success has no reply.
+pub fn poll_silent<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progress<'s> {
+    if let Some(Exit::Status(0)) = platform.task_exit() {
+        platform.end_task();
+        return Progress::Done(Ok(()));
+    }
+    poll(platform, state)
+}
+
+/// Lets it go on, and follows it no more: nobody waits for it, and it may take hours.
+pub fn leave<'s, P: Platform>(platform: &mut P, _: &'s mut State<P>) -> Progress<'s> {
+    platform.leave_task();
+    Progress::Done(Ok(()))
+}
+
+/// What the copy says is wrong: the last thing that it has written down.
+#[inline(never)]
+fn said<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> &'s [u8] {
+    let mut length = [0; 4];
+    let end = platform.made_bytes().saturating_sub(length.len() as u64);
+    platform.made(end, &mut length);
+    let length = u32::from_ne_bytes(length);
+    let into = state.list.room().get_mut(..length as usize).unwrap_or(&mut []);
+    let read = platform.made(end.saturating_sub(length.into()), into);
+    into.get(..read).unwrap_or(&[])
+}
+
+/// Writes what the copy has written down, from its beginning on, as much of it at each call as
+/// there is room for.
+pub fn piece<P: Platform>(
+    platform: &mut P,
+    _: &mut State<P>,
+    cursor: &mut Cursor,
+    out: &mut Writer<'_>,
+) -> Result<bool, Failed> {
+    let read = platform.made(cursor.outer as u64, out.free());
+    out.advance(read);
+    cursor.outer += read;
+    if read == 0 {
+        platform.end_task();
+    }
+    Ok(read != 0)
+}
