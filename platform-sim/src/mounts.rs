@@ -191,7 +191,7 @@ impl Mounts {
     }
 
     /// The mount that a path leads to.
-    pub(crate) fn covering(&self, path: &[u8]) -> Option<&Mount> {
+    pub fn covering(&self, path: &[u8]) -> Option<&Mount> {
         let mut here: Option<&Mount> = None;
         let ends = (0..path.len()).filter(|&at| path[at] == b'/').chain([path.len()]);
         for end in ends {

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 /// Opens what is called `name` in a folder, and is no link nor on another filesystem (openat2(2)).
 /// Kernels before 5.6 look at links only.
 pub fn open_in(folder: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = flags | OFlags::CLOEXEC;
     let resolve = raw::RESOLVE_BENEATH
         | raw::RESOLVE_NO_SYMLINKS
         | raw::RESOLVE_NO_MAGICLINKS
@@ -23,7 +23,7 @@ pub fn open_in(folder: &Fd, name: &CStr, flags: OFlags) -> Result<Fd, Errno> {
     // SAFETY: the name ends with a NUL; the kernel reads a structure of that length, which lives
     // until the call returns.
     match unsafe { call_fd(raw::__NR_openat2, at, path, pointer, len) } {
-        Err(Errno::NOSYS) => super::open_at(folder, name, flags, 0),
+        Err(Errno::NOSYS) => super::open_at(folder, name, flags | OFlags::NOFOLLOW, 0),
         opened => opened,
     }
 }

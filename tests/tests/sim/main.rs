@@ -2,8 +2,10 @@
 //! of the table, every platform call failing, the agent killed after every one of them.
 
 mod abandoned;
+mod accounts;
 mod conversations;
 mod disks;
+mod errands;
 mod faults;
 mod files;
 mod freeze;
