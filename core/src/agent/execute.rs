@@ -54,7 +54,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
                 None => state.freezer.is_under_way().then_some("a thaw"),
             };
             if let Some(what) = under_way {
-                let error = Error::UnderWay(what);
+                let error = Error::Told(UNDER_WAY, what.as_bytes(), 0);
                 return refuse(doing, window, &error, id, frame);
             }
         }
@@ -126,4 +126,6 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
     }
 }
 
+/// What must end first.
+const UNDER_WAY: Phrase = phrase!("= is under way");
 const TOO_LARGE: Text = text!("reply larger than the window");

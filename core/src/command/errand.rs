@@ -14,7 +14,7 @@ use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
 use crate::state::State;
 use crate::task::Task;
-use crate::text::Text;
+use crate::text::Phrase;
 use crate::writer::Writer;
 
 /// What a copy works with.
@@ -27,14 +27,23 @@ pub struct Desk<'d> {
     pub out: Elements<'d>,
 }
 
-/// What a copy does.
-pub type Run<'r, P> = &'r mut dyn FnMut(&mut P, &mut Desk<'_>) -> Result<(), Raised>;
+/// What a copy does. Errors: those of [`ended`].
+pub type Run<'r, P> = &'r mut dyn FnMut(&mut P, &mut Desk<'_>) -> Result<(), Errno>;
 
 /// How a copy ends that has written down what is wrong. No call gives this.
 const REFUSED: Errno = Errno::BADR;
 
-/// What failed.
-const FAILED: Text = text!("failed to have a copy of the agent do this");
+/// There is no copy, or it has not come to its end.
+fn failed(errno: Errno) -> Error<'static> {
+    let sentence = phrase!("failed to have a copy of the agent do this: !");
+    Error::Told(sentence, b"", errno.number().into())
+}
+
+/// How a copy ends that has done its work, or refused to ([`Elements::refuse`]): it could not be
+/// written down why, or it was.
+pub fn ended(done: Result<(), Raised>, desk: &Desk<'_>) -> Result<(), Errno> {
+    done.map_err(|Raised| desk.out.failed().unwrap_or(REFUSED))
+}
 
 /// Begins one that may take `ms_max`. Errors: there can be no copy.
 #[inline(never)]
@@ -50,12 +59,10 @@ pub fn begin<P: Platform>(
     let begun = platform.begin_task(&mut |platform| {
         let [line, known, out] = List::rooms(list);
         let mut desk = Desk { line, known, out: Elements::new(out) };
-        match run(platform, &mut desk) {
-            Ok(()) => desk.out.written(platform),
-            Err(Raised) => Err(desk.out.failed().unwrap_or(REFUSED)),
-        }
+        run(platform, &mut desk)?;
+        desk.out.written(platform)
     });
-    begun.map_err(|errno| Error::Failed(FAILED, errno))
+    begun.map_err(failed)
 }
 
 /// Waits for the end of one.
@@ -64,13 +71,13 @@ pub fn poll<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progr
     let error = match platform.task_exit() {
         Some(Exit::Status(0)) => return Progress::Done(Ok(())),
         Some(Exit::Status(number)) if u32::from(number) == REFUSED.number() => {
-            Error::Said(said(platform, state))
+            Error::Told(phrase!("*"), said(platform, state), 0)
         }
-        Some(Exit::Status(number)) => Error::Failed(FAILED, Errno::new(number.into())),
+        Some(Exit::Status(number)) => failed(Errno::new(number.into())),
         // Somebody has killed it.
-        Some(Exit::Signal(_)) => Error::Failed(FAILED, Errno::INTR),
+        Some(Exit::Signal(_)) => failed(Errno::INTR),
         None if platform.now_ms() < until_ms => return Progress::Wait(until_ms),
-        None => Error::Failed(FAILED, Errno::TIMEDOUT),
+        None => failed(Errno::TIMEDOUT),
     };
     platform.end_task();
     Progress::Done(Err(error))
@@ -118,4 +125,17 @@ pub fn piece<P: Platform>(
         platform.end_task();
     }
     Ok(read != 0)
+}
+
+/// What to say of a program that was run and has failed: one of these sentences, with what it said
+/// or, if that is nothing, the status that it returned.
+pub fn child_failed(exit: Exit, said: &[u8], sentences: [Phrase; 2]) -> Error<'_> {
+    let [with_words, with_status] = sentences;
+    match exit {
+        Exit::Signal(_) => {
+            Error::Told(phrase!("child process has terminated abnormally: ="), said, 0)
+        }
+        Exit::Status(status) if said.is_empty() => Error::Told(with_status, said, status.into()),
+        Exit::Status(_) => Error::Told(with_words, said, 0),
+    }
 }

@@ -112,13 +112,14 @@ pub fn set_vcpus<'a, P: Platform>(
             break;
         }
         let at = path.written();
-        let error = match unset {
-            Unset::Missing(errno) => Error::FailedIn(text!("Could not open"), at, errno),
-            Unset::Fixed => Error::CpuFixed(cpu.number as i64),
-            Unset::Read(errno) => Error::FailedOn(text!("failed to read"), at, errno),
-            Unset::Set(errno) => Error::FailedOn(text!("failed to write"), at, errno),
+        let (sentence, errno) = match unset {
+            Unset::Missing(errno) => (phrase!("Could not open '$': !"), Some(errno)),
+            Unset::Fixed => (phrase!("logical processor # can't be offlined"), None),
+            Unset::Read(errno) => (phrase!("failed to read $: !"), Some(errno)),
+            Unset::Set(errno) => (phrase!("failed to write $: !"), Some(errno)),
         };
-        return Err(desk.out.refuse(platform, &error));
+        let number = errno.map_or(cpu.number as i64, |errno| errno.number().into());
+        return Err(desk.out.refuse(platform, &Error::Told(sentence, at, number)));
     }
     desk.out.out.unsigned(done);
     Ok(())

@@ -12,7 +12,7 @@ use crate::lines::{Lines, kept_bytes};
 use crate::platform::Platform;
 use crate::response::Cursor;
 use crate::rewrite::Rewrite;
-use crate::text::Text;
+use crate::text::Phrase;
 use crate::writer::Writer;
 use serde::Deserialize;
 
@@ -45,6 +45,8 @@ const FILE: &[u8] = b"authorized_keys";
 const FOLDER: &[u8] = b".ssh";
 const DRAFT: &[u8] = b"authorized_keys.qga";
 
+const READ: Phrase = phrase!("failed to read '$': !");
+
 /// Where somebody's keys are: in the home, whose path this is.
 struct Home<'h>(&'h [u8]);
 
@@ -60,7 +62,7 @@ pub fn get<'a, P: Platform>(
     let found = platform.parent(home.0).and_then(|parent| platform.folder_in(&parent, FOLDER));
     let old = match found.and_then(|parent| platform.old(&parent, FILE)) {
         Ok(old) => old,
-        Err(errno) => return Err(home.refuse(platform, text!("failed to read"), errno, desk)),
+        Err(errno) => return Err(home.refuse(platform, READ, errno, desk)),
     };
     desk.out.out.ascii("{\"keys\": [");
     let mut cursor = Cursor::new();
@@ -76,7 +78,7 @@ pub fn get<'a, P: Platform>(
     let ended = lines.ended();
     desk.out.make_room(platform);
     desk.out.out.ascii("]}");
-    ended.map_err(|errno| home.refuse(platform, text!("failed to read"), errno, desk))
+    ended.map_err(|errno| home.refuse(platform, READ, errno, desk))
 }
 
 /// Adds keys that are not there yet, after the others, or in the place of all. Errors: what is no
@@ -92,8 +94,8 @@ pub fn add<'a, P: Platform>(
         if is_comment || key.clone().any(|byte| byte == b'\n') {
             let mut shown = Writer::new(desk.line);
             key.for_each(|byte| shown.raw(&[byte]));
-            let error =
-                Error::Subject(text!("invalid OpenSSH public key: "), shown.written(), Text::NONE);
+            let sentence = phrase!("invalid OpenSSH public key: '$'");
+            let error = Error::Told(sentence, shown.written(), 0);
             return Err(desk.out.refuse(platform, &error));
         }
     }
@@ -181,7 +183,7 @@ fn change<P: Platform>(
     let folder = match folder {
         Ok(folder) => folder,
         Err(errno) => {
-            let what = text!("failed to create directory");
+            let what = phrase!("failed to create directory '$': !");
             return Err(home.refuse_folder(platform, what, errno, desk));
         }
     };
@@ -193,7 +195,7 @@ fn change<P: Platform>(
     let _ = platform.remove(&folder, DRAFT);
     let changed = old.and_then(|old| change(platform, &mut (folder, old), desk));
     if let Err(errno) = changed {
-        return Err(home.refuse(platform, text!("failed to write to"), errno, desk));
+        return Err(home.refuse(platform, phrase!("failed to write to '$': !"), errno, desk));
     }
     desk.out.out.ascii("{}");
     Ok(())
@@ -235,11 +237,11 @@ fn become_user<'h, P: Platform>(
     match try_to_become(platform, name, desk, home) {
         Ok(Some(len)) => Ok(Home(home.get(..len).unwrap_or(&[]))),
         failed => {
-            let (what, after) = (text!("failed to lookup user "), text!(": not in /etc/passwd"));
-            let error = match failed {
-                Err(errno) => Error::FailedIn(text!("failed to become user"), name, errno),
-                Ok(_) => Error::Subject(what, name, after),
+            let (sentence, number) = match failed {
+                Err(errno) => (phrase!("failed to become user '$': !"), errno.number()),
+                Ok(_) => (phrase!("failed to lookup user '$': not in /etc/passwd"), 0),
             };
+            let error = Error::Told(sentence, name, number.into());
             Err(desk.out.refuse(platform, &error))
         }
     }
@@ -291,7 +293,7 @@ impl Home<'_> {
     fn refuse<P: Platform>(
         &self,
         platform: &mut P,
-        what: Text,
+        what: Phrase,
         errno: Errno,
         desk: &mut Desk<'_>,
     ) -> Raised {
@@ -302,7 +304,7 @@ impl Home<'_> {
     fn refuse_folder<P: Platform>(
         &self,
         platform: &mut P,
-        what: Text,
+        what: Phrase,
         errno: Errno,
         desk: &mut Desk<'_>,
     ) -> Raised {
@@ -313,13 +315,13 @@ impl Home<'_> {
     fn refuse_path<P: Platform>(
         &self,
         platform: &mut P,
-        (what, errno): (Text, Errno),
+        (what, errno): (Phrase, Errno),
         below: &[&[u8]],
         desk: &mut Desk<'_>,
     ) -> Raised {
         let mut path = Writer::new(desk.line);
         path.raw(self.0);
         below.iter().for_each(|part| path.raw(part));
-        desk.out.refuse(platform, &Error::FailedIn(what, path.written(), errno))
+        desk.out.refuse(platform, &Error::Told(what, path.written(), errno.number().into()))
     }
 }

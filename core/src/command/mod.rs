@@ -149,12 +149,12 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
     /// A command that a copy of the agent carries out.
     fn errand<A: Deserialize<'c>>(
         self,
-        run: fn(&mut P, &A, &mut Desk<'_>) -> Result<(), Raised>,
+        run: impl Fn(&mut P, &A, &mut Desk<'_>) -> Result<(), Raised>,
         later: Later<P>,
     ) -> Done<P> {
         let begin = |platform: &mut P, state: &mut State<P>, arguments: A| {
             errand::begin(platform, state, ERRAND_MS_MAX, &mut |platform, desk| {
-                run(platform, &arguments, desk)
+                errand::ended(run(platform, &arguments, desk), desk)
             })
         };
         self.later(begin, later)

@@ -1,7 +1,7 @@
 //! guest-set-user-password: by chpasswd(8), or where a guest has none in /etc/shadow itself.
 //! Carried out by a copy of the agent, with which the password is gone when it ends.
 
-use super::errand::Desk;
+use super::errand::{Desk, child_failed};
 use crate::bytes::{decimal, trimmed, until_nul};
 use crate::errno::Errno;
 use crate::error::{Error, Raised};
@@ -11,7 +11,7 @@ use crate::limits::{LOCK_TRIES_MAX, PROGRAM_SAID_BYTES_MAX};
 use crate::lines::{Lines, kept_bytes, read};
 use crate::platform::{Exit, Platform};
 use crate::rewrite::Rewrite;
-use crate::text::Text;
+use crate::text::Phrase;
 use crate::writer::Writer;
 use serde::Deserialize;
 
@@ -38,33 +38,32 @@ pub fn set_user_password<'a, P: Platform>(
     // As in the reference, where it is a string of C.
     let password = until_nul(password);
     let forbidden = if password.contains(&b'\n') {
-        Some(text!("forbidden characters in raw password"))
+        Some(FORBIDDEN)
     } else if username.iter().any(|byte| matches!(byte, b':' | b'\n')) {
-        Some(text!("forbidden characters in username"))
+        Some(phrase!("forbidden characters in username"))
     } else {
         None
     };
     if let Some(forbidden) = forbidden {
-        return Err(desk.out.refuse(platform, &Error::Text(forbidden)));
+        return Err(desk.out.refuse(platform, &Error::Told(forbidden, b"", 0)));
     }
     let mut input = Writer::new(desk.line);
     for part in [username, b":", password, b"\n"] {
         input.raw(part);
     }
     if input.is_full() {
-        let error = Error::Failed(SET, Errno::TOOBIG);
-        return Err(desk.out.refuse(platform, &error));
+        return Err(desk.out.refuse(platform, &failed(Errno::TOOBIG)));
     }
     let words: &[&[u8]] = if crypted { &[b"chpasswd", b"-e"] } else { &[b"chpasswd"] };
     let said = desk.known.get_mut(..PROGRAM_SAID_BYTES_MAX).unwrap_or(&mut []);
     let error = match platform.run_program(words, input.written(), said) {
         Ok((Exit::Status(0), _)) => None,
-        Ok((exit, len)) => {
-            Some(Error::Child(exit, text!("set user password"), said.get(..len).unwrap_or(&[])))
-        }
+        Ok((exit, len)) => Some(child_failed(exit, said.get(..len).unwrap_or(&[]), REFUSED)),
         Err(Errno::NOENT) if crypted => replace(platform, username, password, desk).err(),
-        Err(Errno::NOENT) => Some(Error::Text(NO_CHPASSWD)),
-        Err(errno) => Some(Error::FailedOn(text!("failed to execute"), b"chpasswd", errno)),
+        Err(Errno::NOENT) => Some(Error::Told(NO_CHPASSWD, b"", 0)),
+        Err(errno) => {
+            Some(Error::Told(phrase!("failed to execute chpasswd: !"), b"", errno.number().into()))
+        }
     };
     if let Some(error) = error {
         return Err(desk.out.refuse(platform, &error));
@@ -73,10 +72,20 @@ pub fn set_user_password<'a, P: Platform>(
     Ok(())
 }
 
-const SET: Text = text!("failed to set user password");
+const FORBIDDEN: Phrase = phrase!("forbidden characters in raw password");
 
-const NO_CHPASSWD: Text =
-    text!("this guest has no chpasswd: send a hash of the password, with crypted true");
+/// What chpasswd has not done: what it said, or how it ended.
+const REFUSED: [Phrase; 2] = [
+    phrase!("child process has failed to set user password: ="),
+    phrase!("child process has failed to set user password: exit status #"),
+];
+
+fn failed(errno: Errno) -> Error<'static> {
+    Error::Told(phrase!("failed to set user password: !"), b"", errno.number().into())
+}
+
+const NO_CHPASSWD: Phrase =
+    phrase!("this guest has no chpasswd: send a hash of the password, with crypted true");
 
 /// A file that has hashes of passwords, and what keeps others out of it: shadow-utils a link with
 /// the number of who is at it, busybox the new file itself.
@@ -104,9 +113,8 @@ fn replace<'a, P: Platform>(
     desk: &mut Desk<'_>,
 ) -> Result<(), Error<'a>> {
     if hash.contains(&b':') {
-        return Err(Error::Text(text!("forbidden characters in raw password")));
+        return Err(Error::Told(FORBIDDEN, b"", 0));
     }
-    let failed = |errno| Error::Failed(SET, errno);
     let parent = platform.parent(b"/etc").map_err(failed)?;
     let hashes = match platform.old(&parent, SHADOW.file) {
         Err(Errno::NOENT) => &PASSWD,
@@ -120,8 +128,8 @@ fn replace<'a, P: Platform>(
     match found.and_then(|found| unlocked.map(|()| found)) {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let after = text!(" has no password in /etc/shadow or /etc/passwd");
-            Err(Error::Subject(text!("user "), username, after))
+            let sentence = phrase!("user '$' has no password in /etc/shadow or /etc/passwd");
+            Err(Error::Told(sentence, username, 0))
         }
         Err(errno) => Err(failed(errno)),
     }

@@ -1,13 +1,13 @@
 //! guest-suspend-disk, guest-suspend-ram, guest-suspend-hybrid: by the guest's programs, else by
 //! the kernel. Carried out by a copy of the agent, which goes on when the guest wakes.
 
-use super::errand::Desk;
+use super::errand::{Desk, child_failed};
 use crate::errno::Errno;
 use crate::error::{Error, Raised};
 use crate::limits::PROGRAM_SAID_BYTES_MAX;
 use crate::list::whole;
 use crate::platform::{Exit, Platform, Programs};
-use crate::text::Text;
+use crate::text::Phrase;
 
 /// How the guest sleeps. What systemd, pm-utils and the kernel call it.
 pub struct Mode {
@@ -88,16 +88,26 @@ pub fn suspend<P: Platform>(
         }
     }
     let error = match failed {
-        Attempt::NotOffered => Error::Text(UNSUPPORTED),
-        Attempt::Refused(errno) => Error::FailedOn(text!("failed to write to"), STATE, errno),
-        Attempt::Ended(by, len) => Error::Child(by, SUSPEND, output.get(..len).unwrap_or(&[])),
+        Attempt::NotOffered => Error::Told(UNSUPPORTED, b"", 0),
+        Attempt::Refused(errno) => {
+            Error::Told(phrase!("failed to write to $: !"), STATE, errno.number().into())
+        }
+        Attempt::Ended(exit, len) => {
+            let said = output.get(..len).unwrap_or(&[]);
+            child_failed(exit, said, FAILED)
+        }
         Attempt::Over => return Ok(()),
     };
     Err(desk.out.refuse(platform, &error))
 }
 
-const UNSUPPORTED: Text = text!("the requested suspend mode is not supported by the guest");
-const SUSPEND: Text = text!("suspend the guest");
+const UNSUPPORTED: Phrase = phrase!("the requested suspend mode is not supported by the guest");
+
+/// What a program that was to suspend the guest has not done: what it said, or how it ended.
+const FAILED: [Phrase; 2] = [
+    phrase!("child process has failed to suspend the guest: ="),
+    phrase!("child process has failed to suspend the guest: exit status #"),
+];
 
 /// What came of one way.
 enum Attempt {

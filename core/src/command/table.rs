@@ -27,32 +27,67 @@ pub struct Row<P: Platform> {
     pub run: Run<P>,
 }
 
+impl<P: Platform> Clone for Row<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Row<P> {}
+
+/// How many commands there are in each part of the table.
+const FIRST: usize = 29;
+const CHANGES: usize = 10;
+
 /// The table, for one platform.
 pub struct Table<P>(core::marker::PhantomData<P>);
 
-/// A row. What a guest does not have is not compiled into it.
+/// A row. What a guest does not have is not compiled into it, its name neither.
 macro_rules! row {
     (Nothing, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row { command: Command::new($name, Needs::Nothing)$(.$flag())*, run: $run }
     };
     ($subject:ident::$needs:ident, $family:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
-        Row {
-            command: Command::new($name, Needs::$family)$(.$flag())*,
-            run: if <P as $subject>::$needs { $run } else { absent },
-        }
+        row!(@ <P as $subject>::$needs, $family, $name $(.$flag())*, $run)
     };
     ($needs:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
+        row!(@ <P as $needs>::OFFERED, $needs, $name $(.$flag())*, $run)
+    };
+    (@ $offered:expr, $needs:ident, $name:literal $(.$flag:ident())*, $run:expr) => {
         Row {
-            command: Command::new($name, Needs::$needs)$(.$flag())*,
-            run: if <P as $needs>::OFFERED { $run } else { absent },
+            command: Command::new(if $offered { $name } else { "" }, Needs::$needs)$(.$flag())*,
+            run: if $offered { $run } else { absent },
         }
     };
 }
 
 impl<P: Platform> Table<P> {
-    /// Every command of the schema that this agent knows, in the schema's order.
+    /// Every command of the schema that this agent knows. A row takes room also where its command
+    /// is absent: a guest that lets nobody change it has none of those for that.
+    pub const ROWS: &'static [Row<P>] =
+        if P::HOTPLUG || P::SUSPEND || P::PASSWORDS || P::KEYS || <P as Trim>::OFFERED {
+            &Self::ALL
+        } else {
+            &Self::FIRST
+        };
+
+    /// Both, one after the other.
+    const ALL: [Row<P>; FIRST + CHANGES] = {
+        let mut all = [Self::FIRST[0]; FIRST + CHANGES];
+        let mut number = 0;
+        while number < all.len() {
+            all[number] = match number.checked_sub(FIRST) {
+                None => Self::FIRST[number],
+                Some(change) => Self::CHANGES[change],
+            };
+            number += 1;
+        }
+        all
+    };
+
+    /// The first schema, and what the guest says of itself, in the schema's order.
     #[rustfmt::skip]
-    pub const ROWS: &'static [Row<P>] = &[
+    const FIRST: [Row<P>; FIRST] = [
         row!(Nothing, "guest-sync-delimited".while_frozen(), |call| call.delimited(sync::sync)),
         row!(Nothing, "guest-sync".while_frozen(), |call| call.value(|_, _, arguments| Ok(sync::sync(arguments)))),
         row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
@@ -87,6 +122,11 @@ impl<P: Platform> Table<P> {
         row!(Disks, "guest-get-fsinfo".takes_time(), |call| call.task(filesystems::fsinfo)),
         row!(Network, "guest-network-get-interfaces", |call| call.list(network::interfaces_piece)),
         row!(Network, "guest-network-get-route", |call| call.list(network::route_piece)),
+    ];
+
+    /// What changes the guest.
+    #[rustfmt::skip]
+    const CHANGES: [Row<P>; CHANGES] = [
         row!(Trim, "guest-fstrim".takes_time(),
             |call| call.later(|p, state, arguments| trim::begin(p, state, arguments), Later { poll: errand::poll, finish: Some(trim::piece), alone: Some(errand::leave) })),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-disk".silent().takes_time(), |call| suspend(call, &suspend::DISK)),
@@ -130,7 +170,7 @@ const fn errand<P: Platform>() -> Later<P> {
 fn suspend<P: Platform>(call: Call<'_, '_, '_, P>, mode: &'static suspend::Mode) -> Done<P> {
     let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
         errand::begin(platform, state, SUSPEND_MS_MAX, &mut |platform, desk| {
-            suspend::suspend(platform, mode, desk)
+            errand::ended(suspend::suspend(platform, mode, desk), desk)
         })
     };
     let poll = errand::poll_silent;

@@ -10,7 +10,6 @@ use crate::mountinfo::{self, Local};
 use crate::platform::{Platform, Trimmed, Untrimmed};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
-use crate::text::Text;
 use crate::writer::Writer;
 use crate::{elements::Elements, lines::Lines};
 use serde::Deserialize;
@@ -29,10 +28,10 @@ pub fn begin<P: Platform>(
     arguments: Fstrim,
 ) -> Result<(), Error<'static>> {
     if platform.is_left() {
-        return Err(Error::UnderWay("guest-fstrim"));
+        return Err(Error::Told(phrase!("guest-fstrim is under way"), b"", 0));
     }
     errand::begin(platform, state, u64::MAX, &mut |platform, desk| {
-        fstrim(platform, &arguments, desk)
+        errand::ended(fstrim(platform, &arguments, desk), desk)
     })
 }
 
@@ -66,8 +65,10 @@ fn fstrim<P: Platform>(
             trimmed.and_then(|()| lines.ended())
         }
     };
-    let failed = |errno| Error::Failed(text!("failed to list what was trimmed"), errno);
-    trimmed.map_err(|errno| desk.out.refuse(platform, &failed(errno)))
+    trimmed.map_err(|errno| {
+        let sentence = phrase!("failed to list what was trimmed: !");
+        desk.out.refuse(platform, &Error::Told(sentence, b"", errno.number().into()))
+    })
 }
 
 /// Trims one, and writes what came of it. Errors: it cannot be written down.
@@ -88,18 +89,16 @@ fn filesystem<P: Platform>(
             out.out.numbers("trimmed minimum", &[Some(bytes), Some(minimum)]);
         }
         Err(untrimmed) => {
-            let (what, errno): (Text, Errno) = match untrimmed {
-                Untrimmed::Open(errno) => (text!("failed to open"), errno),
-                Untrimmed::Trim(errno) => (text!("failed to trim"), errno),
+            let (sentence, errno) = match untrimmed {
+                Untrimmed::Open(errno) => (phrase!("failed to open: !"), errno),
+                Untrimmed::Trim(errno @ (Errno::OPNOTSUPP | Errno::NOTTY)) => {
+                    (phrase!("trim not supported"), errno)
+                }
+                Untrimmed::Trim(errno) => (phrase!("failed to trim: !"), errno),
             };
             out.out.key("error");
             out.out.ascii("\"");
-            match untrimmed {
-                Untrimmed::Trim(Errno::OPNOTSUPP | Errno::NOTTY) => {
-                    out.out.say(text!("trim not supported"));
-                }
-                _ => Error::Failed(what, errno).describe(&mut out.out),
-            }
+            Error::Told(sentence, b"", errno.number().into()).describe(&mut out.out);
             out.out.ascii("\"");
         }
     }

@@ -12,8 +12,7 @@ pub use slot::{Raised, Slot};
 use crate::errno::Errno;
 use crate::json::text::Characters;
 use crate::limits::{DEPTH_MAX, FROZEN_MAX, HANDLES_MAX, MEMBERS_MAX, SUBJECT_BYTES_MAX};
-use crate::platform::Exit;
-use crate::text::Text;
+use crate::text::{Phrase, Text};
 use crate::writer::Writer;
 use core::fmt::Display;
 
@@ -109,22 +108,13 @@ pub enum Error<'a> {
     Failed(Text, Errno),
     /// What failed, on which path, and why.
     FailedOn(Text, &'a [u8], Errno),
-    /// A program has failed to do something: how it ended, what that was, what it said.
-    Child(Exit, Text, &'a [u8]),
-    /// A CPU cannot be taken offline: its number.
-    CpuFixed(i64),
-    /// What is under way, and must end first.
-    UnderWay(&'static str),
-    /// As a copy of the agent has described it.
-    Said(&'a [u8]),
-    /// What failed, with which file, and why; the path in quotes.
-    FailedIn(Text, &'a [u8], Errno),
-    /// A sentence about something: what stands before its name, and after it.
-    Subject(Text, &'a [u8], Text),
     /// A sentence that says all.
     Text(Text),
     /// What failed, and an account of everything that was tried.
     Tried(Text, &'a [u8]),
+    /// A sentence of a command's own, and what its blanks are filled with (see [`Blanks::fill`]): a
+    /// text, a number. It stands where the command is, and takes no room where that is left out.
+    Told(Phrase, &'a [u8], i64),
 }
 
 impl Error<'_> {
@@ -188,24 +178,17 @@ impl Error<'_> {
             Error::Failed(what, errno) => {
                 (blanks.words[0], blanks.number) = (*what, errno.number().into());
             }
-            Error::Subject(before, subject, after) => {
-                (blanks.words, blanks.texts[0]) = ([*before, *after], subject);
-            }
-            Error::FailedOn(what, path, errno) | Error::FailedIn(what, path, errno) => {
+            Error::FailedOn(what, path, errno) => {
                 (blanks.words[0], blanks.texts[0], blanks.number) =
                     (*what, path, errno.number().into());
             }
-            Error::Child(exit, what, said) => {
-                (blanks.words[0], blanks.texts[0]) = (*what, said);
-                let (Exit::Status(number) | Exit::Signal(number)) = exit;
-                blanks.number = (*number).into();
+            Error::Told(sentence, text, number) => {
+                (blanks.texts[0], blanks.number) = (text, *number);
+                return blanks.fill(*sentence, out);
             }
-            Error::CpuFixed(number) => blanks.number = *number,
-            Error::UnderWay(name) => blanks.texts[0] = name.as_bytes(),
-            Error::Said(text) => blanks.texts[0] = text,
             Error::Tried(what, account) => (blanks.words[0], blanks.texts[0]) = (*what, account),
         }
-        blanks.fill(self.sentence(), out);
+        blanks.fill(self.sentence().phrase(), out);
     }
 
     /// The description, with blanks. In the order of the errors, and no text twice: so the number
@@ -237,16 +220,10 @@ impl Error<'_> {
             Error::HandlesExhausted(_) => text!("too many open files: at most #, close one first (guest-file-close)"),
             Error::Failed(..) => text!("%: !"),
             Error::FailedOn(..) => text!("% $: !"),
-            Error::Child(Exit::Signal(_), ..) => text!("child process has terminated abnormally: ="),
-            Error::Child(_, _, []) => text!("child process has failed to %: exit status #"),
-            Error::Child(..) => text!("child process has failed to %: ="),
-            Error::CpuFixed(_) => text!("logical processor # can't be offlined"),
-            Error::UnderWay(_) => text!("= is under way"),
-            Error::Said(_) => text!("*"),
-            Error::FailedIn(..) => text!("% '$': !"),
-            Error::Subject(..) => text!("%'$'%"),
             Error::Text(_) => text!("%"),
             Error::Tried(..) => text!("%: ="),
+            // Its own is taken instead.
+            Error::Told(..) => text!("="),
         }
     }
 }
@@ -273,8 +250,8 @@ impl<'a> Blanks<'a> {
     /// escaped as in the request, `#` for the number and `!` for it as the errno that is the
     /// reason, `&` for the parameter, `^` for the list that this is in.
     #[inline(never)]
-    fn fill(&mut self, sentence: Text, out: &mut Writer<'_>) {
-        for byte in sentence.phrase().characters() {
+    fn fill(&mut self, sentence: Phrase, out: &mut Writer<'_>) {
+        for byte in sentence.characters() {
             match byte {
                 b'%' => {
                     out.say(self.words[0]);

@@ -9,10 +9,7 @@ use crate::error::{Error, Parameter, Raised, Slot};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
-/// The newtype by which [`Strings`] asks for its text, which serde has no word for.
-pub const STRINGS: &str = "Strings";
-
-/// The same for [`Switches`]: the members of an element, the number's name first.
+/// The members of an element of [`Switches`], of each kind: the number's name first.
 pub const SWITCHES: [&[&str; 3]; 2] =
     [&["logical-id", "online", "can-offline"], &["phys-index", "online", "can-offline"]];
 
@@ -97,22 +94,36 @@ impl Iterator for Decoded<'_> {
 }
 
 /// Looks at each element of a list; `inside` is the text after the bracket. Errors: one is no
-/// string, or not what has the members `names`.
+/// string.
 #[inline(never)]
-pub fn judge<'de>(
+pub fn judge_strings<'de>(
     inside: &'de [u8],
-    names: Option<&'static [&'static str; 3]>,
     list: &'static &'static str,
     slot: &Slot<'de>,
 ) -> Result<&'de [u8], Raised> {
     let mut rest = inside;
     let mut at = Parameter { list: Some(list), index: 0, name: &"" };
     while let Some(text) = take(&mut rest) {
-        match names {
-            None if Decoded::of(text).is_some() => {}
-            None => return Err(slot.raise(&Error::WrongType(at, "string"))),
-            Some(names) => judge_switch(text, names, at, slot)?,
+        if Decoded::of(text).is_none() {
+            return Err(slot.raise(&Error::WrongType(at, "string")));
         }
+        at.index += 1;
+    }
+    Ok(inside)
+}
+
+/// The same of a list of switches. Errors: one is not what has the members of its kind.
+#[inline(never)]
+pub fn judge_switches<'de>(
+    inside: &'de [u8],
+    kind: usize,
+    list: &'static &'static str,
+    slot: &Slot<'de>,
+) -> Result<&'de [u8], Raised> {
+    let mut rest = inside;
+    let mut at = Parameter { list: Some(list), index: 0, name: &"" };
+    while let (Some(text), Some(names)) = (take(&mut rest), SWITCHES.get(kind)) {
+        judge_switch(text, names, at, slot)?;
         at.index += 1;
     }
     Ok(inside)
@@ -189,7 +200,7 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     head.get(place.start..)
 }
 
-/// Takes the text that [`judge`] has passed.
+/// Takes the text that was judged.
 struct Text;
 
 impl<'de> Visitor<'de> for Text {
@@ -206,13 +217,12 @@ impl<'de> Visitor<'de> for Text {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Strings<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(STRINGS, Text).map(Strings)
+        deserializer.deserialize_byte_buf(Text).map(Strings)
     }
 }
 
 impl<'de: 'a, 'a, const KIND: usize> Deserialize<'de> for Switches<'a, KIND> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let [number, ..] = SWITCHES.get(KIND).copied().unwrap_or(&[STRINGS; 3]);
-        deserializer.deserialize_newtype_struct(number, Text).map(Switches)
+        deserializer.deserialize_tuple(KIND, Text).map(Switches)
     }
 }

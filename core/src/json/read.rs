@@ -11,7 +11,7 @@
 //! (`visit_i64`), a truth (`visit_bool`).
 
 use super::lexer::next_value;
-use super::lists::{STRINGS, SWITCHES, judge};
+use super::lists::{judge_strings, judge_switches};
 use super::text::{decode_in_place, is_named};
 use super::unused;
 use crate::base64;
@@ -219,17 +219,29 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Raised> {
         if name != BASE64 {
-            let names = SWITCHES.into_iter().find(|[number, ..]| *number == name);
-            if name != STRINGS && names.is_none() {
-                return visitor.visit_newtype_struct(self);
-            }
-            let inside = self.inside(b'[', "array")?;
-            return visitor.visit_borrowed_bytes(judge(inside, names, self.at.name, self.slot)?);
+            return visitor.visit_newtype_struct(self);
         }
         match base64::decode_in_place(self.quoted()?) {
             Some(bytes) => visitor.visit_borrowed_bytes(bytes),
             None => visitor.visit_unit(),
         }
+    }
+
+    /// The text of a list of strings, for [`super::lists::Strings`]: serde has no word for it, and
+    /// what no command of a guest asks for is in no binary.
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
+        let inside = self.inside(b'[', "array")?;
+        visitor.visit_borrowed_bytes(judge_strings(inside, self.at.name, self.slot)?)
+    }
+
+    /// The same of a list of [`super::lists::Switches`], of this kind.
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        kind: usize,
+        visitor: V,
+    ) -> Result<V::Value, Raised> {
+        let inside = self.inside(b'[', "array")?;
+        visitor.visit_borrowed_bytes(judge_switches(inside, kind, self.at.name, self.slot)?)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Raised> {
@@ -269,7 +281,7 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 u8 u16 u32 f32 f64 char str string byte_buf unit unit_struct tuple tuple_struct
+        i8 i16 i32 u8 u16 u32 f32 f64 char str string unit unit_struct tuple_struct
         map identifier ignored_any
     }
 }

@@ -10,7 +10,7 @@ use super::pairs::{PAIR_FIRST, PAIRS};
 pub const NEWLINE: u8 = b'`';
 
 /// Packed words, up to the end or the first zero.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Phrase(pub(super) &'static [u8]);
 
 impl Phrase {

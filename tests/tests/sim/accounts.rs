@@ -1,5 +1,6 @@
-//! Passwords and keys: the file is as it was or as it is to be, whatever fails and whenever the copy
-//! is killed; what is kept is kept byte for byte; and nothing is done that the user could not do.
+//! Passwords and keys: the file is as it was or as it is to be, whatever fails and whenever the
+//! copy is killed; what is kept is kept byte for byte; and nothing is done that the user could not
+//! do.
 
 use crate::errands::{ask, refusal};
 use qga_core::Errno;

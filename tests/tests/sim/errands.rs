@@ -1,5 +1,6 @@
-//! Errands, which a copy of the agent does once: CPUs, memory blocks, trims, suspends. What is asked
-//! for reaches the guest, in its order; what fails is named; and whoever hangs is not waited for.
+//! Errands, which a copy of the agent does once: CPUs, memory blocks, trims, suspends. What is
+//! asked for reaches the guest, in its order; what fails is named; and whoever hangs is not waited
+//! for.
 
 use crate::guest::{Large, Small};
 use qga_core::limits::{ERRAND_MS_MAX, SUSPEND_MS_MAX};
