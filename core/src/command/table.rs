@@ -57,6 +57,7 @@ impl<P: Platform> Table<P> {
         row!(Nothing, "guest-sync".while_frozen(), |call| call.value(|_, _, arguments| Ok(sync::sync(arguments)))),
         row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
         row!(WallClock, "guest-get-time", |call| call.value(|p, _, arguments| time::get(p, arguments))),
+        row!(WallClock::SETS, SetTime, "guest-set-time", |call| call.value(|p, state, arguments| time::set(p, &mut state.list, arguments))),
         row!(Nothing, "guest-info".while_frozen(), |call| call.pieces(|_, Nothing {}, _| Ok(()), Self::list_piece)),
         row!(Power, "guest-shutdown".silent().takes_time(),
             |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), Later { poll: power::poll, finish: None, alone: Some(power::poll) })),

@@ -24,5 +24,6 @@ mod shutdown;
 mod stacks;
 mod store;
 mod table;
+mod time;
 mod told;
 mod worker;

@@ -103,6 +103,9 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.load_state(&mut [0; 9]), Err(Errno::NOENT));
     assert_eq!(guest.save_state(b"x"), Ok(()));
     assert_eq!(guest.now_ns(), Err(NOT));
+    assert_eq!(guest.set_ns(0), Err(NOT));
+    assert_eq!(guest.rtc(), Err(NOT));
+    assert_eq!(guest.set_rtc(&qga_core::formats::calendar::date(0)), Err(NOT));
     guest.log(Level::Error, &[qga_core::phrase!("nobody hears it")]);
     assert_eq!(guest.mounts().map(drop), Err(NOT));
     assert_eq!(guest.inspect(b"/"), Err(NOT));
