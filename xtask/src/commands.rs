@@ -2,7 +2,7 @@
 //! agent's own table by the tests.
 
 /// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 40] = [
+pub const COMMANDS: [&str; 41] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -18,6 +18,7 @@ pub const COMMANDS: [&str; 40] = [
     "guest-file-flush",
     "guest-fsfreeze-status",
     "guest-fsfreeze-freeze",
+    "guest-fsfreeze-freeze-list",
     "guest-fsfreeze-thaw",
     "guest-get-host-name",
     "guest-get-osinfo",
@@ -46,7 +47,7 @@ pub const COMMANDS: [&str; 40] = [
 ];
 
 /// Those of them that say what the guest is: what they return is never the same on two machines.
-pub const LISTS: &[&str] = COMMANDS.split_at(16).1.split_at(14).0;
+pub const LISTS: &[&str] = COMMANDS.split_at(17).1.split_at(14).0;
 
 /// The same, those that freeze, and those that change the guest: what one without Linux has none
 /// of, or makes itself.

@@ -72,6 +72,7 @@ impl<P: Platform> Table<P> {
             |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&mut state.freezer, arguments)))),
         row!(Freeze, "guest-fsfreeze-freeze".takes_time(),
             |call| freeze_or_thaw(call, false)),
+        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), freeze_list),
         row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
             |call| freeze_or_thaw(call, true)),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
@@ -149,8 +150,21 @@ fn freeze_or_thaw<P: Platform>(call: Call<'_, '_, '_, P>, thaws: bool) -> Done<P
         }
         Ok(())
     };
-    let later = Later { poll: fsfreeze::poll, finish: Some(fsfreeze::count), alone: None };
-    call.later(begin, later)
+    call.later(begin, freezing())
+}
+
+/// guest-fsfreeze-freeze-list.
+fn freeze_list<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, list: fsfreeze::FreezeList<'_>| {
+        fsfreeze::freeze_list(platform, &mut state.freezer, list);
+        Ok(())
+    };
+    call.later(begin, freezing())
+}
+
+/// What freezes or thaws, and answers how many.
+const fn freezing<P: Platform>() -> Later<P> {
+    Later { poll: fsfreeze::poll, finish: Some(fsfreeze::count), alone: None }
 }
 
 /// In the place of a command that this guest cannot have: [`Table::find`] does not find it.

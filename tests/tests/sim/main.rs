@@ -9,6 +9,7 @@ mod errands;
 mod faults;
 mod files;
 mod freeze;
+mod freeze_list;
 mod frozen_frames;
 mod guest;
 mod held;

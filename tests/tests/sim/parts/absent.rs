@@ -141,9 +141,9 @@ fn without_a_freezer_nothing_is_frozen() {
     assert_eq!(Freezing::<Bare>::status(nothing), FreezeStatus::Thawed);
     assert!(Freezing::<Bare>::scratch(nothing).is_empty());
     Freezing::<Bare>::restore(nothing, &mut Bare);
-    Freezing::<Bare>::freeze(nothing, &mut Bare);
+    Freezing::<Bare>::freeze(nothing, &mut Bare, None);
     Freezing::<Bare>::thaw(nothing, &mut Bare, Reason::Over);
-    Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw);
+    Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw, None);
     Freezing::<Bare>::follow(nothing, &mut Bare);
     assert!(!Freezing::<Bare>::is_under_way(nothing));
     assert_eq!(Freezing::<Bare>::next_ms(nothing), u64::MAX);
