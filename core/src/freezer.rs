@@ -25,6 +25,7 @@ mod marks;
 mod stack;
 mod telling;
 mod thawing;
+mod wanted;
 mod worker;
 
 use failure::HIDDEN;
@@ -36,7 +37,8 @@ use crate::error::Error;
 use crate::limits::{FROZEN_MAX, HANGING_MAX, MOUNT_LINE_BYTES_MAX};
 use crate::mark::{self, Shown};
 use crate::platform::{
-    Clock, Failure, Freeze, FreezeStatus, Freezing, Level, Log, Place, Reason, Standing, Task, What,
+    Clock, Failure, Freeze, FreezeStatus, Freezing, Level, Log, Place, Reason, Standing, Strings,
+    Task, What,
 };
 use crate::text::Phrase;
 use heapless::Vec;
@@ -228,14 +230,15 @@ where
             Found::Stale => self.forget(platform),
             _ => {
                 self.standing.frozen = true;
-                self.begin(platform, Task::Restore, Failure::NONE);
+                self.begin(platform, Task::Restore, Failure::NONE, None);
             }
         }
     }
 
-    /// Freezes everything. Errors: one cannot be opened or frozen (all run again then), nothing can
-    /// be reached that should be frozen, or the mark cannot be written (nothing was frozen).
-    fn freeze(&mut self, platform: &mut P) {
+    /// Freezes everything, or what has been named. Errors: one cannot be opened or frozen (all run
+    /// again then), nothing can be reached that should be frozen, or the mark cannot be written
+    /// (nothing was frozen).
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>) {
         self.expired = false;
         (self.standing.inherited, self.standing.failed) = (false, false);
         if self.standing.mark_stays {
@@ -244,7 +247,7 @@ where
             return;
         }
         self.standing.frozen = true;
-        self.begin(platform, Task::Freeze, Failure::NONE);
+        self.begin(platform, Task::Freeze, Failure::NONE, only);
     }
 
     /// Thaws what was frozen. With nothing recorded it tries every mount, for an operator who must
@@ -280,12 +283,12 @@ where
             (self.count, self.failure) = (0, failure);
             self.expired = core::mem::take(&mut self.expiring);
         } else {
-            self.begin(platform, Task::Thaw, failure);
+            self.begin(platform, Task::Thaw, failure, None);
         }
     }
 
-    fn run(&mut self, platform: &mut P, task: Task) {
-        self.work(platform, task);
+    fn run(&mut self, platform: &mut P, task: Task, only: Option<Strings<'_>>) {
+        self.work(platform, task, only);
     }
 
     fn follow(&mut self, platform: &mut P) {

@@ -25,7 +25,6 @@
 
 #[cfg(target_arch = "aarch64")]
 pub mod aarch64;
-pub mod calendar;
 pub mod channel;
 pub mod device_tree;
 pub mod files;

@@ -88,8 +88,7 @@ impl Kind {
         match self {
             Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
             | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync => &[],
-            // clock_gettime(2)
-            Kind::Wall => &[E::INVAL, E::NODEV, E::PERM, E::NOSYS, E::OPNOTSUPP],
+            Kind::Wall | Kind::SetWall | Kind::Rtc | Kind::SetRtc => self.errnos_of_clocks(),
             Kind::Open => OPEN,
             // close(2)
             Kind::Close => &[E::BADF, E::INTR, E::IO, E::NOSPC, E::DQUOT],
@@ -221,6 +220,19 @@ impl Kind {
                 &[E::ACCES, E::DQUOT, E::EXIST, E::IO, E::MLINK, E::NOSPC, E::PERM, E::ROFS]
             }
             _ => &[],
+        }
+    }
+
+    /// Those of the time of day and the hardware clock.
+    #[rustfmt::skip]
+    const fn errnos_of_clocks(self) -> &'static [E] {
+        match self {
+            // clock_gettime(2)
+            Kind::Wall => &[E::INVAL, E::NODEV, E::PERM, E::NOSYS, E::OPNOTSUPP],
+            // clock_settime(2)
+            Kind::SetWall => &[E::INVAL, E::PERM, E::NOSYS],
+            // open(2), ioctl(2) of rtc(4)
+            _ => &[E::ACCES, E::BUSY, E::INVAL, E::IO, E::MFILE, E::NFILE, E::NODEV, E::NOENT, E::NXIO, E::PERM],
         }
     }
 

@@ -93,6 +93,9 @@ kinds! {
     NextLink, true, "`Network::next_link`.";
     Addresses, true, "`Network::addresses`.";
     NextAddress, true, "`Network::next_address`.";
+    SetWall, true, "`WallClock::set_ns`.";
+    Rtc, true, "`WallClock::rtc`.";
+    SetRtc, true, "`WallClock::set_rtc`.";
 }
 
 impl Kind {

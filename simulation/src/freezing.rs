@@ -6,7 +6,9 @@ use crate::ask::{ask, must};
 use crate::client::Client;
 use crate::record::{Late, Record};
 use crate::reply::{self, Answer};
-use crate::sight::{bits, freezable, frozen_by_agent, left_out, vanishing, warned_since};
+use crate::sight::{
+    bits, first_mounts, freezable, frozen_by_agent, left_out, vanishing, warned_since,
+};
 use crate::source::Source;
 use qga_core::platform::FreezeStatus;
 use qga_sim::mounts::By;
@@ -30,17 +32,47 @@ fn check_left_out(hidden: &[String], theirs: usize, warned: &[String]) {
     assert!(!silent || warned.is_empty(), "said {warned:?} of nothing");
 }
 
-/// guest-fsfreeze-freeze.
+/// What is to be frozen: nothing for everything, or the arguments of guest-fsfreeze-freeze-list and
+/// the superblocks that they name.
+fn names<S: Source>(client: &mut Client<S>) -> Option<(String, u64)> {
+    let choice = client.source.byte();
+    if !choice.is_multiple_of(4) {
+        return None;
+    }
+    let places = client.session.sim.with(|world| first_mounts(world));
+    let is_named = |number: usize| choice >> (2 + number % 6) & 1 == 1;
+    let named: Vec<&str> = (0..)
+        .zip(&places)
+        .filter(|(number, _)| is_named(*number))
+        .map(|(_, (point, _))| &**point)
+        .collect();
+    // What covers another one has the same name.
+    let wanted = places.iter().filter(|(point, _)| named.contains(&&**point));
+    let wanted = wanted.fold(0, |wanted, (_, superblock)| wanted | superblock);
+    let quoted: Vec<String> = named.iter().map(|point| format!("\"{point}\"")).collect();
+    Some((quoted.join(", "), wanted))
+}
+
+/// guest-fsfreeze-freeze, or -freeze-list.
 pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (was_frozen, calls) = (client.is_frozen(), client.calls());
     // A shutdown that is under way lets nothing freeze, and unmounts things.
     let busy = client.is_busy();
     let (strict, sim) = (client.session.freeze_strict, client.session.sim.clone());
-    let (freezable, before) = sim.with(|world| (freezable(world, strict), frozen_by_agent(world)));
-    let ((hidden, theirs), lines) = sim.with(|world| (left_out(world), world.log.len()));
+    let names = names(client);
+    let wanted = names.as_ref().map_or(u64::MAX, |(_, wanted)| *wanted);
+    let (freezable, before) =
+        sim.with(|world| (freezable(world, strict, wanted), frozen_by_agent(world)));
+    let ((hidden, theirs), lines) = sim.with(|world| (left_out(world, wanted), world.log.len()));
     let to_vanish = client.session.sim.with(|world| vanishing(world));
     record.over_early = false;
-    let answer = ask(client, record, "guest-fsfreeze-freeze", format_args!(""));
+    let answer = match &names {
+        None => ask(client, record, "guest-fsfreeze-freeze", format_args!("")),
+        Some((names, _)) => {
+            let arguments = format_args!("\"mountpoints\": [{names}]");
+            ask(client, record, "guest-fsfreeze-freeze-list", arguments)
+        }
+    };
     let failed = client.failed_since(calls);
     // What went away while the agent looked at it could not be frozen.
     let undisturbed =

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::record::Record;
 use crate::reply::{self, Answer};
 use crate::source::Source;
+use qga_core::formats::calendar::seconds_since_1970;
 use qga_core::internals::command::{Needs, Table};
 use qga_core::limits::LIST_BYTES;
 use qga_sim::{Session, Sim};
@@ -66,7 +67,8 @@ pub fn odd<S: Source>(client: &mut Client<S>, record: &mut Record) {
     }
 }
 
-/// guest-sync, guest-ping, guest-info, guest-get-time, what the guest says of itself.
+/// guest-sync, guest-ping, guest-info, guest-get-time, guest-set-time, what the guest says of
+/// itself.
 pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
     // The lists make so many calls that a session would consist of little else.
     match client.source.byte() % 33 {
@@ -87,17 +89,18 @@ pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
                 assert_eq!(commands.count(), Table::<Sim>::ROWS.len());
             }
         }
-        24..32 => get_time(client, record),
+        24..30 => get_time(client, record),
+        30..32 => set_time(client, record),
         _ => look(client, record),
     }
 }
 
 /// The commands that say what the guest is, by what they need of it.
 fn looks() -> impl Iterator<Item = &'static str> {
-    use Needs::{Files, Freeze, Nothing, Power, WallClock};
-    let others = [Nothing, Files, Freeze, Power, WallClock];
+    use Needs::{Cpus, Disks, Info, Load, Memory, Network, Users};
+    let lists = [Cpus, Disks, Info, Load, Memory, Network, Users];
     let rows = Table::<Sim>::ROWS.iter().map(|row| row.command);
-    rows.filter(move |command| !others.contains(&command.needs)).map(|command| command.name)
+    rows.filter(move |command| lists.contains(&command.needs)).map(|command| command.name)
 }
 
 /// Each of them, and what it returns in a guest in which nothing fails.
@@ -183,9 +186,48 @@ fn mounted(table: &[u8]) -> Vec<String> {
 
 /// The time of day, if it has a number.
 fn now_ns<S: Source>(client: &Client<S>) -> Option<i64> {
-    let time = client.session.sim.with(|world| world.time);
-    let ns = time.epoch_ms.saturating_add(time.now_ms).checked_mul(1_000_000)?;
-    i64::try_from(ns).ok()
+    client.session.sim.with(|world| world.time).wall_ns()
+}
+
+/// guest-set-time, by a time or by the hardware clock, which may be missing.
+fn set_time<S: Source>(client: &mut Client<S>, record: &mut Record) {
+    let choice = client.source.byte();
+    let ns = match choice % 4 {
+        0 => Some(client.source.number()),
+        1 | 2 => Some(1_600_000_000_000_000_000 + i64::from(choice) * 1_000_000_000),
+        _ => None,
+    };
+    let (frozen, calls) = (client.is_frozen(), client.calls());
+    let before = client.session.sim.with(|world| world.time);
+    let answer = match ns {
+        Some(ns) => ask(client, record, "guest-set-time", format_args!("\"time\": {ns}")),
+        None => ask(client, record, "guest-set-time", format_args!("")),
+    };
+    let after = client.session.sim.with(|world| world.time);
+    assert!(after.now_ms >= before.now_ms, "the clock that never jumps has jumped");
+    let failed = client.failed_since(calls);
+    let wanted_ms = ns.map(|ns| ns / 1_000_000).or_else(|| {
+        let shown = seconds_since_1970(&before.rtc()?)?;
+        Some(shown * 1000 + 500)
+    });
+    match answer {
+        Answer::Value(_) => {
+            assert!(!frozen, "guest-set-time while frozen");
+            let passed_ms = (after.now_ms - before.now_ms).cast_signed();
+            let late_ms = after.wall_ns().zip(wanted_ms).map(|(ns, ms)| ns / 1_000_000 - ms);
+            let in_time = late_ms.is_some_and(|late_ms| (0..=passed_ms).contains(&late_ms));
+            assert!(in_time, "{ns:?} is set to {:?}", after.wall_ns());
+        }
+        Answer::Error { not_found } => {
+            assert_eq!(not_found, frozen, "guest-set-time");
+            let is_wrong = wanted_ms.is_none_or(|ms| !(0..3_155_760_000_000).contains(&ms))
+                || ns.is_some_and(|ns| ns < 0);
+            assert!(frozen || is_wrong || failed, "guest-set-time without a reason: {ns:?}");
+            let unchanged = after.epoch_ms == before.epoch_ms;
+            assert!(unchanged || failed, "an error, and another time");
+        }
+        Answer::None => {}
+    }
 }
 
 /// guest-get-time.

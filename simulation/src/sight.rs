@@ -46,13 +46,40 @@ pub fn mounted(world: &World, point: &str) -> bool {
     world.mounts.list.iter().any(|mount| mount.point == point.as_bytes())
 }
 
-/// What a freeze must do in which no call fails by the plan: the superblocks that it freezes;
-/// nothing when it must fail.
-pub fn freezable(world: &World, strict: bool) -> Option<u64> {
-    let hidden = world.mounts.hidden();
-    let reachable = world.mounts.reachable();
-    // What comes cut may lead anywhere.
-    let lost = |mount: &Mount| mount.is_cut() && !reachable.contains(&mount.superblock);
+/// Where the superblock of a local mount was mounted first, by the line of the table.
+fn is_first(world: &World, mount: &Mount) -> bool {
+    let of_it = |other: &&Mount| other.superblock == mount.superblock;
+    world.mounts.list.iter().find(of_it).is_some_and(|first| std::ptr::eq(first, mount))
+}
+
+/// Places where local superblocks were mounted first, as they stand in a request, and which these
+/// are, as bits.
+pub fn first_mounts(world: &World) -> Vec<(String, u64)> {
+    let local = |mount: &&Mount| {
+        let is_local = mount.device.major() != 0 || mount.kind == "btrfs";
+        is_local && !mount.is_cut() && mount.kind != "fuseblk" && is_first(world, mount)
+    };
+    let mounts = world.mounts.list.iter().filter(local);
+    let plain = mounts.filter_map(|mount| {
+        let point = str::from_utf8(&mount.point).ok()?;
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+        point.bytes().all(is_plain).then(|| (point.to_owned(), 1 << mount.superblock))
+    });
+    plain.collect()
+}
+
+/// What a freeze of these superblocks must do in which no call fails by the plan: those that it
+/// freezes; nothing when it must fail.
+pub fn freezable(world: &World, strict: bool, wanted: u64) -> Option<u64> {
+    let is_wanted = |superblock: usize| wanted >> superblock & 1 == 1;
+    let mut hidden = world.mounts.hidden();
+    hidden.retain(|mount| is_wanted(mount.superblock));
+    let mut reachable = world.mounts.reachable();
+    reachable.retain(|superblock| is_wanted(*superblock));
+    // What comes cut may lead anywhere, unless it is known what is wanted.
+    let lost = |mount: &Mount| {
+        wanted == u64::MAX && mount.is_cut() && !reachable.contains(&mount.superblock)
+    };
     if strict && !hidden.is_empty() || world.mounts.list.iter().any(lost) {
         return None;
     }
@@ -73,14 +100,19 @@ pub fn freezable(world: &World, strict: bool) -> Option<u64> {
 
 /// What a freeze that works leaves out and must speak of: where it is hidden, and how many others
 /// have frozen.
-pub fn left_out(world: &World) -> (Vec<String>, usize) {
+pub fn left_out(world: &World, wanted: u64) -> (Vec<String>, usize) {
+    let is_wanted = |superblock: usize| wanted >> superblock & 1 == 1;
     let named = |mount: &&Mount| mount.point.escape_ascii().to_string();
-    let hidden = world.mounts.hidden().iter().map(named).collect();
+    let mut hidden = world.mounts.hidden();
+    hidden.retain(|mount| is_wanted(mount.superblock));
+    let hidden = hidden.iter().map(named).collect();
     let busy = |number: &usize| {
         let superblock = &world.mounts.superblocks[*number];
         superblock.freeze_error.is_none() && superblock.frozen.is_some()
     };
-    (hidden, world.mounts.reachable().iter().filter(|number| busy(number)).count())
+    let mut reachable = world.mounts.reachable();
+    reachable.retain(|number| is_wanted(*number) && busy(number));
+    (hidden, reachable.len())
 }
 
 /// The warnings in the log from a line on.

@@ -34,6 +34,7 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
             "EACCES", "EIO", "EINTR", "ELOOP", "EMFILE", "ENFILE", "ENOENT", "ENOMEM", "ENOSPC",
             "EROFS", "EDQUOT",
         ],
+        "clock_settime" => &["EPERM"],
         "close_range" => &["ENOSYS", "ENOMEM"],
         "close" => &["EIO", "EINTR", "ENOSPC", "EDQUOT"],
         "lseek" => &["EOVERFLOW", "ESPIPE", "ENXIO"],

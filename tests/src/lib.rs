@@ -24,7 +24,7 @@ pub mod pty;
 pub mod requests;
 pub mod sys;
 
-pub use xtask::commands::{COMMANDS, LISTS, NEWER, OF_LINUX};
+pub use xtask::commands::{COMMANDS, LISTS, NEWER, OF_LINUX, SETS_TIME};
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -231,7 +231,7 @@ fn the_table_of_traits_is_that_of_the_core() {
     for (of, needs) in [
         ("Clock", &[Needs::Nothing][..]),
         ("Power", &[Needs::Power]),
-        ("WallClock", &[Needs::WallClock]),
+        ("WallClock", &[Needs::WallClock, Needs::SetTime]),
         ("Files", &[Needs::Files]),
         ("Freeze", &[Needs::Freeze]),
         ("Texts", &[Needs::Info, Needs::Load, Needs::Users, Needs::Cpus, Needs::Memory]),

@@ -13,7 +13,7 @@ const FAMILIES: [(&str, &[Needs]); 15] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
     ("power", &[Needs::Power]),
-    ("time", &[Needs::WallClock]),
+    ("time", &[Needs::WallClock, Needs::SetTime]),
     ("info", &[Needs::Info]),
     ("users", &[Needs::Users]),
     ("cpus", &[Needs::Cpus, Needs::Load]),

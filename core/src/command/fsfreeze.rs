@@ -2,12 +2,12 @@
 //! [`crate::freezer`].
 
 use super::Nothing;
-use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason};
+use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason, Strings};
 use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
 use crate::state::State;
 use crate::writer::Writer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Schema: GuestFsfreezeStatus; `error` is of its first version (0.15) and tells clients that a
 /// thaw failed.
@@ -34,7 +34,20 @@ pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
 /// Begins to freeze all local filesystems; the reply is how many. Schema: guest-fsfreeze-freeze
 /// (0.15.0).
 pub fn freeze<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer) {
-    freezer.freeze(platform);
+    freezer.freeze(platform, None);
+}
+
+/// Where the filesystems were mounted first that are to be frozen; without it all are. Schema:
+/// guest-fsfreeze-freeze-list (2.2).
+#[derive(Deserialize)]
+pub struct FreezeList<'a> {
+    #[serde(borrow)]
+    mountpoints: Option<Strings<'a>>,
+}
+
+/// Begins to freeze these filesystems; the reply is how many.
+pub fn freeze_list<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer, list: FreezeList<'_>) {
+    freezer.freeze(platform, list.mountpoints);
 }
 
 /// Begins to thaw what was frozen; the reply is how many. Schema: guest-fsfreeze-thaw (0.15.0).

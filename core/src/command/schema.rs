@@ -31,6 +31,8 @@ pub enum Needs {
     Power,
     /// [`crate::platform::WallClock`].
     WallClock,
+    /// [`crate::platform::WallClock::SETS`].
+    SetTime,
     /// [`crate::platform::Texts::INFO`].
     Info,
     /// [`crate::platform::Texts::USERS`].

@@ -43,8 +43,7 @@ pub fn timezone_piece<P: Platform>(
     let now_ns = platform.now_ns();
     let now_ns = now_ns.map_err(|errno| Failed(text!("failed to get time"), errno))?;
     let now_s = now_ns.div_euclid(1_000_000_000);
-    let local = if P::ZONES { local(platform, &mut state.list, now_s)? } else { None };
-    let local = local.unwrap_or(zone::Local::UTC);
+    let local = local(platform, &mut state.list, now_s)?;
     out.ascii("{");
     out.key("zone");
     out.string(local.name);
@@ -54,13 +53,17 @@ pub fn timezone_piece<P: Platform>(
     Ok(false)
 }
 
-/// The local time of a moment, where something says what that is. Errors: a file says it that
-/// cannot be read.
-fn local<'l, P: Platform>(
+/// The local time of a moment; where nothing says what that is it is UTC. Errors: a file says it
+/// that cannot be read.
+#[inline(never)]
+pub fn local<'l, P: Platform>(
     platform: &mut P,
     list: &'l mut List<P>,
     at_s: i64,
-) -> Result<Option<zone::Local<'l>>, Failed> {
+) -> Result<zone::Local<'l>, Failed> {
+    if !P::ZONES {
+        return Ok(zone::Local::UTC);
+    }
     let variable = platform.variable("TZ");
     let mut path = [0; PATH_SHOWN_BYTES];
     let mut path = Writer::new(&mut path);
@@ -69,13 +72,12 @@ fn local<'l, P: Platform>(
         true => Err(Errno::NOENT),
         false => whole(platform, path.written(), list.room()),
     };
-    match file.map(|file| &*file) {
-        Ok(file) => Ok(zone::local(file, at_s)),
-        Err(Errno::NOENT | Errno::NOTDIR) => {
-            Ok(variable.and_then(|rule| posix_tz::rule(rule, at_s)))
-        }
-        Err(errno) => Err(Failed(text!("failed to read the time zone"), errno)),
-    }
+    let found = match file.map(|file| &*file) {
+        Ok(file) => zone::local(file, at_s),
+        Err(Errno::NOENT | Errno::NOTDIR) => variable.and_then(|rule| posix_tz::rule(rule, at_s)),
+        Err(errno) => return Err(Failed(text!("failed to read the time zone"), errno)),
+    };
+    Ok(found.unwrap_or(zone::Local::UTC))
 }
 
 /// The load: how many processes ran or waited to in the mean of the last minute, of five, of

@@ -92,6 +92,7 @@ impl<P: Platform> Table<P> {
         row!(Nothing, "guest-sync".while_frozen(), |call| call.value(|_, _, arguments| Ok(sync::sync(arguments)))),
         row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
         row!(WallClock, "guest-get-time", |call| call.value(|p, _, arguments| time::get(p, arguments))),
+        row!(WallClock::SETS, SetTime, "guest-set-time", |call| call.value(|p, state, arguments| time::set(p, &mut state.list, arguments))),
         row!(Nothing, "guest-info".while_frozen(), |call| call.pieces(|_, Nothing {}, _| Ok(()), Self::list_piece)),
         row!(Power, "guest-shutdown".silent().takes_time(),
             |call| call.later(|p, state, arguments| power::shutdown(p, &mut state.shutdown, arguments), Later { poll: power::poll, finish: None, alone: Some(power::poll) })),
@@ -106,6 +107,7 @@ impl<P: Platform> Table<P> {
             |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&mut state.freezer, arguments)))),
         row!(Freeze, "guest-fsfreeze-freeze".takes_time(),
             |call| freeze_or_thaw(call, false)),
+        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), freeze_list),
         row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
             |call| freeze_or_thaw(call, true)),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
@@ -188,8 +190,21 @@ fn freeze_or_thaw<P: Platform>(call: Call<'_, '_, '_, P>, thaws: bool) -> Done<P
         }
         Ok(())
     };
-    let later = Later { poll: fsfreeze::poll, finish: Some(fsfreeze::count), alone: None };
-    call.later(begin, later)
+    call.later(begin, freezing())
+}
+
+/// guest-fsfreeze-freeze-list.
+fn freeze_list<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, list: fsfreeze::FreezeList<'_>| {
+        fsfreeze::freeze_list(platform, &mut state.freezer, list);
+        Ok(())
+    };
+    call.later(begin, freezing())
+}
+
+/// What freezes or thaws, and answers how many.
+const fn freezing<P: Platform>() -> Later<P> {
+    Later { poll: fsfreeze::poll, finish: Some(fsfreeze::count), alone: None }
 }
 
 /// In the place of a command that this guest cannot have: [`Table::find`] does not find it.

@@ -4,6 +4,7 @@
 //! Nobody vouches for these bytes. Whatever they are, nothing here panics or takes long; what is no
 //! line of its format is none (`None`), and says nothing of the next one.
 
+pub mod calendar;
 pub mod cpulist;
 pub mod diskstats;
 pub mod fields;

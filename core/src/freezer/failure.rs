@@ -35,6 +35,7 @@ const TEXTS: &[Text; What::Thaw as usize] = &[
     text!("failed to start a worker"),
     TAKEN_BACK,
     HIDDEN,
+    UNKNOWN,
     text!("an earlier freeze still hangs on"),
     text!("failed to open"),
     text!("failed to freeze"),
@@ -42,6 +43,8 @@ const TEXTS: &[Text; What::Thaw as usize] = &[
 ];
 /// What is said of a filesystem that no path leads to.
 pub(super) const HIDDEN: Text = text!("not frozen, hidden by another mount or the unit's sandbox:");
+/// What is said of a mount point that somebody has named.
+pub(super) const UNKNOWN: Text = text!("not frozen, no filesystem was mounted there first:");
 const MARK: Text =
     text!("failed to write the frozen mark (is /run or /dev a tmpfs that can be written to?)");
 const TOO_MANY: Text = text!("too many filesystems to freeze: at most 512, nothing was frozen");

@@ -6,15 +6,19 @@ use super::worker::tell_done;
 use super::{Freezer, Marks};
 use crate::errno::Errno;
 use crate::mark::{self, Phase, RecordState};
-use crate::platform::{Clock, Failure, Freeze, Log, What};
+use crate::platform::{Clock, Failure, Freeze, Log, Strings, What};
 
 impl<F> Freezer<F> {
-    pub(super) fn freeze_all<P>(&mut self, platform: &mut P) -> Result<(), Failure>
+    pub(super) fn freeze_all<P>(
+        &mut self,
+        platform: &mut P,
+        only: Option<Strings<'_>>,
+    ) -> Result<(), Failure>
     where
         P: Freeze<Filesystem = F> + Clock + Log,
     {
         let mut mark = Marks::create(platform);
-        let mut prepared = self.list(platform, &mut mark);
+        let mut prepared = self.list(platform, &mut mark, only);
         if prepared.is_ok() && !self.entries.is_empty() {
             prepared = mark.publish(platform).map_err(|errno| Failure(What::Mark, Some(errno)));
         }

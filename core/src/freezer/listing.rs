@@ -2,27 +2,31 @@
 //! local superblock go out, held open wherever a path leads to it. What no path leads to goes into
 //! the log, or is an error.
 
+use super::failure::UNKNOWN;
 use super::marks::boot;
 use super::stack::height;
 use super::telling::tell_about;
+use super::wanted::Wanted;
 use super::worker::hold;
 use super::{Freezer, GONE, HIDDEN, Marks};
 use crate::errno::Errno;
 use crate::lines::Lines;
 use crate::mark::{self, Record, RecordState};
 use crate::mountinfo::{Local, each_local, local};
-use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, What};
+use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, Strings, What};
 
 impl<F> Freezer<F> {
-    /// Puts every freezable local filesystem into `entries` and into the mark, each after what it
-    /// lies on, and else in mount order: the table is read once for each height at which something
+    /// Puts every freezable local filesystem that is wanted into `entries` and into the mark, each
+    /// after what it lies on, and else in mount order: the table is read once for each height at which something
     /// lies. What is hidden is in the log then, and the first of it in `subject`, with the reason
     /// in `hidden`.
     pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
         mark: &mut Marks<P::Mark>,
+        only: Option<Strings<'_>>,
     ) -> Result<(), Failure> {
+        let mut wanted = Wanted::new(only)?;
         let marked = |errno| Failure(What::Mark, Some(errno));
         let boot = boot(platform);
         mark::new_head(&boot, |bytes| mark.append(bytes)).map_err(marked)?;
@@ -39,6 +43,9 @@ impl<F> Freezer<F> {
                 let Some(mount) = local(line) else { continue };
                 let Local { superblock, path, .. } = mount;
                 if entries.iter().any(|entry| entry.place.superblock == superblock) {
+                    continue;
+                }
+                if !wanted.takes(platform, second_line, &mount).map_err(unread)? {
                     continue;
                 }
                 tell_about(platform, What::Open, record, path);
@@ -82,6 +89,26 @@ impl<F> Freezer<F> {
             }
             lines.ended().map_err(unread)?;
             level = next_level;
+        }
+        self.say_missing(platform, &wanted)
+    }
+
+    /// What was named and is no filesystem's first mount goes into the log, or is an error.
+    #[inline(never)]
+    fn say_missing<P: Freeze<Filesystem = F> + Log>(
+        &mut self,
+        platform: &mut P,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), Failure> {
+        let mut from = 0;
+        while let Some((number, len)) = wanted.missing(from, &mut self.line) {
+            let path = self.line.get(..len).unwrap_or(&[]);
+            if self.strict {
+                mark::show(path, &mut self.subject);
+                return Err(Failure(What::Unknown, Some(Errno::NOENT)));
+            }
+            platform.log_of(Level::Warning, &[UNKNOWN.phrase(), phrase!(" ")], path);
+            from = number + 1;
         }
         Ok(())
     }

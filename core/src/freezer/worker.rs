@@ -10,7 +10,7 @@ use super::telling::tell_about;
 use super::{Entry, Freezer, Marks};
 use crate::errno::Errno;
 use crate::limits::{FREEZE_STEP_MS_MAX, FROZEN_MAX, LINGER_MS_MAX, SPARE_DESCRIPTORS};
-use crate::platform::{Clock, Failure, Freeze, Log, Place, Report, Task, What};
+use crate::platform::{Clock, Failure, Freeze, Log, Place, Report, Strings, Task, What};
 use heapless::Vec;
 
 /// Holds another filesystem, and tells of it. Errors: no more fit.
@@ -44,9 +44,15 @@ pub(super) fn tell_done<P: Freeze>(platform: &mut P, entry: &Entry<P::Filesystem
 
 impl<F> Freezer<F> {
     /// Begins a task, when nothing else is under way; `failure` is what is to be told of it,
-    /// whatever comes of it.
-    pub(super) fn begin<P>(&mut self, platform: &mut P, task: Task, failure: Failure)
-    where
+    /// whatever comes of it. A freeze for which something has been named begins now or never: the
+    /// names stand in a request that nobody keeps.
+    pub(super) fn begin<P>(
+        &mut self,
+        platform: &mut P,
+        task: Task,
+        failure: Failure,
+        only: Option<Strings<'_>>,
+    ) where
         P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,
     {
         self.task = task;
@@ -63,10 +69,16 @@ impl<F> Freezer<F> {
         } else {
             self.until_ms = now_ms.saturating_add(LINGER_MS_MAX);
         }
+        if only.is_some() {
+            match platform.lingers() {
+                true => self.until_ms = now_ms,
+                false => self.start(platform, only),
+            }
+        }
         self.follow(platform);
     }
 
-    fn start<P>(&mut self, platform: &mut P)
+    fn start<P>(&mut self, platform: &mut P, only: Option<Strings<'_>>)
     where
         P: Freeze<Filesystem = F, Freezer = Freezer<F>> + Clock + Log,
     {
@@ -75,7 +87,7 @@ impl<F> Freezer<F> {
         let task = self.task;
         self.short = false;
         (self.about, self.about_key) = (What::Worker, 0);
-        match platform.work(self, task) {
+        match platform.work(self, task, only) {
             Ok(()) => {}
             // It would be of no use to an agent that hangs.
             Err(errno) if task == Task::Freeze && errno != Errno::OPNOTSUPP => {
@@ -85,7 +97,7 @@ impl<F> Freezer<F> {
             }
             // Whoever is to thaw must do it, and if there is no memory for anybody else.
             Err(_) => {
-                self.work(platform, task);
+                self.work(platform, task, only);
                 self.end();
             }
         }
@@ -117,12 +129,13 @@ impl<F> Freezer<F> {
         &mut self,
         platform: &mut P,
         task: Task,
+        only: Option<Strings<'_>>,
     ) {
         // From here on who is dismissed can be seen to linger.
         tell_about(platform, What::Worker, 0, &[]);
         let result = match task {
             Task::Nothing => Ok(()),
-            Task::Freeze => self.freeze_all(platform),
+            Task::Freeze => self.freeze_all(platform, only),
             Task::Restore => self.take_over(platform),
             Task::Thaw if self.standing.frozen => self.thaw_recorded(platform),
             Task::Thaw => self.thaw_everything(platform),
@@ -153,7 +166,7 @@ impl<F> Freezer<F> {
                 (self.standing.frozen, self.standing.inherited) = (true, true);
                 self.task = Task::Thaw;
                 self.hanging.clear();
-                self.start(platform);
+                self.start(platform, None);
             }
         }
     }
@@ -168,7 +181,7 @@ impl<F> Freezer<F> {
                 self.look_again_soon(platform);
                 let (lingers, over) = (platform.lingers(), platform.now_ms() >= self.until_ms);
                 if !lingers || over && self.task != Task::Freeze {
-                    self.start(platform);
+                    self.start(platform, None);
                 } else if !over {
                     return;
                 } else {
@@ -314,13 +327,13 @@ impl<F> Freezer<F> {
         match self.task {
             Task::Freeze if in_flight || self.entries.iter().any(|entry| entry.place.frozen) => {
                 (self.task, self.count) = (Task::Thaw, 0);
-                self.start(platform);
+                self.start(platform, None);
             }
             Task::Freeze => {
                 self.forget(platform);
                 self.end();
             }
-            _ => self.start(platform),
+            _ => self.start(platform, None),
         }
     }
 }

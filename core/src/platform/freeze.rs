@@ -1,7 +1,7 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
 use super::device::{Below, Device};
-use super::{Freezing, Report, Task};
+use super::{Freezing, Report, Strings, Task};
 use crate::errno::Errno;
 use embedded_io::{Read, Seek, Write};
 
@@ -121,8 +121,13 @@ pub trait Freeze {
     /// Has a worker, which may hang where the agent may not, do a task: a copy of `freezer` in a
     /// process of its own does [`Freezing::run`], with this guest as it is now. Errors: EOPNOTSUPP
     /// in a guest without processes, where the agent does it itself; EAGAIN, ENOMEM, EMFILE.
-    fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {
-        let _ = (freezer, task);
+    fn work(
+        &mut self,
+        freezer: &mut Self::Freezer,
+        task: Task,
+        only: Option<Strings<'_>>,
+    ) -> Result<(), Errno> {
+        let _ = (freezer, task, only);
         Err(Errno::OPNOTSUPP)
     }
 

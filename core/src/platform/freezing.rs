@@ -1,7 +1,7 @@
 //! What the agent asks of whatever keeps track of a freeze: the one trait, its answers, and `()`,
 //! which has nothing to do and takes no memory.
 
-use super::Task;
+use super::{Strings, Task};
 use crate::error::Error;
 
 /// The answer to guest-fsfreeze-status.
@@ -76,9 +76,9 @@ pub trait Freezing<P: ?Sized> {
         let _ = platform;
     }
 
-    /// Begins to freeze everything.
-    fn freeze(&mut self, platform: &mut P) {
-        let _ = platform;
+    /// Begins to freeze everything, or only what is mounted where these say.
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>) {
+        let _ = (platform, only);
     }
 
     /// Begins to thaw what was frozen. A freeze that is under way is given up.
@@ -87,8 +87,8 @@ pub trait Freezing<P: ?Sized> {
     }
 
     /// Does a task, in the agent or in a worker, and tells what came of it.
-    fn run(&mut self, platform: &mut P, task: Task) {
-        let _ = (platform, task);
+    fn run(&mut self, platform: &mut P, task: Task, only: Option<Strings<'_>>) {
+        let _ = (platform, task, only);
     }
 
     /// Goes on with what is under way. To be called with every step.

@@ -24,6 +24,7 @@ mod texts;
 mod trim;
 mod worker;
 
+pub use crate::json::lists::Strings;
 pub use clock::{Clock, WallClock};
 pub use device::{Below, Device};
 pub use disks::{Disks, HEALTH_BYTES, Usage};

@@ -14,6 +14,7 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::Freeze => Freeze::offers(platform, command.name),
         Needs::Power => Power::offers(platform, command.name),
         Needs::WallClock => WallClock::offers(platform, command.name),
+        Needs::SetTime => P::SETS && WallClock::offers(platform, command.name),
         Needs::Info => P::INFO && Texts::offers(platform, command.name),
         Needs::Users => P::USERS && Texts::offers(platform, command.name),
         Needs::Disks => Disks::offers(platform, command.name),

@@ -38,6 +38,8 @@ pub enum What {
     Freezing,
     /// No path leads to a filesystem.
     Hidden,
+    /// No filesystem was mounted first where somebody has named one.
+    Unknown,
     /// The worker of an earlier freeze has not ended.
     Lingers,
     /// One cannot be opened.

@@ -11,7 +11,7 @@ mod netlink;
 mod time;
 
 /// The formats, by their numbers.
-const FORMATS: [fn(&[u8]); 17] = [
+const FORMATS: [fn(&[u8]); 18] = [
     names::os_release,
     names::patterns,
     names::session,
@@ -29,6 +29,7 @@ const FORMATS: [fn(&[u8]); 17] = [
     netlink::datagram,
     disks::path,
     disks::page,
+    time::calendar,
 ];
 
 /// Runs one input.

@@ -1,6 +1,8 @@
-//! Local time: rules of POSIX as text and as numbers, files of tzfile(5).
+//! Time: rules of POSIX for local time as text and as numbers, files of tzfile(5), dates of
+//! hardware clocks.
 
 use crate::input::Input;
+use qga_core::formats::calendar::{Civil, date, is_local, seconds_since_1970};
 use qga_core::formats::zone::{Local, local};
 
 const DAY_S: i64 = 86_400;
@@ -150,4 +152,29 @@ pub fn file(input: &[u8]) {
     let kind = if begun == 0 { 0 } else { usize::from(kind_of[begun - 1]) };
     let by_kind = offsets.get(kind).map(|&offset_s| Local { offset_s, name: b"ABC" });
     assert_eq!(local(&file, at_s), by_rule.or(by_kind));
+}
+
+/// Seconds as a date and back, and any numbers as a date: held against the days added up.
+pub fn calendar(input: &[u8]) {
+    let mut input = Input::new(input);
+    let seconds = moment(&mut input);
+    let civil = date(seconds);
+    let back = seconds_since_1970(&civil).expect("a date");
+    assert_eq!(back, seconds.clamp(0, day_of(10_000, 1, 1) * DAY_S - 1));
+    let mut number = |most: u16| u32::from(input.word() % most);
+    let (year, month, day) = (1960 + number(9000), number(15), number(34));
+    let (hour, minute, second) = (number(26), number(62), number(63));
+    let is_date = (1970..10_000).contains(&year) && (1..13).contains(&month);
+    let is_date = is_date && (1..32).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let [of_year, of_month, of_day] = [year, month, day].map(i64::from);
+    let expected = is_date.then(|| {
+        day_of(of_year, of_month, of_day) * DAY_S
+            + i64::from(hour) * 3600
+            + i64::from(minute) * 60
+            + i64::from(second)
+    });
+    let civil = Civil { year, month, day, hour, minute, second };
+    assert_eq!(seconds_since_1970(&civil), expected, "{civil:?}");
+    let third = input.rest.split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
+    assert_eq!(is_local(input.rest), third.trim_ascii() == b"LOCAL");
 }

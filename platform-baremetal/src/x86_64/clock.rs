@@ -8,9 +8,9 @@
 //! update cycle), ACPI 5.2.9 (the register of the century).
 
 use super::io;
-use crate::calendar::{Civil, seconds_since_1970};
 use core::arch::x86_64::_rdtsc;
 use core::cell::Cell;
+use qga_core::formats::calendar::{Civil, seconds_since_1970};
 
 /// Ticks of the 8254 a second.
 const TIMER_HZ: u64 = 1_193_182;

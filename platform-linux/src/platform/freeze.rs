@@ -7,7 +7,7 @@ use crate::sys;
 use crate::sysfs::{Names, enter, text};
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Strings, Task};
 use qga_core::writer::Writer;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
@@ -135,7 +135,12 @@ impl Freeze for Linux {
         if file.get(id)? as usize == id.len() { Ok(()) } else { Err(Errno::IO) }
     }
 
-    fn work(&mut self, freezer: &mut Self::Freezer, task: Task) -> Result<(), Errno> {
+    fn work(
+        &mut self,
+        freezer: &mut Self::Freezer,
+        task: Task,
+        only: Option<Strings<'_>>,
+    ) -> Result<(), Errno> {
         if task == Task::Freeze {
             // The agent is to know it as well. Why there is none the worker finds out.
             let _ = self.state.ensure(self.path, false);
@@ -154,7 +159,7 @@ impl Freeze for Linux {
         // What that says is for the agent.
         self.log.writer = None;
         self.state.show_worker();
-        freezer.run(self, task);
+        freezer.run(self, task, only);
         sys::process::exit(0)
     }
 

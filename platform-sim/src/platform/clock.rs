@@ -4,6 +4,7 @@
 use crate::kind::Kind;
 use crate::sim::Sim;
 use qga_core::Errno;
+use qga_core::formats::calendar::Civil;
 use qga_core::platform::{Clock, WallClock};
 
 impl Clock for Sim {
@@ -15,11 +16,27 @@ impl Clock for Sim {
 
 impl WallClock for Sim {
     const OFFERED: bool = true;
+    const SETS: bool = true;
 
     fn now_ns(&mut self) -> Result<i64, Errno> {
-        self.call(Kind::Wall, |world| {
-            let wall_ms = world.time.epoch_ms.saturating_add(world.time.now_ms);
-            i64::try_from(wall_ms.saturating_mul(1_000_000)).map_err(|_| Errno::OVERFLOW)
+        self.call(Kind::Wall, |world| world.time.wall_ns().ok_or(Errno::OVERFLOW))
+    }
+
+    fn set_ns(&mut self, ns: i64) -> Result<(), Errno> {
+        self.call(Kind::SetWall, |world| {
+            world.time.set_wall(ns);
+            Ok(())
+        })
+    }
+
+    fn rtc(&mut self) -> Result<Civil, Errno> {
+        self.call(Kind::Rtc, |world| world.time.rtc().ok_or(Errno::NOENT))
+    }
+
+    fn set_rtc(&mut self, at: &Civil) -> Result<(), Errno> {
+        self.call(Kind::SetRtc, |world| match world.time.set_rtc(at) {
+            true => Ok(()),
+            false => Err(Errno::NOENT),
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::sim::Sim;
 use crate::store::PLACES;
 use qga_core::Errno;
 use qga_core::freezer::Freezer;
-use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Task};
+use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Strings, Task};
 
 /// An open mount point.
 #[derive(Debug)]
@@ -180,14 +180,19 @@ impl Freeze for Sim {
         })
     }
 
-    fn work(&mut self, freezer: &mut Freezer<Filesystem>, task: Task) -> Result<(), Errno> {
+    fn work(
+        &mut self,
+        freezer: &mut Freezer<Filesystem>,
+        task: Task,
+        only: Option<Strings<'_>>,
+    ) -> Result<(), Errno> {
         if !self.with(|world| world.workers.offered) {
             return Err(Errno::OPNOTSUPP);
         }
         self.call(Kind::Work, |_| Ok(()))?;
         let mut copy = Box::new(freezer.clone());
         self.with(|world| world.workers.begin());
-        copy.run(self, task);
+        copy.run(self, task, only);
         self.with(|world| world.workers.end());
         Ok(())
     }

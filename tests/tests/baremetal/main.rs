@@ -5,7 +5,7 @@ mod figures;
 mod machine;
 mod traffic;
 
-use qga_tests::{OF_LINUX, skip};
+use qga_tests::{OF_LINUX, SETS_TIME, skip};
 use std::time::Duration;
 use xtask::vm::baremetal::{self, Bare, Line, Machine};
 use xtask::vm::{AGENT_PORT, Channel, Vm};
@@ -20,7 +20,8 @@ const OFFERED: [&str; 4] =
 
 /// Commands that the guest does not offer.
 fn not_offered() -> impl Iterator<Item = &'static str> {
-    OF_LINUX.iter().copied().filter(|name| !OFFERED.contains(name))
+    let of_linux = OF_LINUX.iter().copied().chain([SETS_TIME]);
+    of_linux.filter(|name| !OFFERED.contains(name))
 }
 
 /// Every machine and line that the guest is for.

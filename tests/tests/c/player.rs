@@ -5,15 +5,19 @@ use qga_tests::connection::shown;
 use qga_tests::conversations::{Before, Conversation, Step, load};
 use qga_tests::jail::AGENT_FOLDER as FOLDER;
 use qga_tests::play::with_folder;
+use qga_tests::{OF_LINUX, SETS_TIME};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// How C is compiled here: as strictly as the compiler can.
 pub const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
 /// Commands that a C guest never offers: the table has no place for freezing, nor for what a guest
 /// says of itself.
-const NOT_IN_C: &[&str] = qga_tests::OF_LINUX;
+fn not_in_c() -> impl Iterator<Item = &'static str> {
+    OF_LINUX.iter().copied().chain([SETS_TIME])
+}
 
 /// Runs a command; what it prints, or all that is known of its failure.
 pub fn run(command: &mut Command) -> Result<String, String> {
@@ -135,7 +139,7 @@ fn expected(step: &Step) -> Vec<u8> {
         return Vec::new();
     }
     let mut reply = with_folder(&step.reply, FOLDER);
-    for name in NOT_IN_C {
+    for name in not_in_c() {
         let entry =
             format!(", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}");
         while let Some(at) = reply.windows(entry.len()).position(|part| part == entry.as_bytes()) {
@@ -172,7 +176,7 @@ fn hold(player: &mut Player, conversation: &Conversation, piece: usize, how: &st
 /// Every conversation that has nothing to do with freezing.
 pub fn conversations() -> Vec<Conversation> {
     let all = load().into_iter();
-    let held: Vec<_> = all.filter(|it| !NOT_IN_C.iter().any(|name| it.mentions(name))).collect();
+    let held: Vec<_> = all.filter(|it| !not_in_c().any(|name| it.mentions(name))).collect();
     assert!(held.len() > 140, "only {} conversations", held.len());
     held
 }

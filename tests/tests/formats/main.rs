@@ -2,6 +2,7 @@
 //! (tests/data/formats) and of what none should have, and a second opinion where there is one.
 
 mod addresses;
+mod calendar;
 mod logins;
 mod rules;
 mod tables;

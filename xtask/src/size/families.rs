@@ -23,13 +23,13 @@ pub struct Budget {
 /// safe from hostile users and odd guests, with the freeze worker and the order of what lies on
 /// what, is more than fitted in (docs/decisions.md, "What safety costs").
 pub const BUDGETS: [Budget; 18] = [
-    Budget { features: &["default"], bytes_max: 120_832, bytes_asked: 98_304 },
+    Budget { features: &["default"], bytes_max: 125_184, bytes_asked: 98_304 },
     // guest-sync, guest-ping and guest-info are always there.
     within(&[], 35_328),
     within(&["files"], 43_136),
     within(&["freeze"], 50_432),
     within(&["power"], 41_984),
-    within(&["time"], 35_328),
+    within(&["time"], 41_216),
     within(&["info"], 41_984),
     within(&["users"], 38_912),
     within(&["cpus"], 39_936),

@@ -104,6 +104,9 @@ fn what_a_guest_without_it_says() {
     assert_eq!(guest.load_state(&mut [0; 9]), Err(Errno::NOENT));
     assert_eq!(guest.save_state(b"x"), Ok(()));
     assert_eq!(guest.now_ns(), Err(NOT));
+    assert_eq!(guest.set_ns(0), Err(NOT));
+    assert_eq!(guest.rtc(), Err(NOT));
+    assert_eq!(guest.set_rtc(&qga_core::formats::calendar::date(0)), Err(NOT));
     guest.log(Level::Error, &[qga_core::phrase!("nobody hears it")]);
     assert_eq!(guest.mounts().map(drop), Err(NOT));
     assert_eq!(guest.inspect(b"/"), Err(NOT));
@@ -139,9 +142,9 @@ fn without_a_freezer_nothing_is_frozen() {
     assert_eq!(Freezing::<Bare>::status(nothing), FreezeStatus::Thawed);
     assert!(Freezing::<Bare>::scratch(nothing).is_empty());
     Freezing::<Bare>::restore(nothing, &mut Bare);
-    Freezing::<Bare>::freeze(nothing, &mut Bare);
+    Freezing::<Bare>::freeze(nothing, &mut Bare, None);
     Freezing::<Bare>::thaw(nothing, &mut Bare, Reason::Over);
-    Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw);
+    Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw, None);
     Freezing::<Bare>::follow(nothing, &mut Bare);
     assert!(!Freezing::<Bare>::is_under_way(nothing));
     assert_eq!(Freezing::<Bare>::next_ms(nothing), u64::MAX);
