@@ -5,7 +5,7 @@
 
 use crate::fd::Fd;
 use crate::sys;
-use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGTERM};
+use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM};
 use qga_core::Errno;
 
 /// What a signal asks for.
@@ -17,6 +17,8 @@ pub enum Signal {
     Child,
     /// SIGHUP: the log file was moved away, and a new one is to be begun.
     Reopen,
+    /// SIGIO: something can be read that is watched.
+    Readable,
     /// SIGALRM: the agent's deadline has come, which the next step sees. Or any other, which means
     /// nothing.
     Other,
@@ -47,6 +49,7 @@ impl Signals {
         Some(match number? {
             SIGCHLD => Signal::Child,
             SIGHUP => Signal::Reopen,
+            SIGIO => Signal::Readable,
             SIGTERM | SIGINT | SIGQUIT | SIGPWR => Signal::Stop,
             _ => Signal::Other,
         })

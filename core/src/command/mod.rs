@@ -8,6 +8,7 @@
 pub mod cpus;
 pub mod disks;
 pub mod diskstats;
+pub mod exec;
 pub mod file;
 pub mod filesystems;
 pub mod fsfreeze;

@@ -45,6 +45,8 @@ pub enum Needs {
     Memory,
     /// [`crate::platform::Network`].
     Network,
+    /// [`crate::platform::Exec`].
+    Exec,
 }
 
 impl Command {

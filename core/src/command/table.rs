@@ -1,12 +1,12 @@
 //! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
 
 use super::{
-    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, file, filesystems,
+    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, exec, file, filesystems,
     fsfreeze, info, memory, network, power, sync, system, time, users,
 };
 use crate::error::Raised;
 use crate::json::text::is_named;
-use crate::platform::{Disks, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
+use crate::platform::{Disks, Exec, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;
@@ -68,6 +68,10 @@ impl<P: Platform> Table<P> {
             |call| freeze_or_thaw(call, false)),
         row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
             |call| freeze_or_thaw(call, true)),
+        row!(Exec, "guest-exec-status".secret(),
+            |call| call.pieces(|state, arguments, cursor| exec::status(&mut state.exec, arguments, cursor), exec::status_piece)),
+        row!(Exec, "guest-exec".secret().takes_time(),
+            |call| call.later(|p, state, arguments| exec::start(p, &mut state.exec, arguments), Later { poll: exec::poll, finish: Some(exec::started_piece), alone: None })),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
         row!(Texts::INFO, Info, "guest-get-osinfo", |call| call.list(system::osinfo_piece)),
         row!(Texts::INFO, Info, "guest-get-timezone", |call| call.list(system::timezone_piece)),

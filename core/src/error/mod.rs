@@ -108,6 +108,12 @@ pub enum Error<'a> {
     Failed(Text, Errno),
     /// What failed, on which path, and why.
     FailedOn(Text, &'a [u8], Errno),
+    /// A program could not be executed: its path, why.
+    Execute(&'a [u8], Errno),
+    /// No program that was started has this number.
+    PidNotFound(i64),
+    /// So many programs are running.
+    ProgramsExhausted(usize),
     /// A sentence that says all.
     Text(Text),
     /// What failed, and an account of everything that was tried.
@@ -154,8 +160,9 @@ impl Error<'_> {
             Error::Json(words) | Error::Text(words) => blanks.words[0] = *words,
             Error::CountInvalid(number)
             | Error::HandleNotFound(number)
+            | Error::PidNotFound(number)
             | Error::WhenceInvalid(number) => blanks.number = *number,
-            Error::HandlesExhausted(most) => blanks.number = *most as i64,
+            Error::HandlesExhausted(most) | Error::ProgramsExhausted(most) => blanks.number = *most as i64,
             Error::Limit(what, most, unit) => {
                 (blanks.words, blanks.number) = ([*what, *unit], *most as i64);
             }
@@ -171,6 +178,9 @@ impl Error<'_> {
             }
             Error::Open(path, mode, errno) => {
                 (blanks.texts, blanks.number) = ([*path, *mode], errno.number().into());
+            }
+            Error::Execute(path, errno) => {
+                (blanks.texts[0], blanks.number) = (path, errno.number().into());
             }
             Error::Failed(what, errno) => {
                 (blanks.words[0], blanks.number) = (*what, errno.number().into());
@@ -213,6 +223,9 @@ impl Error<'_> {
             Error::HandlesExhausted(_) => text!("too many open files: at most #, close one first (guest-file-close)"),
             Error::Failed(..) => text!("%: !"),
             Error::FailedOn(..) => text!("% $: !"),
+            Error::Execute(..) => text!("Failed to execute child process {$} (!)"),
+            Error::PidNotFound(_) => text!("PID # does not exist"),
+            Error::ProgramsExhausted(_) => text!("too many running programs: at most #, wait for one to end"),
             Error::Text(_) => text!("%"),
             Error::Tried(..) => text!("%: ="),
         }
@@ -239,7 +252,7 @@ impl<'a> Blanks<'a> {
     /// Writes a sentence. Its blanks are `%` for the next of our own words, `=` for the next text,
     /// `$` for it as a subject, `~` for it as a name that is escaped as in the request, `#` for the
     /// number and `!` for it as the errno that is the reason, `&` for the parameter, `^` for the
-    /// list that this is in.
+    /// list that this is in, `{` and `}` for typographic quotes.
     #[inline(never)]
     fn fill(&mut self, sentence: Text, out: &mut Writer<'_>) {
         for byte in sentence.phrase().characters() {
@@ -257,6 +270,8 @@ impl<'a> Blanks<'a> {
                 }
                 b'#' => out.integer(self.number),
                 b'!' => advice(out, Errno::new(self.number as u32)),
+                b'{' => out.character(0x201C),
+                b'}' => out.character(0x201D),
                 b'&' => self.parameter.write(out),
                 b'^' => self.parameter.write_list(out, "]."),
                 _ => out.raw(core::slice::from_ref(&byte)),

@@ -9,6 +9,7 @@
 mod clock;
 mod device;
 mod disks;
+mod exec;
 mod files;
 mod freeze;
 mod freezing;
@@ -23,6 +24,7 @@ mod worker;
 pub use clock::{Clock, WallClock};
 pub use device::{Below, Device};
 pub use disks::{Disks, HEALTH_BYTES, Usage};
+pub use exec::{Become, Exec, Packed, Standard};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};
@@ -38,11 +40,33 @@ use crate::errno::Errno;
 
 /// Everything that an agent needs. Whoever implements the traits has it.
 pub trait Platform:
-    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
+    Clock
+    + WallClock
+    + Files
+    + Freeze
+    + Log
+    + Power
+    + Texts
+    + Network
+    + Tasks
+    + Disks
+    + Exec
+    + 'static
 {
 }
 impl<T> Platform for T where
-    T: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + 'static
+    T: Clock
+        + WallClock
+        + Files
+        + Freeze
+        + Log
+        + Power
+        + Texts
+        + Network
+        + Tasks
+        + Disks
+        + Exec
+        + 'static
 {
 }
 
@@ -124,6 +148,11 @@ macro_rules! absent {
     };
     (@Disks $guest:ty) => {
         impl $crate::platform::Disks for $guest {}
+    };
+    (@Exec $guest:ty) => {
+        impl $crate::platform::Exec for $guest {
+            type Pipe = $crate::platform::Absent;
+        }
     };
     (@Network $guest:ty) => {
         impl $crate::platform::Network for $guest {

@@ -1,6 +1,6 @@
 //! Whether a guest has what a command needs: the traits are asked, each for its own commands.
 
-use super::{Disks, Files, Freeze, Network, Platform, Power, Texts, WallClock};
+use super::{Disks, Exec, Files, Freeze, Network, Platform, Power, Texts, WallClock};
 use crate::command::{Command, Needs};
 
 /// Whether this guest has what `command` needs. Where the traits' answers are constants, so is
@@ -14,6 +14,7 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::WallClock => WallClock::offers(platform, command.name),
         Needs::Info => P::INFO && Texts::offers(platform, command.name),
         Needs::Users => P::USERS && Texts::offers(platform, command.name),
+        Needs::Exec => Exec::offers(platform, command.name),
         Needs::Disks => Disks::offers(platform, command.name),
         Needs::Load => P::LOAD && Texts::offers(platform, command.name),
         Needs::Cpus => P::CPUS && Texts::offers(platform, command.name),

@@ -2,6 +2,7 @@
 
 mod clock;
 mod disks;
+mod exec;
 mod files;
 mod freeze;
 mod helper;
@@ -13,6 +14,7 @@ mod tasks;
 mod texts;
 mod worker;
 
+pub use exec::Children;
 pub use helper::Helper;
 pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
@@ -41,6 +43,10 @@ pub struct Linux {
     pub environment: *const *const u8,
     /// The program started last.
     pub helper: Option<Helper>,
+    /// The processes of programs that clients have started.
+    pub children: &'static mut Children,
+    /// Whether something can be read that is watched.
+    pub readable: bool,
     /// Copies of the agent that were given up and have not ended yet; 0 for none.
     pub abandoned: [i32; ABANDONED_MAX],
     /// What freezes and thaws.

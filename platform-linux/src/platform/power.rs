@@ -24,6 +24,9 @@ impl Linux {
                     if cfg!(feature = "disks") {
                         self.exchange_abandoned(pid, 0);
                     }
+                    if cfg!(feature = "exec") {
+                        self.children.end(pid, exit);
+                    }
                     if let Some(helper) = &mut self.helper
                         && helper.pid == pid
                     {
