@@ -12,7 +12,7 @@ use qga_core::platform::{Access, Clock, Files, Level, Log, Mode, OpenOptions, Po
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
-qga_core::absent!(Guest: Disks, Freeze, Network, Tasks, Texts);
+qga_core::absent!(Guest: Disks, Exec, Freeze, Network, Tasks, Texts);
 
 /// The guest as its table says.
 pub struct Guest {

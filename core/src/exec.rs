@@ -132,6 +132,8 @@ pub struct Programs<F> {
     again_ms: Option<u64>,
     /// The place of the one started last.
     last: usize,
+    /// Whether it was said that one gives way, since there was a free place.
+    said: bool,
     /// Why that could not be executed.
     failed: Option<Errno>,
     /// The beginning of its path.
@@ -153,6 +155,7 @@ impl<F> Programs<F> {
         empty: 0,
         again_ms: None,
         last: 0,
+        said: false,
         failed: None,
         name: [0; SUBJECT_BYTES_MAX + 1],
         name_bytes: 0,
@@ -238,10 +241,12 @@ impl<F> Programs<F> {
             self.free(former);
         }
         let Some(old) = self.entries.get_mut(place) else { return Ok(()) };
-        if old.stage == Stage::Ended {
-            let text = phrase!("too many programs that nobody asked for: the oldest is forgotten");
+        let gives_way = old.stage == Stage::Ended;
+        if gives_way && !self.said {
+            let text = phrase!("too many programs that nobody asked for: the oldest are forgotten");
             platform.log(Level::Warning, &[text]);
         }
+        self.said = gives_way;
         *old = entry;
         self.name_bytes = crate::bytes::copy(&mut self.name, program.path);
         (self.last, self.failed) = (place, None);
@@ -442,8 +447,7 @@ fn capture<F, P: Exec<Pipe = F>>(platform: &mut P, output: &mut Output<F>) -> Re
 /// it, or, where it cannot be as large, memory.
 fn feed<F, P: Exec<Pipe = F>>(platform: &mut P, bytes: &[u8]) -> Result<F, Errno> {
     let [read, write] = platform.pipe()?;
-    let holds =
-        bytes.len() <= EXEC_PIPE_BYTES_MIN || platform.enlarge(&write, bytes.len()).is_ok();
+    let holds = bytes.len() <= EXEC_PIPE_BYTES_MIN || platform.enlarge(&write, bytes.len()).is_ok();
     if holds && put_all(bytes, |rest, _| platform.put_into_pipe(&write, rest)).is_ok() {
         return Ok(read);
     }

@@ -156,7 +156,7 @@ pub const EXEC_OUTPUT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 
 /// Most calls in one step for what programs print: each moves what one pipe holds, 64 KiB, in some
 /// 30 us, and a client that asks for something else is answered within 5 ms.
-pub const EXEC_STEP_CALLS_MAX: usize = 64;
+pub const EXEC_STEP_CALLS_MAX: usize = 32;
 
 /// Input that any empty pipe holds, even where the user's pipes are short of memory: a page.
 pub const EXEC_PIPE_BYTES_MIN: usize = 4096;

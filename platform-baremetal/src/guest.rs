@@ -45,7 +45,7 @@ impl Files for Guest {
     }
 }
 
-qga_core::absent!(Guest: Disks, Freeze, Network, Tasks);
+qga_core::absent!(Guest: Disks, Exec, Freeze, Network, Tasks);
 
 impl Texts for Guest {
     const INFO: bool = true;

@@ -38,12 +38,11 @@ struct Memory {
     children: Children,
 }
 
-static MEMORY: Owned<Memory> =
-    Owned(UnsafeCell::new(Memory {
-        agent: Agent::new(),
-        path: PathBuffer::new(),
-        children: Children::NONE,
-    }));
+static MEMORY: Owned<Memory> = Owned(UnsafeCell::new(Memory {
+    agent: Agent::new(),
+    path: PathBuffer::new(),
+    children: Children::NONE,
+}));
 
 /// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI,
 /// "Process Initialization").

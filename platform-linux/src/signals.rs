@@ -5,6 +5,7 @@
 
 use crate::fd::Fd;
 use crate::sys;
+use core::cell::Cell;
 use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM};
 use qga_core::Errno;
 
@@ -28,13 +29,17 @@ pub enum Signal {
 pub struct Signals {
     /// Readable when one waits.
     pub fd: Fd,
+    /// Whether one was looked at since the channel was: then it is the channel's turn, should
+    /// there be signals without end.
+    pub had_a_turn: Cell<bool>,
 }
 
 impl Signals {
     /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has
     /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
-        Ok(Signals { fd: sys::process::signalfd(sys::process::ALL_SIGNALS)? })
+        let fd = sys::process::signalfd(sys::process::ALL_SIGNALS)?;
+        Ok(Signals { fd, had_a_turn: Cell::new(false) })
     }
 
     /// The next signal that waits.

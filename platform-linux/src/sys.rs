@@ -245,8 +245,7 @@ pub fn close_from(first: i32) -> i32 {
 /// Where it ends who closes descriptors one by one: after what an agent may hold, and room for what
 /// its parent left.
 pub const DESCRIPTORS: i32 = 2048;
-const _: () =
-    assert!(HANDLES_MAX + FROZEN_MAX + 4 * EXEC_ENTRIES_MAX + 128 < DESCRIPTORS as usize);
+const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 4 * EXEC_ENTRIES_MAX + 128 < DESCRIPTORS as usize);
 
 /// An epoll instance, not inherited (epoll_create1(2)).
 pub fn epoll() -> Result<Fd, Errno> {

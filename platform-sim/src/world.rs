@@ -4,6 +4,7 @@
 
 use crate::canary::Canary;
 use crate::clock::Time;
+use crate::exec::Execs;
 use crate::faults::Faults;
 use crate::files::{Content, Tree};
 use crate::mounts::{Hang, Mounts};
@@ -58,6 +59,8 @@ pub struct World {
     pub store: Store,
     /// Programs, init, processes, and how the guest ended.
     pub machine: Machine,
+    /// Programs of clients.
+    pub exec: Execs,
     /// Who makes lists that may take time.
     pub tasks: Tasks,
     /// Who freezes and thaws.
@@ -88,6 +91,7 @@ impl World {
             store: Store::new(&mut random),
             machine: Machine::new(),
             system: System::new(),
+            exec: Execs::default(),
             tasks: Tasks::default(),
             workers: Workers::default(),
             time: Time::new(),

@@ -236,6 +236,7 @@ fn the_table_of_traits_is_that_of_the_core() {
         ("Texts", &[Needs::Info, Needs::Load, Needs::Users, Needs::Cpus, Needs::Memory]),
         ("Disks", &[Needs::Disks]),
         ("Network", &[Needs::Network]),
+        ("Exec", &[Needs::Exec]),
     ] {
         let start = format!("| `{of}` | ");
         let row = text.lines().find_map(|line| line.strip_prefix(&start)).expect("a row");

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, &[Needs]); 10] = [
+const FAMILIES: [(&str, &[Needs]); 11] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
     ("power", &[Needs::Power]),
@@ -20,6 +20,7 @@ const FAMILIES: [(&str, &[Needs]); 10] = [
     ("memory", &[Needs::Memory]),
     ("disks", &[Needs::Disks]),
     ("network", &[Needs::Network]),
+    ("exec", &[Needs::Exec]),
 ];
 
 /// What guest-info lists, and what the other commands of the table answer.

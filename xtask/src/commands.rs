@@ -2,7 +2,7 @@
 //! agent's own table by the tests.
 
 /// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 29] = [
+pub const COMMANDS: [&str; 31] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -18,6 +18,8 @@ pub const COMMANDS: [&str; 29] = [
     "guest-fsfreeze-status",
     "guest-fsfreeze-freeze",
     "guest-fsfreeze-thaw",
+    "guest-exec-status",
+    "guest-exec",
     "guest-get-host-name",
     "guest-get-osinfo",
     "guest-get-timezone",
@@ -35,7 +37,7 @@ pub const COMMANDS: [&str; 29] = [
 ];
 
 /// Those of them that say what the guest is: what they return is never the same on two machines.
-pub const LISTS: &[&str] = COMMANDS.split_at(15).1;
+pub const LISTS: &[&str] = COMMANDS.split_at(17).1;
 
 /// The same, and those that freeze: what a guest without Linux has none of, or makes itself.
 pub const OF_LINUX: &[&str] = COMMANDS.split_at(12).1;

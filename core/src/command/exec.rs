@@ -152,7 +152,8 @@ pub fn status_piece<P: Platform>(
         out.integer(number.into());
         cursor.part = OUTPUT_BEGINS;
     }
-    let due = OUTPUTS.get(cursor.inner).and_then(|&(name, at)| Some((name, entry.outputs.get_mut(at)?)));
+    let due =
+        OUTPUTS.get(cursor.inner).and_then(|&(name, at)| Some((name, entry.outputs.get_mut(at)?)));
     if let Some((name, output)) = due {
         if write_output(platform, output, name, cursor, out) {
             (cursor.part, cursor.inner) = (OUTPUT_BEGINS, cursor.inner + 1);

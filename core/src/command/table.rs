@@ -6,7 +6,9 @@ use super::{
 };
 use crate::error::Raised;
 use crate::json::text::is_named;
-use crate::platform::{Disks, Exec, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers};
+use crate::platform::{
+    Disks, Exec, Files, Freeze, Network, Platform, Power, Texts, WallClock, offers,
+};
 use crate::response::{Cursor, Failed};
 use crate::state::State;
 use crate::writer::Writer;

@@ -162,7 +162,9 @@ impl Error<'_> {
             | Error::HandleNotFound(number)
             | Error::PidNotFound(number)
             | Error::WhenceInvalid(number) => blanks.number = *number,
-            Error::HandlesExhausted(most) | Error::ProgramsExhausted(most) => blanks.number = *most as i64,
+            Error::HandlesExhausted(most) | Error::ProgramsExhausted(most) => {
+                blanks.number = *most as i64
+            }
             Error::Limit(what, most, unit) => {
                 (blanks.words, blanks.number) = ([*what, *unit], *most as i64);
             }

@@ -40,18 +40,7 @@ use crate::errno::Errno;
 
 /// Everything that an agent needs. Whoever implements the traits has it.
 pub trait Platform:
-    Clock
-    + WallClock
-    + Files
-    + Freeze
-    + Log
-    + Power
-    + Texts
-    + Network
-    + Tasks
-    + Disks
-    + Exec
-    + 'static
+    Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks + Exec + 'static
 {
 }
 impl<T> Platform for T where

@@ -4,6 +4,7 @@
 mod abandoned;
 mod conversations;
 mod disks;
+mod exec;
 mod faults;
 mod files;
 mod freeze;

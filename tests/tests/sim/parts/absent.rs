@@ -18,7 +18,7 @@ impl Clock for Bare {
     }
 }
 
-qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock, Texts, Network, Tasks, Disks);
+qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock, Texts, Network, Tasks, Disks, Exec);
 
 /// A guest that can end itself, in the one way that is left when it has nothing else.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Power for Ends {
     }
 }
 
-qga_core::absent!(Ends: Files, Freeze, Log, WallClock, Texts, Network, Tasks, Disks);
+qga_core::absent!(Ends: Files, Freeze, Log, WallClock, Texts, Network, Tasks, Disks, Exec);
 
 fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> String {
     let mut agent: Box<Agent<P, 4096, 4096>> = Box::default();
