@@ -318,7 +318,7 @@ impl<F> Programs<F> {
     fn hear<P: Exec<Pipe = F>>(&mut self, platform: &mut P, place: usize) {
         let Some(entry) = self.entries.get_mut(place) else { return };
         let Some(report) = &entry.report else { return };
-        let failed = match retry(|| platform.report(report)) {
+        let failed = match platform.report(report) {
             Err(Errno::AGAIN) => return,
             Ok(None) => {
                 (entry.report, entry.stage) = (None, Stage::Running);

@@ -196,7 +196,8 @@ impl Kind {
                 E::TXTBSY,
             ],
             // read(2)
-            Kind::Report | Kind::Discard => &[E::AGAIN, E::INTR, E::IO],
+            Kind::Report => &[E::AGAIN, E::IO],
+            Kind::Discard => &[E::AGAIN, E::INTR, E::IO],
             // splice(2)
             Kind::Keep => &[E::AGAIN, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::NOSYS],
             _ => &[],
