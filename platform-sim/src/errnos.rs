@@ -146,14 +146,23 @@ impl Kind {
             Kind::BeginTask | Kind::PutMade | Kind::Usage | Kind::Link | Kind::Health => self.errnos_of_disks(),
             // uname(2)
             Kind::Name => &[E::FAULT, E::OPNOTSUPP],
-            // socket(2), send(2)
-            Kind::Links | Kind::Addresses => &[E::AFNOSUPPORT, E::MFILE, E::NFILE, E::NOBUFS, E::NOMEM, E::PERM],
-            // recv(2), NLM_F_DUMP_INTR
-            Kind::NextLink | Kind::NextAddress => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
+            Kind::Links | Kind::Addresses | Kind::NextLink | Kind::NextAddress => self.errnos_of_links(),
             Kind::Nothing | Kind::Memory | Kind::Pipe | Kind::Enlarge | Kind::PutIntoPipe | Kind::PutIntoMemory
             | Kind::Watch | Kind::Spawn | Kind::Execute | Kind::Report | Kind::Keep | Kind::Discard => self.errnos_of_programs(),
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
+        }
+    }
+
+    /// Those of interfaces and their addresses.
+    const fn errnos_of_links(self) -> &'static [E] {
+        match self {
+            // socket(2), send(2)
+            Kind::Links | Kind::Addresses => {
+                &[E::AFNOSUPPORT, E::MFILE, E::NFILE, E::NOBUFS, E::NOMEM, E::PERM]
+            }
+            // recv(2), NLM_F_DUMP_INTR
+            _ => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
         }
     }
 

@@ -95,8 +95,8 @@ pub trait Exec: Sized {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Makes a process that does `program` with `room` bytes of memory of its own (fork(2), mmap(2)):
-    /// in a session of its own, with nothing open but these, and no signal blocked or ignored. What
+    /// Makes a process that does `program` with `room` bytes of memory (fork(2), mmap(2)): in a
+    /// session of its own, with nothing open but these, and no signal blocked or ignored. What
     /// fails there is for [`Exec::report`]. Its end is that of `slot` from now on. Its number.
     /// Errors: EAGAIN, ENOMEM: there is no process.
     fn spawn(

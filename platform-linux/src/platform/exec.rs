@@ -6,36 +6,8 @@ use crate::sys;
 use crate::sys::process::Fork;
 use core::ffi::{CStr, c_char};
 use qga_core::Errno;
-use qga_core::limits::EXEC_ENTRIES_MAX;
 use qga_core::platform::{Become, Exec, Exit, Packed, Standard};
 use rustix::fs::OFlags;
-
-/// The process of one program, and how it has ended.
-#[derive(Clone, Copy)]
-struct Child {
-    /// 0 for none.
-    pid: i32,
-    has_ended: bool,
-    exit: Exit,
-}
-
-/// Those of all programs that clients have started.
-pub struct Children([Child; EXEC_ENTRIES_MAX]);
-
-impl Children {
-    /// None. All zero.
-    pub const NONE: Self = {
-        let none = Child { pid: 0, has_ended: false, exit: Exit::Status(0) };
-        Children([none; EXEC_ENTRIES_MAX])
-    };
-
-    /// A process has ended, maybe one of these.
-    pub fn end(&mut self, pid: i32, exit: Exit) {
-        if let Some(child) = self.0.iter_mut().find(|child| child.pid == pid && !child.has_ended) {
-            (child.has_ended, child.exit) = (true, exit);
-        }
-    }
-}
 
 /// The number of the descriptor by which a child reports.
 const REPORT: i32 = 3;
@@ -83,9 +55,7 @@ impl Exec for Linux {
         let Fork::Parent(pid) = unsafe { sys::process::fork() }? else {
             self.become_child(&standard, room, program)
         };
-        if let Some(child) = self.children.0.get_mut(slot) {
-            *child = Child { pid, has_ended: false, exit: Exit::Status(0) };
-        }
+        self.children.begin(slot, pid);
         Ok(pid)
     }
 
@@ -143,7 +113,7 @@ impl Exec for Linux {
     }
 
     fn ended(&mut self, slot: usize) -> Option<Exit> {
-        self.children.0.get(slot).filter(|child| child.has_ended).map(|child| child.exit)
+        self.children.exit(slot)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The core's platform traits on Linux, one file each.
 
+mod children;
 mod clock;
 mod disks;
 mod exec;
@@ -14,7 +15,7 @@ mod tasks;
 mod texts;
 mod worker;
 
-pub use exec::Children;
+pub use children::Children;
 pub use helper::Helper;
 pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;

@@ -54,7 +54,8 @@ pub unsafe fn execve(
 }
 
 /// Opens what is open as `file` by this number as well, in the place of what was (dup3(2)). Only
-/// where asked for programs do not inherit it. Not by rustix, which knows the standard numbers only.
+/// where asked for programs do not inherit it. Not by rustix, which knows no numbers but the
+/// standard ones.
 pub fn duplicate(file: &Fd, number: i32, closes: bool) -> Result<(), Errno> {
     let flags = if closes { raw::O_CLOEXEC } else { 0 };
     let from = file.raw() as usize;
