@@ -2,8 +2,7 @@
 //! how they end is kept until somebody asks.
 //!
 //! A program has ended when its process has, whoever else may hold its outputs open: what stands in
-//! them then is taken, and they are closed. The table has [`EXEC_ENTRIES_MAX`] places. When all are
-//! taken, the program that ended first and was never asked for gives way.
+//! them then is taken, and they are closed. When all places of the table are taken, the program that ended first and was never asked for gives way.
 
 mod words;
 
@@ -13,10 +12,9 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::limits::{
     EXEC_ENTRIES_MAX, EXEC_OUTPUT_BYTES_MAX, EXEC_PIPE_BYTES_MIN, EXEC_STEP_CALLS_MAX,
-    SUBJECT_BYTES_MAX,
 };
 use crate::lines::retry;
-use crate::platform::{Clock, Exec, Exit, Level, Log, Standard};
+use crate::platform::{Clock, Exec, Exit, Free, Level, Log, Memory, Standard};
 use crate::text::Text;
 
 /// What of a program's output somebody wants.
@@ -75,14 +73,14 @@ pub struct Entry<F> {
     exit: Exit,
     pid: i32,
     /// How many had ended before it.
-    order: u64,
+    order: u32,
     /// What says whether it could be executed, until it has.
     report: Option<F>,
     /// Its standard output and its standard error output.
     pub outputs: [Output<F>; 2],
 }
 
-impl<F> Entry<F> {
+impl<F> Free for Entry<F> {
     const FREE: Self = Entry {
         stage: Stage::Free,
         exit: Exit::Status(0),
@@ -91,10 +89,17 @@ impl<F> Entry<F> {
         report: None,
         outputs: [Output::NONE, Output::NONE],
     };
+}
 
+impl<F> Entry<F> {
     /// How it has ended, if it has.
     pub fn exit(&self) -> Option<Exit> {
         (self.stage == Stage::Ended).then_some(self.exit)
+    }
+
+    /// Nobody asks for it any more.
+    pub fn free(&mut self) {
+        *self = Entry::FREE;
     }
 
     /// Its number.
@@ -115,56 +120,55 @@ enum Taken {
 }
 
 /// How many pipes a program can have that are watched.
-const PIPES: usize = 3;
+const PIPES: u16 = 3;
+
+/// The table of a guest's programs, if it has any.
+pub type ProgramsOf<P> = <<P as Exec>::Memory as Memory>::Of<Programs<<P as Exec>::Pipe>>;
 
 /// The programs. All zero when new, and but for the places in use untouched.
 pub struct Programs<F> {
     /// How many of the places were ever in use: those from there on are free.
-    used: usize,
+    used: u16,
     /// How many programs run.
-    active: usize,
+    active: u16,
     /// How many have ended.
-    ended: u64,
+    ended: u32,
     /// Which pipe is the next to be looked at, and how many before it were empty.
-    next: usize,
-    empty: usize,
-    /// When to go on, although nothing new may come.
-    again_ms: Option<u64>,
+    next: u16,
+    empty: u16,
+    /// When to go on, although nothing new may come; 0 for never.
+    again_ms: u64,
     /// The place of the one started last.
-    last: usize,
+    last: u16,
     /// Whether it was said that one gives way, since there was a free place.
     said: bool,
     /// Why that could not be executed.
     failed: Option<Errno>,
-    /// The beginning of its path.
-    name: [u8; SUBJECT_BYTES_MAX + 1],
-    name_bytes: usize,
     entries: [Entry<F>; EXEC_ENTRIES_MAX],
 }
 
 /// What failed when there is no process.
 const NOT_STARTED: Text = text!("failed to start the program");
 
-impl<F> Programs<F> {
-    /// None.
-    pub const NONE: Self = Programs {
+impl<F> Free for Programs<F> {
+    const FREE: Self = Programs {
         used: 0,
         active: 0,
         ended: 0,
         next: 0,
         empty: 0,
-        again_ms: None,
+        again_ms: 0,
         last: 0,
         said: false,
         failed: None,
-        name: [0; SUBJECT_BYTES_MAX + 1],
-        name_bytes: 0,
         entries: [Entry::<F>::FREE; EXEC_ENTRIES_MAX],
     };
+}
 
+impl<F> Programs<F> {
     /// When to go on; `u64::MAX` if that can wait until something comes.
     pub fn next_ms(&self) -> u64 {
-        self.again_ms.unwrap_or(u64::MAX)
+        if self.again_ms == 0 { u64::MAX } else { self.again_ms }
     }
 
     /// How many run, or were not asked for since they have ended.
@@ -177,11 +181,16 @@ impl<F> Programs<F> {
         self.len() == 0
     }
 
+    /// Whether any runs.
+    pub fn is_active(&self) -> bool {
+        self.active > 0
+    }
+
     /// The place of a program, by its number.
     pub fn find(&self, pid: i64) -> Option<usize> {
         let matches =
             |entry: &Entry<F>| entry.stage > Stage::Starting && i64::from(entry.pid) == pid;
-        self.entries.iter().take(self.used).position(matches)
+        self.entries.iter().take(self.used.into()).position(matches)
     }
 
     /// What stands in a place.
@@ -189,24 +198,20 @@ impl<F> Programs<F> {
         self.entries.get_mut(place)
     }
 
-    /// The place is free again.
-    pub fn free(&mut self, place: usize) {
-        if let Some(entry) = self.entries.get_mut(place) {
-            *entry = Entry::FREE;
-        }
-    }
-
     /// Has every pipe be looked at once, should nothing else say that there is something in one.
     pub fn look_again(&mut self) {
         self.empty = 0;
     }
 
-    /// Whether the one started last is a program now: its number. Errors: it could not be executed.
-    pub fn started(&self) -> Result<Option<i32>, Error<'_>> {
+    /// Whether the one started last is a program now: its number. While it is not, its report is
+    /// looked at with every step. Errors: it could not be executed.
+    pub fn started(&mut self) -> Result<Option<i32>, Errno> {
+        self.look_again();
         if let Some(errno) = self.failed {
-            return Err(Error::Execute(self.name.get(..self.name_bytes).unwrap_or(&[]), errno));
+            return Err(errno);
         }
-        let entry = self.entries.get(self.last).filter(|entry| entry.stage > Stage::Starting);
+        let entry =
+            self.entries.get(usize::from(self.last)).filter(|entry| entry.stage > Stage::Starting);
         Ok(entry.map(Entry::pid))
     }
 
@@ -217,7 +222,7 @@ impl<F> Programs<F> {
             return Some(place);
         }
         let ended = places().filter(|(_, entry)| entry.stage == Stage::Ended);
-        ended.min_by_key(|(_, entry)| entry.order).map(|(place, _)| place)
+        ended.min_by_key(|(_, entry)| entry.order.wrapping_sub(self.ended)).map(|(place, _)| place)
     }
 }
 
@@ -237,8 +242,9 @@ impl<F> Programs<F> {
         let entry = spawn(platform, place, program, input, wanted)
             .map_err(|errno| Error::Failed(NOT_STARTED, errno))?;
         // Their numbers come round.
-        if let Some(former) = self.find(entry.pid.into()) {
-            self.free(former);
+        let former = self.find(entry.pid.into());
+        if let Some(former) = former.and_then(|former| self.entries.get_mut(former)) {
+            former.free();
         }
         let Some(old) = self.entries.get_mut(place) else { return Ok(()) };
         let gives_way = old.stage == Stage::Ended;
@@ -248,26 +254,21 @@ impl<F> Programs<F> {
         }
         self.said = gives_way;
         *old = entry;
-        self.name_bytes = crate::bytes::copy(&mut self.name, program.path);
-        (self.last, self.failed) = (place, None);
-        self.used = self.used.max(place + 1);
+        (self.last, self.failed) = (place as u16, None);
+        self.used = self.used.max(place as u16 + 1);
         self.active += 1;
         Ok(())
     }
 
     /// Takes what programs have printed, and how they have ended; a bounded part of it. To be
-    /// called with every step.
+    /// called with every step while any runs.
     #[inline(never)]
     pub fn follow<P: Exec<Pipe = F> + Clock>(&mut self, platform: &mut P) {
-        self.again_ms = None;
-        if self.active == 0 {
-            return;
-        }
         if platform.is_readable() {
             self.empty = 0;
         }
         let mut calls = EXEC_STEP_CALLS_MAX;
-        for place in 0..self.used {
+        for place in 0..usize::from(self.used) {
             let entry = self.entries.get(place);
             let runs = |entry: &Entry<F>| matches!(entry.stage, Stage::Starting | Stage::Running);
             if calls > 0
@@ -282,13 +283,13 @@ impl<F> Programs<F> {
             let pipe = self.next % pipes;
             self.next = pipe + 1;
             self.empty += 1;
-            if self.look(platform, pipe / PIPES, pipe % PIPES, &mut calls) == Taken::Something {
+            let (place, pipe) = (usize::from(pipe / PIPES), usize::from(pipe % PIPES));
+            if self.look(platform, place, pipe, &mut calls) == Taken::Something {
                 self.empty = 0;
             }
         }
-        if calls == 0 {
-            self.again_ms = Some(platform.now_ms());
-        }
+        let goes_on = calls == 0 && self.active > 0;
+        self.again_ms = if goes_on { platform.now_ms().max(1) } else { 0 };
     }
 
     /// Looks at one of a program's pipes: 0 for the report, 1 and 2 for what it prints.
@@ -328,7 +329,7 @@ impl<F> Programs<F> {
         };
         *entry = Entry::FREE;
         self.active -= 1;
-        if place == self.last {
+        if place == usize::from(self.last) {
             self.failed = Some(failed);
         }
     }
@@ -358,7 +359,7 @@ impl<F> Programs<F> {
         }
         (entry.stage, entry.exit, entry.order) = (Stage::Ended, exit, self.ended);
         entry.report = None;
-        self.ended += 1;
+        self.ended = self.ended.wrapping_add(1);
         self.active -= 1;
     }
 }

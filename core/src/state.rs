@@ -1,9 +1,9 @@
 //! What outlives a request: the parts of the agent that commands may change, one field each.
 
-use crate::exec::Programs;
+use crate::exec::ProgramsOf;
 use crate::handle::Handles;
 use crate::list::List;
-use crate::platform::{Exec, Freezing as _, Platform};
+use crate::platform::{Freezing as _, Kept, Platform};
 use crate::shutdown::Shutdown;
 use crate::task::Task;
 
@@ -23,7 +23,7 @@ pub struct State<P: Platform> {
     /// The list on its way into a reply.
     pub list: List<P>,
     /// The programs that clients have started.
-    pub exec: Programs<<P as Exec>::Pipe>,
+    pub exec: ProgramsOf<P>,
 }
 
 impl<P: Platform> State<P> {
@@ -35,7 +35,7 @@ impl<P: Platform> State<P> {
             shutdown: Shutdown::new(),
             list: List::NEW,
             task: Task::NONE,
-            exec: Programs::NONE,
+            exec: Kept::FREE,
         }
     }
 }

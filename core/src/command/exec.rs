@@ -1,11 +1,13 @@
 //! guest-exec, guest-exec-status: programs of the guest, by the number of their process.
 
+use crate::bytes::{copy, put, until_nul};
+use crate::errno::Errno;
 use crate::error::Error;
-use crate::exec::{Output, Program, Programs, Wanted};
+use crate::exec::{Output, Program, Programs, ProgramsOf, Wanted};
 use crate::json::lists::Strings;
 use crate::json::read::Base64;
-use crate::limits::EXEC_LOOK_MS;
-use crate::platform::{Clock, Exec, Exit, Log, Platform};
+use crate::limits::{EXEC_LOOK_MS, SUBJECT_BYTES_MAX};
+use crate::platform::{Clock, Exec, Exit, Kept, Log, Platform};
 use crate::response::{Cursor, Failed, Stream};
 use crate::shutdown::Progress;
 use crate::state::State;
@@ -57,11 +59,16 @@ impl<'de> Deserialize<'de> for Capture {
     }
 }
 
-/// Begins to start a program. Errors: input that is not base64, too many programs, those of
+/// What no guest says: one that keeps no table does not offer the command.
+const ABSENT: Error<'static> = Error::Failed(text!("failed to start the program"), Errno::NOSYS);
+
+/// Begins to start a program; the beginning of its path is kept in `room`, that of lists, for an
+/// error: no list is on its way into a reply while somebody waits for this one. Errors: input that is not base64, too many programs, those of
 /// pipe2(2), memfd_create(2) and fork(2).
 pub fn start<'a, P: Exec + Log>(
     platform: &mut P,
-    programs: &mut Programs<P::Pipe>,
+    programs: &mut ProgramsOf<P>,
+    room: &mut [u8],
     arguments: Start<'a>,
 ) -> Result<(), Error<'a>> {
     let input = match arguments.input_data {
@@ -76,17 +83,26 @@ pub fn start<'a, P: Exec + Log>(
         search: platform.search_path(),
     };
     let wanted = arguments.capture_output.map_or(Wanted::None, |Capture(wanted)| wanted);
-    programs.start(platform, &program, input, wanted)
+    let programs = programs.kept_mut().ok_or(ABSENT)?;
+    programs.start(platform, &program, input, wanted)?;
+    // As much as an error shows, and that there is more.
+    let shown = program.path.get(..SUBJECT_BYTES_MAX + 1).unwrap_or(program.path);
+    let mut len = copy(room, shown);
+    put(room, &mut len, 0);
+    Ok(())
 }
 
 /// Follows it until it is a program. Errors: it cannot be executed.
 pub fn poll<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progress<'s> {
-    match state.exec.started() {
+    let programs = state.exec.kept_mut();
+    match programs.map_or(Ok(Some(0)), Programs::started) {
         Ok(None) => {}
         Ok(Some(_)) => return Progress::Done(Ok(())),
-        Err(_) => return Progress::Done(state.exec.started().map(drop)),
+        Err(errno) => {
+            let path = until_nul(state.list.room());
+            return Progress::Done(Err(Error::Execute(path, errno)));
+        }
     }
-    state.exec.look_again();
     Progress::Wait(Clock::now_ms(platform).saturating_add(EXEC_LOOK_MS))
 }
 
@@ -97,7 +113,7 @@ pub fn started_piece<P: Platform>(
     _: &mut Cursor,
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
-    let pid = state.exec.started().ok().flatten().unwrap_or(0);
+    let pid = state.exec.kept_mut().and_then(|programs| programs.started().ok()?).unwrap_or(0);
     out.ascii("{\"pid\": ");
     out.integer(pid.into());
     out.ascii("}");
@@ -112,12 +128,15 @@ pub struct Status {
 
 /// Says which program it is; [`status_piece`] says how it stands with it. Errors: unknown number.
 pub fn status<F>(
-    programs: &mut Programs<F>,
+    programs: &mut impl Kept<Programs<F>>,
     arguments: Status,
     cursor: &mut Cursor,
 ) -> Result<(), Error<'static>> {
-    programs.look_again();
-    cursor.outer = programs.find(arguments.pid).ok_or(Error::PidNotFound(arguments.pid))?;
+    let found = programs.kept_mut().and_then(|programs| {
+        programs.look_again();
+        programs.find(arguments.pid)
+    });
+    cursor.outer = found.ok_or(Error::PidNotFound(arguments.pid))?;
     Ok(())
 }
 
@@ -138,8 +157,9 @@ pub fn status_piece<P: Platform>(
     cursor: &mut Cursor,
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
-    let exit = state.exec.entry(cursor.outer).and_then(|entry| Some((entry.exit()?, entry)));
-    let Some((exit, entry)) = exit else {
+    let programs = state.exec.kept_mut();
+    let entry = programs.and_then(|programs| programs.entry(cursor.outer));
+    let Some((exit, entry)) = entry.and_then(|entry| Some((entry.exit()?, entry))) else {
         out.ascii("{\"exited\": false}");
         return Ok(false);
     };
@@ -167,7 +187,7 @@ pub fn status_piece<P: Platform>(
         }
     }
     out.ascii(", \"exited\": true}");
-    state.exec.free(cursor.outer);
+    entry.free();
     Ok(false)
 }
 

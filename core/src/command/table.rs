@@ -73,7 +73,7 @@ impl<P: Platform> Table<P> {
         row!(Exec, "guest-exec-status".secret(),
             |call| call.pieces(|state, arguments, cursor| exec::status(&mut state.exec, arguments, cursor), exec::status_piece)),
         row!(Exec, "guest-exec".secret().takes_time(),
-            |call| call.later(|p, state, arguments| exec::start(p, &mut state.exec, arguments), Later { poll: exec::poll, finish: Some(exec::started_piece), alone: None })),
+            |call| call.later(|p, state, arguments| exec::start(p, &mut state.exec, state.list.room(), arguments), Later { poll: exec::poll, finish: Some(exec::started_piece), alone: None })),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
         row!(Texts::INFO, Info, "guest-get-osinfo", |call| call.list(system::osinfo_piece)),
         row!(Texts::INFO, Info, "guest-get-timezone", |call| call.list(system::timezone_piece)),

@@ -31,6 +31,49 @@ pub struct Packed {
     pub variables: Option<usize>,
 }
 
+/// What can hold nothing, all zero.
+pub trait Free {
+    /// Nothing.
+    const FREE: Self;
+}
+
+/// A value, or none.
+pub trait Kept<T> {
+    /// One that holds nothing.
+    const FREE: Self;
+
+    /// The value.
+    fn kept(&self) -> Option<&T>;
+
+    /// The same, to be changed.
+    fn kept_mut(&mut self) -> Option<&mut T>;
+}
+
+impl<T: Free, const N: usize> Kept<T> for [T; N] {
+    const FREE: Self = [T::FREE; N];
+
+    fn kept(&self) -> Option<&T> {
+        self.first()
+    }
+
+    fn kept_mut(&mut self) -> Option<&mut T> {
+        self.first_mut()
+    }
+}
+
+/// Whether a guest keeps something in memory.
+pub trait Memory {
+    /// That, or nothing.
+    type Of<T: Free>: Kept<T>;
+}
+
+/// So many of it: one, or none, which takes no memory.
+pub enum Keeps<const N: usize> {}
+
+impl<const N: usize> Memory for Keeps<N> {
+    type Of<T: Free> = [T; N];
+}
+
 /// Programs that clients start.
 pub trait Exec: Sized {
     /// Whether this guest starts programs.
@@ -46,6 +89,9 @@ pub trait Exec: Sized {
     /// An end of a pipe, or memory, or the file that holds nothing; closed when dropped. No program
     /// inherits it.
     type Pipe;
+
+    /// [`Keeps`] one table of programs, or none where there are no programs.
+    type Memory: Memory;
 
     /// What reads as empty and takes everything (open(2) of /dev/null). Errors: those of open(2),
     /// ENOENT above all.

@@ -24,7 +24,7 @@ mod worker;
 pub use clock::{Clock, WallClock};
 pub use device::{Below, Device};
 pub use disks::{Disks, HEALTH_BYTES, Usage};
-pub use exec::{Become, Exec, Packed, Standard};
+pub use exec::{Become, Exec, Free, Keeps, Kept, Memory, Packed, Standard};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};
@@ -141,6 +141,7 @@ macro_rules! absent {
     (@Exec $guest:ty) => {
         impl $crate::platform::Exec for $guest {
             type Pipe = $crate::platform::Absent;
+            type Memory = $crate::platform::Keeps<0>;
         }
     };
     (@Network $guest:ty) => {

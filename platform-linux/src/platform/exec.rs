@@ -6,7 +6,7 @@ use crate::sys;
 use crate::sys::process::Fork;
 use core::ffi::{CStr, c_char};
 use qga_core::Errno;
-use qga_core::platform::{Become, Exec, Exit, Packed, Standard};
+use qga_core::platform::{Become, Exec, Exit, Keeps, Packed, Standard};
 use rustix::fs::OFlags;
 
 /// The number of the descriptor by which a child reports.
@@ -15,6 +15,7 @@ const REPORT: i32 = 3;
 impl Exec for Linux {
     const OFFERED: bool = cfg!(feature = "exec");
     type Pipe = Fd;
+    type Memory = Keeps<1>;
 
     fn nothing(&mut self) -> Result<Fd, Errno> {
         sys::open(c"/dev/null", OFlags::RDWR, 0)

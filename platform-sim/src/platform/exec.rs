@@ -5,7 +5,7 @@ use crate::exec::{Pipe, Queue, Run};
 use crate::kind::Kind;
 use crate::sim::Sim;
 use qga_core::Errno;
-use qga_core::platform::{Become, Exec, Exit, Packed, Standard};
+use qga_core::platform::{Become, Exec, Exit, Keeps, Packed, Standard};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -93,6 +93,7 @@ fn texts(room: &[u8], mut at: usize) -> Option<Vec<String>> {
 impl Exec for Sim {
     const OFFERED: bool = true;
     type Pipe = Open;
+    type Memory = Keeps<1>;
 
     fn nothing(&mut self) -> Result<Open, Errno> {
         self.call(

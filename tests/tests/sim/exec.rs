@@ -5,8 +5,9 @@
 use crate::guest::{Large, Small};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use qga_core::internals::exec::Programs;
 use qga_core::limits::{EXEC_ENTRIES_MAX, EXEC_OUTPUT_BYTES_MAX, EXEC_STEP_CALLS_MAX};
-use qga_core::platform::Exit;
+use qga_core::platform::{Exec, Exit, Kept as _};
 use qga_core::{Errno, Step};
 use qga_sim::exec::{Executable, Print};
 use qga_sim::{Fault, Kind, Sim};
@@ -57,6 +58,10 @@ fn failure(text: &str) -> Value {
     json!({"error": {"class": "GenericError", "desc": text}})
 }
 
+fn programs(session: &Large) -> &Programs<<Sim as Exec>::Pipe> {
+    session.agent().state().exec.kept().expect("a table")
+}
+
 fn open(sim: &Sim) -> usize {
     sim.with(|world| {
         assert_eq!(world.violations, [""; 0]);
@@ -80,7 +85,7 @@ fn an_end_is_told_once_and_nothing_stays() {
     let reply = run(&mut session, json!({"path": "/bin/p"}));
     assert_eq!(reply, json!({"exitcode": 0, "exited": true}));
     assert_eq!(open(&sim), 0);
-    assert!(session.agent().state().exec.is_empty());
+    assert!(programs(&session).is_empty());
 }
 
 #[test]
@@ -289,7 +294,7 @@ fn what_cannot_be_executed_has_no_number() {
         "Failed to execute child process \u{201C}/{shown}...\u{201D} (No such file or directory)"
     );
     assert_eq!(reply, failure(&text));
-    assert!(session.agent().state().exec.is_empty());
+    assert!(programs(&session).is_empty());
     assert_eq!(open(&sim), 0);
 }
 
@@ -434,15 +439,15 @@ fn the_oldest_that_nobody_asked_for_gives_way() {
     let daemon = exec(&mut session, json!({"path": "/bin/d"}));
     let pids: Vec<i64> =
         (1..EXEC_ENTRIES_MAX).map(|_| exec(&mut session, arguments.clone())).collect();
-    assert_eq!((session.agent().state().exec.len(), lines()), (EXEC_ENTRIES_MAX, 0));
+    assert_eq!((programs(&session).len(), lines()), (EXEC_ENTRIES_MAX, 0));
     assert_eq!(open(&sim), EXEC_ENTRIES_MAX - 1);
     for former in &pids[..3] {
         let pid = exec(&mut session, arguments.clone());
         assert_eq!(lines(), 1, "said once");
         let gone = failure(&format!("PID {former} does not exist"));
         assert_eq!(status(&mut session, *former), gone);
-        assert_eq!(session.agent().state().exec.len(), EXEC_ENTRIES_MAX);
-        assert!(session.agent().state().exec.find(pid).is_some());
+        assert_eq!(programs(&session).len(), EXEC_ENTRIES_MAX);
+        assert!(programs(&session).find(pid).is_some());
     }
     assert_eq!(status(&mut session, daemon), json!({"return": {"exited": false}}));
     assert_eq!(status(&mut session, pids[3])["return"]["out-data"], "eA==");
@@ -475,7 +480,7 @@ fn a_number_that_comes_round_is_the_newer_program() {
         sim.with(|world| world.exec.next_pid = Some(77));
         assert_eq!(exec(&mut session, json!({"path": "/bin/p"})), 77);
     }
-    assert_eq!(session.agent().state().exec.len(), 1);
+    assert_eq!(programs(&session).len(), 1);
     assert_eq!(status(&mut session, 77)["return"]["exited"], true);
     assert_eq!(status(&mut session, 77), failure("PID 77 does not exist"));
 }
@@ -507,7 +512,7 @@ fn an_execve_that_hangs_stops_nobody() {
         assert_eq!(status(&mut session, 4000 + 2 * round - 1)["error"]["class"], "GenericError");
         exec(&mut session, json!({"path": "/bin/p"}));
     }
-    assert_eq!(session.agent().state().exec.len(), 6);
+    assert_eq!(programs(&session).len(), 6);
     // Its report, which may still come.
     assert_eq!(open(&sim), 3);
 }
@@ -516,11 +521,11 @@ fn an_execve_that_hangs_stops_nobody() {
 fn a_failed_start_that_nobody_waits_for_leaves_nothing() {
     let (sim, mut session) = guest(&[]);
     session.put(START);
-    assert_eq!((session.step(), session.agent().state().exec.len()), (Step::Continue, 1));
+    assert_eq!((session.step(), programs(&session).len()), (Step::Continue, 1));
     session.disconnect();
     session.step();
     session.step();
-    assert_eq!((session.agent().state().exec.len(), open(&sim)), (0, 0));
+    assert_eq!((programs(&session).len(), open(&sim)), (0, 0));
 }
 
 #[test]
@@ -594,7 +599,7 @@ fn no_call_that_fails_leaves_anything_open() {
         {
             assert_eq!(status(session, pid)["return"]["exited"], true);
         }
-        assert_eq!((session.agent().state().exec.len(), open(sim)), (0, 0), "{reply} {told:?}");
+        assert_eq!((programs(&session).len(), open(sim)), (0, 0), "{reply} {told:?}");
         (reply, told)
     };
     let (sim, mut session) = guest(std::slice::from_ref(&program));

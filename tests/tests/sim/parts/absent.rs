@@ -2,6 +2,7 @@
 //! traits say for it.
 
 use qga_core::internals::command::Table;
+use qga_core::platform::Keeps;
 use qga_core::platform::{
     About, Absent, Access, Clock, Exec, Exit, Files, Freeze, Level, Log, Mode, OpenOptions, Packed,
     Power, Signal, Standard, WallClock,
@@ -134,6 +135,7 @@ struct Idle;
 
 impl Exec for Idle {
     type Pipe = ();
+    type Memory = Keeps<0>;
 }
 
 #[test]
