@@ -2,7 +2,8 @@
 //! how they end is kept until somebody asks.
 //!
 //! A program has ended when its process has, whoever else may hold its outputs open: what stands in
-//! them then is taken, and they are closed. When all places of the table are taken, the program that ended first and was never asked for gives way.
+//! them then is taken, and they are closed. When all places of the table are taken, the program
+//! that ended first and was never asked for gives way.
 
 mod words;
 

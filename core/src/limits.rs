@@ -147,7 +147,7 @@ pub const STACK_WIPE_BYTES: usize = 3 * 1024;
 pub const SYNC_BYTES_MAX: usize = 256;
 
 /// Most programs of guest-exec that are running, or that nobody has asked for since they ended:
-/// some clients never ask. Each takes 56 bytes while it is in use.
+/// some clients never ask. Each takes 48 bytes while it is in use.
 pub const EXEC_ENTRIES_MAX: usize = 256;
 
 /// How much of what a program prints is kept, for each of its two outputs: 16 MiB, as with the

@@ -62,9 +62,9 @@ impl<'de> Deserialize<'de> for Capture {
 /// What no guest says: one that keeps no table does not offer the command.
 const ABSENT: Error<'static> = Error::Failed(text!("failed to start the program"), Errno::NOSYS);
 
-/// Begins to start a program; the beginning of its path is kept in `room`, that of lists, for an
-/// error: no list is on its way into a reply while somebody waits for this one. Errors: input that is not base64, too many programs, those of
-/// pipe2(2), memfd_create(2) and fork(2).
+/// Begins to start a program. The beginning of its path is kept in `room`, that of lists, for an
+/// error: no list is on its way into a reply while somebody waits for this one. Errors: input that
+/// is not base64, too many programs, those of pipe2(2), memfd_create(2) and fork(2).
 pub fn start<'a, P: Exec + Log>(
     platform: &mut P,
     programs: &mut ProgramsOf<P>,
