@@ -12,7 +12,18 @@ use qga_core::platform::{Access, Clock, Files, Level, Log, Mode, OpenOptions, Po
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 
-qga_core::absent!(Guest: Disks, Freeze, Network, Programs, Replace, Settings, Tasks, Texts, Trim);
+qga_core::absent!(
+    Guest: Disks,
+    Exec,
+    Freeze,
+    Network,
+    Programs,
+    Replace,
+    Settings,
+    Tasks,
+    Texts,
+    Trim
+);
 
 /// The guest as its table says.
 pub struct Guest {

@@ -17,10 +17,11 @@ mod understand;
 
 use crate::bulk::wipe_stack;
 use crate::errno::Errno;
+use crate::exec::Programs;
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
 use crate::limits::WINDOW_BYTES_MIN;
-use crate::platform::{Files, Freezing as _, Platform, Reason};
+use crate::platform::{Files, Freezing as _, Kept as _, Platform, Reason};
 use crate::response::{Cursor, Window};
 use crate::state::State;
 use doing::{Asker, Doing, Job, Secret, Stop, refuse};
@@ -148,7 +149,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         }
         let own = self.deadline_ms.unwrap_or(u64::MAX);
         let limit = self.freeze_limit.deadline_ms().unwrap_or(u64::MAX);
-        let first = own.min(limit).min(self.state.freezer.next_ms());
+        let programs = self.state.exec.kept().map_or(u64::MAX, Programs::next_ms);
+        let first = own.min(limit).min(self.state.freezer.next_ms()).min(programs);
         (first != u64::MAX).then_some(first)
     }
 
@@ -231,6 +233,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             return self.end(platform);
         }
         self.deadline_ms = None;
+        if let Some(programs) = self.state.exec.kept_mut().filter(|programs| programs.is_active()) {
+            programs.follow(platform);
+        }
         if !self.is_quiet() {
             if self.job.poll.is_none() {
                 self.state.freezer.tidy(platform);

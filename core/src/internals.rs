@@ -13,5 +13,5 @@ macro_rules! rooms {
 }
 
 rooms! {
-    base64 bulk command frame handle json lines list mark mountinfo request response shutdown state
+    base64 bulk command exec frame handle json lines list mark mountinfo request response shutdown state
 }

@@ -35,6 +35,7 @@ mod disk;
 mod elements;
 mod errno;
 pub mod error;
+mod exec;
 pub mod formats;
 mod frame;
 pub mod freezer;

@@ -137,6 +137,10 @@ const _: () = assert!(LOCK_TRIES_MAX as u64 * LOCK_PAUSE_MS < ERRAND_MS_MAX);
 /// and gives none.
 pub const USER_GROUPS_MAX: usize = 64;
 
+/// Where programs are looked for that are named without their folder, where the environment does
+/// not say so: never in the folder that somebody happens to be in.
+pub const PROGRAM_FOLDERS: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// How much of what a program prints an error shows.
 pub const PROGRAM_SAID_BYTES_MAX: usize = 512;
 
@@ -168,6 +172,24 @@ pub const STACK_WIPE_BYTES: usize = 3 * 1024;
 
 /// Longest guest-sync that is found inside a malformed request: known clients send up to 80 bytes.
 pub const SYNC_BYTES_MAX: usize = 256;
+
+/// Most programs of guest-exec that are running, or that nobody has asked for since they ended:
+/// some clients never ask. Each takes 48 bytes while it is in use.
+pub const EXEC_ENTRIES_MAX: usize = 256;
+
+/// How much of what a program prints is kept, for each of its two outputs: 16 MiB, as with the
+/// reference. What is beyond is read and dropped.
+pub const EXEC_OUTPUT_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Most calls in one step for what programs print: each moves what one pipe holds, 64 KiB, in some
+/// 30 us, and a client that asks for something else is answered within 5 ms.
+pub const EXEC_STEP_CALLS_MAX: usize = 32;
+
+/// Input that any empty pipe holds, even where the user's pipes are short of memory: a page.
+pub const EXEC_PIPE_BYTES_MIN: usize = 4096;
+
+/// How often the agent looks at a program that has not begun to run, should nothing else wake it.
+pub const EXEC_LOOK_MS: u64 = 1_000;
 
 /// How long all programs of a shutdown may take together, before the agent goes on without them.
 /// With what follows it is answered, or the machine ends, within 20 s: the last program may be

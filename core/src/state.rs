@@ -1,8 +1,9 @@
 //! What outlives a request: the parts of the agent that commands may change, one field each.
 
+use crate::exec::ProgramsOf;
 use crate::handle::Handles;
 use crate::list::List;
-use crate::platform::{Freezing as _, Platform};
+use crate::platform::{Freezing as _, Kept, Platform};
 use crate::shutdown::Shutdown;
 use crate::task::Task;
 
@@ -21,6 +22,8 @@ pub struct State<P: Platform> {
     pub freezer: P::Freezer,
     /// The list on its way into a reply.
     pub list: List<P>,
+    /// The programs that clients have started.
+    pub exec: ProgramsOf<P>,
 }
 
 impl<P: Platform> State<P> {
@@ -32,6 +35,7 @@ impl<P: Platform> State<P> {
             shutdown: Shutdown::new(),
             list: List::NEW,
             task: Task::NONE,
+            exec: Kept::FREE,
         }
     }
 }

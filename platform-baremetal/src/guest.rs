@@ -45,7 +45,7 @@ impl Files for Guest {
     }
 }
 
-qga_core::absent!(Guest: Disks, Freeze, Network, Programs, Replace, Settings, Tasks, Trim);
+qga_core::absent!(Guest: Disks, Exec, Freeze, Network, Programs, Replace, Settings, Tasks, Trim);
 
 impl Texts for Guest {
     const INFO: bool = true;

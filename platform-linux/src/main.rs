@@ -13,7 +13,7 @@ use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
 use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
-use qga_linux::platform::{Linux, LogFile, START_MS_MAX, Worker};
+use qga_linux::platform::{Children, Linux, LogFile, START_MS_MAX, Worker};
 use qga_linux::print::{STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
@@ -35,10 +35,14 @@ unsafe impl<T> Sync for Owned<T> {}
 struct Memory {
     agent: LinuxAgent,
     path: PathBuffer,
+    children: Children,
 }
 
-static MEMORY: Owned<Memory> =
-    Owned(UnsafeCell::new(Memory { agent: Agent::new(), path: PathBuffer::new() }));
+static MEMORY: Owned<Memory> = Owned(UnsafeCell::new(Memory {
+    agent: Agent::new(),
+    path: PathBuffer::new(),
+    children: Children::NONE,
+}));
 
 /// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI,
 /// "Process Initialization").
@@ -86,7 +90,7 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     }
     // SAFETY: this function runs once, on the only thread, so this is the only reference. The black
     // box keeps the compiler from writing the full address into each access, which is longer.
-    let Memory { agent, path } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
+    let Memory { agent, path, children } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
     let mut linux = Linux {
         path,
@@ -98,6 +102,8 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         inherited,
         environment,
         helper: None,
+        children,
+        readable: false,
         abandoned: [0; ABANDONED_MAX],
         left: 0,
         worker: Worker::NONE,

@@ -26,6 +26,9 @@ const fn timespec(ms: u64) -> Timespec {
     Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 }
 }
 
+/// Most signals that are looked at before the agent goes on: as many as there are.
+const SIGNALS_AT_ONCE: usize = 64;
+
 /// The agent of this platform.
 pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 
@@ -202,12 +205,15 @@ fn serve(
 /// Does what the signals that wait ask for; whether there was any.
 fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool {
     let mut any = false;
-    while let Some(signal) = signals.next() {
+    // Not for ever: a program that prints without end sends one with each line.
+    for _ in 0..SIGNALS_AT_ONCE {
+        let Some(signal) = signals.next() else { break };
         any = true;
         match signal {
             Signal::Child => {
                 linux.reap();
             }
+            Signal::Readable => linux.readable = true,
             Signal::Other => {}
             Signal::Reopen => linux.renew_log(!agent.may_write()),
             // Process 1 never ends: the kernel would panic.

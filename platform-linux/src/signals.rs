@@ -5,7 +5,8 @@
 
 use crate::fd::Fd;
 use crate::sys;
-use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGTERM};
+use core::cell::Cell;
+use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM};
 use qga_core::Errno;
 
 /// What a signal asks for.
@@ -17,6 +18,8 @@ pub enum Signal {
     Child,
     /// SIGHUP: the log file was moved away, and a new one is to be begun.
     Reopen,
+    /// SIGIO: something can be read that is watched.
+    Readable,
     /// SIGALRM: the agent's deadline has come, which the next step sees. Or any other, which means
     /// nothing.
     Other,
@@ -26,13 +29,17 @@ pub enum Signal {
 pub struct Signals {
     /// Readable when one waits.
     pub fd: Fd,
+    /// Whether one was looked at since the channel was: then it is the channel's turn, should
+    /// there be signals without end.
+    pub had_a_turn: Cell<bool>,
 }
 
 impl Signals {
     /// Begins to collect the signals, which are blocked. SIGPIPE is one of them: a peer that has
     /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
-        Ok(Signals { fd: sys::process::signalfd(sys::process::ALL_SIGNALS)? })
+        let fd = sys::process::signalfd(sys::process::ALL_SIGNALS)?;
+        Ok(Signals { fd, had_a_turn: Cell::new(false) })
     }
 
     /// The next signal that waits.
@@ -47,6 +54,7 @@ impl Signals {
         Some(match number? {
             SIGCHLD => Signal::Child,
             SIGHUP => Signal::Reopen,
+            SIGIO => Signal::Readable,
             SIGTERM | SIGINT | SIGQUIT | SIGPWR => Signal::Stop,
             _ => Signal::Other,
         })

@@ -15,7 +15,7 @@ use core::num::NonZeroU32;
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl;
 use qga_core::Errno;
-use qga_core::limits::{FROZEN_MAX, HANDLES_MAX};
+use qga_core::limits::{EXEC_ENTRIES_MAX, FROZEN_MAX, HANDLES_MAX};
 use rustix::fs::OFlags;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -33,6 +33,12 @@ unsafe fn call(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<u3
         asm!("syscall", inlateout("rax") number as isize => result, in("rdi") a, in("rsi") b,
             in("rdx") c, in("r10") d, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
+    counted(result)
+}
+
+/// What a system call has returned.
+#[inline(always)]
+fn counted(result: isize) -> Result<u32, Errno> {
     match result {
         // SAFETY: an error is a number from -1 to -4095.
         ..0 => Err(Errno(unsafe { NonZeroU32::new_unchecked(result.wrapping_neg() as u32) })),
@@ -144,10 +150,60 @@ pub fn read_at(file: &Fd, at: u64, into: &mut [u8]) -> Result<u32, Errno> {
 }
 
 /// Writes there (pwrite64(2)).
-pub fn write_at(file: &Fd, at: u64, bytes: &[u8]) {
+pub fn write_at(file: &Fd, at: u64, bytes: &[u8]) -> Result<u32, Errno> {
     let (fd, len) = (file.raw() as usize, bytes.len());
     // SAFETY: the kernel reads at most `len` bytes there.
-    let _ = unsafe { call(raw::__NR_pwrite64, fd, bytes.as_ptr() as usize, len, at as usize) };
+    unsafe { call(raw::__NR_pwrite64, fd, bytes.as_ptr() as usize, len, at as usize) }
+}
+
+/// A pipe, not inherited: its reading end, its writing end (pipe2(2)).
+pub fn pipe() -> Result<[Fd; 2], Errno> {
+    let mut ends = [0i32; 2];
+    let pointer = &raw mut ends as usize;
+    // SAFETY: the kernel writes two numbers into a variable that lives until the call returns.
+    unsafe { call(raw::__NR_pipe2, pointer, raw::O_CLOEXEC as usize, 0, 0) }?;
+    // SAFETY: they are descriptors that nobody else has.
+    Ok(ends.map(|end| unsafe { Fd::from_raw(end & 0x7FFF_FFFF) }))
+}
+
+/// Makes a pipe hold so many bytes; how many that are then (fcntl(2), F_SETPIPE_SZ).
+pub fn enlarge_pipe(pipe: &Fd, bytes: usize) -> Result<u32, Errno> {
+    const F_SETPIPE_SZ: u32 = 1031;
+    // SAFETY: no memory is involved.
+    unsafe { control(pipe, F_SETPIPE_SZ, bytes) }
+}
+
+/// Moves bytes out of a pipe to where a file stands (splice(2)). Never waits.
+pub fn splice(pipe: &Fd, file: &Fd, bytes_max: usize) -> Result<u32, Errno> {
+    const MOVE_AND_NEVER_WAIT: usize = 1 | 2;
+    let result: isize;
+    // SAFETY: the kernel's calling convention, as in `call`; no memory is involved.
+    unsafe {
+        asm!("syscall", inlateout("rax") raw::__NR_splice as isize => result,
+            in("rdi") pipe.raw() as usize, in("rsi") 0usize, in("rdx") file.raw() as usize,
+            in("r10") 0usize, in("r8") bytes_max, in("r9") MOVE_AND_NEVER_WAIT,
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    counted(result)
+}
+
+/// So many bytes of new memory, all zero, that is this process's until it ends (mmap(2)).
+pub fn map(bytes: usize) -> Result<&'static mut [u8], Errno> {
+    const READ_AND_WRITE: usize = 1 | 2;
+    const PRIVATE_AND_ANONYMOUS: usize = 0x02 | 0x20;
+    let address: isize;
+    // SAFETY: the kernel's calling convention, as in `call`; what is there already stays as it is.
+    unsafe {
+        asm!("syscall", inlateout("rax") raw::__NR_mmap as isize => address, in("rdi") 0usize,
+            in("rsi") bytes, in("rdx") READ_AND_WRITE, in("r10") PRIVATE_AND_ANONYMOUS,
+            in("r8") -1isize, in("r9") 0usize, lateout("rcx") _, lateout("r11") _,
+            options(nostack));
+    }
+    if (-4095..0).contains(&address) {
+        return counted(address).map(|_| Default::default());
+    }
+    // SAFETY: so many bytes lie there, which nobody else has.
+    Ok(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, bytes) })
 }
 
 /// A call of fcntl(2).
@@ -196,8 +252,8 @@ pub fn close_from(first: i32) -> i32 {
 
 /// Where it ends who closes descriptors one by one: after what an agent may hold, and room for what
 /// its parent left.
-pub const DESCRIPTORS: i32 = 1024;
-const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 128 < DESCRIPTORS as usize);
+pub const DESCRIPTORS: i32 = 2048;
+const _: () = assert!(HANDLES_MAX + FROZEN_MAX + 4 * EXEC_ENTRIES_MAX + 128 < DESCRIPTORS as usize);
 
 /// An epoll instance, not inherited (epoll_create1(2)).
 pub fn epoll() -> Result<Fd, Errno> {

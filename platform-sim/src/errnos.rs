@@ -87,7 +87,7 @@ impl Kind {
     pub const fn errnos(self) -> &'static [Errno] {
         match self {
             Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
-            | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync => &[],
+            | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync | Kind::Kept => &[],
             Kind::Wall | Kind::SetWall | Kind::Rtc | Kind::SetRtc => self.errnos_of_clocks(),
             Kind::Open => OPEN,
             // close(2)
@@ -143,10 +143,9 @@ impl Kind {
             | Kind::RemoveFile | Kind::LockUsers | Kind::LockFile => self.errnos_of_errands(),
             // uname(2)
             Kind::Name => &[E::FAULT, E::OPNOTSUPP],
-            // socket(2), send(2)
-            Kind::Links | Kind::Addresses => &[E::AFNOSUPPORT, E::MFILE, E::NFILE, E::NOBUFS, E::NOMEM, E::PERM],
-            // recv(2), NLM_F_DUMP_INTR
-            Kind::NextLink | Kind::NextAddress => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
+            Kind::Links | Kind::Addresses | Kind::NextLink | Kind::NextAddress => self.errnos_of_links(),
+            Kind::Nothing | Kind::Memory | Kind::Pipe | Kind::Enlarge | Kind::PutIntoPipe | Kind::PutIntoMemory
+            | Kind::Watch | Kind::Spawn | Kind::Execute | Kind::Report | Kind::Keep | Kind::Discard => self.errnos_of_programs(),
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
         }
@@ -219,6 +218,65 @@ impl Kind {
             Kind::LockFile => {
                 &[E::ACCES, E::DQUOT, E::EXIST, E::IO, E::MLINK, E::NOSPC, E::PERM, E::ROFS]
             }
+            _ => &[],
+        }
+    }
+
+    /// Those of interfaces and their addresses.
+    const fn errnos_of_links(self) -> &'static [E] {
+        match self {
+            // socket(2), send(2)
+            Kind::Links | Kind::Addresses => {
+                &[E::AFNOSUPPORT, E::MFILE, E::NFILE, E::NOBUFS, E::NOMEM, E::PERM]
+            }
+            // recv(2), NLM_F_DUMP_INTR
+            _ => &[E::AGAIN, E::INTR, E::NOBUFS, E::NOMEM],
+        }
+    }
+
+    /// Those of programs that clients start.
+    const fn errnos_of_programs(self) -> &'static [E] {
+        match self {
+            // open(2) of /dev/null
+            Kind::Nothing => {
+                &[E::ACCES, E::INTR, E::IO, E::MFILE, E::NFILE, E::NODEV, E::NOENT, E::NOMEM]
+            }
+            // memfd_create(2)
+            Kind::Memory => &[E::MFILE, E::NFILE, E::NOMEM],
+            // pipe2(2)
+            Kind::Pipe => &[E::MFILE, E::NFILE],
+            // fcntl(2)
+            Kind::Enlarge => &[E::BUSY, E::INVAL, E::NOMEM, E::PERM],
+            Kind::Watch => &[E::BADF, E::INVAL, E::NOMEM, E::PERM],
+            // write(2)
+            Kind::PutIntoPipe => &[E::INTR, E::PIPE],
+            Kind::PutIntoMemory => &[E::FBIG, E::INTR, E::NOMEM, E::NOSPC],
+            // fork(2)
+            Kind::Spawn => &[E::AGAIN, E::NOMEM, E::NOSYS],
+            // execve(2)
+            Kind::Execute => &[
+                E::ACCES,
+                E::FAULT,
+                E::INVAL,
+                E::IO,
+                E::ISDIR,
+                E::LOOP,
+                E::MFILE,
+                E::NAMETOOLONG,
+                E::NFILE,
+                E::NOENT,
+                E::NOEXEC,
+                E::NOMEM,
+                E::NOTDIR,
+                E::PERM,
+                E::TOOBIG,
+                E::TXTBSY,
+            ],
+            // read(2)
+            Kind::Report => &[E::AGAIN, E::IO],
+            Kind::Discard => &[E::AGAIN, E::INTR, E::IO],
+            // splice(2)
+            Kind::Keep => &[E::AGAIN, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::NOSYS],
             _ => &[],
         }
     }

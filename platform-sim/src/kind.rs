@@ -96,16 +96,28 @@ kinds! {
     SetWall, true, "`WallClock::set_ns`.";
     Rtc, true, "`WallClock::rtc`.";
     SetRtc, true, "`WallClock::set_rtc`.";
+    Nothing, true, "`Exec::nothing`.";
+    Memory, true, "`Exec::memory`.";
+    Pipe, true, "`Exec::pipe`.";
+    Enlarge, true, "`Exec::enlarge`.";
+    PutIntoPipe, true, "`Exec::put_into_pipe`.";
+    PutIntoMemory, true, "`Exec::put_into_memory`.";
+    Watch, true, "`Exec::watch`.";
+    Spawn, true, "`Exec::spawn`.";
+    Execute, true, "`Exec::execute`.";
+    Report, true, "`Exec::report`.";
+    Keep, true, "`Exec::keep`.";
+    Discard, true, "`Exec::discard`.";
+    Kept, false, "`Exec::kept`.";
 }
 
 impl Kind {
     /// Whether a call of this kind moves bytes, so that it can be cut short or interrupted.
     pub fn is_transfer(self) -> bool {
+        use Kind::{Discard, Keep, PutIntoMemory, PutIntoPipe};
         use Kind::{Read, ReadMark, ReadOld, ReadTable, ReadText, Write, WriteDraft, WriteMark};
-        matches!(
-            self,
-            Read | Write | ReadTable | ReadText | ReadMark | WriteMark | ReadOld | WriteDraft
-        )
+        matches!(self, Read | Write | ReadTable | ReadText | ReadMark | WriteMark)
+            || matches!(self, Discard | Keep | PutIntoMemory | PutIntoPipe | ReadOld | WriteDraft)
     }
 
     /// Whether a call of this kind takes a descriptor that is counted here.

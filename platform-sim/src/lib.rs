@@ -19,6 +19,7 @@ pub mod canary;
 pub mod clock;
 pub mod drive;
 mod errnos;
+pub mod exec;
 pub mod faults;
 pub mod files;
 pub mod init;

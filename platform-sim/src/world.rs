@@ -5,6 +5,7 @@
 use crate::accounts::Accounts;
 use crate::canary::Canary;
 use crate::clock::Time;
+use crate::exec::Execs;
 use crate::faults::Faults;
 use crate::files::{Content, Tree};
 use crate::mounts::{Hang, Mounts};
@@ -59,6 +60,8 @@ pub struct World {
     pub store: Store,
     /// Programs, init, processes, and how the guest ended.
     pub machine: Machine,
+    /// Programs of clients.
+    pub exec: Execs,
     /// Who makes lists that may take time.
     pub tasks: Tasks,
     /// Users.
@@ -91,6 +94,7 @@ impl World {
             store: Store::new(&mut random),
             machine: Machine::new(),
             system: System::new(),
+            exec: Execs::default(),
             tasks: Tasks::default(),
             accounts: Accounts::new(),
             workers: Workers::default(),

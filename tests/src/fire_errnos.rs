@@ -2,7 +2,7 @@
 //! the manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
 
 /// The calls that cannot fail, or have no way to say so.
-pub const CANNOT_FAIL: [&str; 9] = [
+pub const CANNOT_FAIL: [&str; 10] = [
     "clock_gettime",
     "execve",
     "exit_group",
@@ -11,6 +11,7 @@ pub const CANNOT_FAIL: [&str; 9] = [
     "madvise",
     "prctl",
     "rt_sigaction",
+    "setitimer",
     "umask",
 ];
 
@@ -64,6 +65,10 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
         }
         "getsockopt" => &["ENOBUFS", "ENOMEM"],
         "connect" => &["EACCES", "EAGAIN", "ECONNREFUSED", "EINTR", "ENOENT"],
+        "pipe2" => &["EMFILE", "ENFILE"],
+        "fork" => &["EAGAIN", "ENOMEM"],
+        "splice" => &["EAGAIN", "ENOMEM", "ENOSPC"],
+        "wait4" => &["ECHILD"],
         "memfd_create" => &["EMFILE", "ENFILE", "ENOMEM"],
         "ioctl" => &["EIO", "EINTR", "ENOTTY"],
         "prlimit64" => &["EPERM"],

@@ -311,9 +311,15 @@ fn has(step: &Step, text: &str) -> bool {
 /// Whether the replies to the step's requests depend on system calls; guest-info's does because an
 /// agent that cannot read its mark is in the frozen state, in which few commands are enabled.
 fn calls(step: &Step) -> bool {
-    ["guest-file-", "guest-get-", "guest-network-", "guest-fsfreeze-status", "guest-info"]
-        .iter()
-        .any(|name| has(step, name))
+    const THOSE: [&str; 6] = [
+        "guest-file-",
+        "guest-get-",
+        "guest-network-",
+        "guest-fsfreeze-status",
+        "guest-info",
+        "guest-exec\"",
+    ];
+    THOSE.iter().any(|name| has(step, name))
 }
 
 fn parse(line: &[u8]) -> Option<Value> {

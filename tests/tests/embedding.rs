@@ -240,6 +240,7 @@ fn the_table_of_traits_is_that_of_the_core() {
         ("Settings", &[Needs::Suspend, Needs::Hotplug]),
         ("Trim", &[Needs::Trim]),
         ("Replace", &[Needs::Passwords, Needs::Keys]),
+        ("Exec", &[Needs::Exec]),
     ] {
         let start = format!("| `{of}` | ");
         let row = text.lines().find_map(|line| line.strip_prefix(&start)).expect("a row");

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, &[Needs]); 15] = [
+const FAMILIES: [(&str, &[Needs]); 16] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
     ("power", &[Needs::Power]),
@@ -20,6 +20,7 @@ const FAMILIES: [(&str, &[Needs]); 15] = [
     ("memory", &[Needs::Memory]),
     ("disks", &[Needs::Disks]),
     ("network", &[Needs::Network]),
+    ("exec", &[Needs::Exec]),
     ("trim", &[Needs::Trim]),
     ("hotplug", &[Needs::Hotplug]),
     ("suspend", &[Needs::Suspend]),

@@ -2,7 +2,7 @@
 //! agent's own table by the tests.
 
 /// The commands that the agent has, in the order of its table: the pinned list.
-pub const COMMANDS: [&str; 41] = [
+pub const COMMANDS: [&str; 43] = [
     "guest-sync-delimited",
     "guest-sync",
     "guest-ping",
@@ -34,6 +34,8 @@ pub const COMMANDS: [&str; 41] = [
     "guest-get-fsinfo",
     "guest-network-get-interfaces",
     "guest-network-get-route",
+    "guest-exec-status",
+    "guest-exec",
     "guest-fstrim",
     "guest-suspend-disk",
     "guest-suspend-ram",

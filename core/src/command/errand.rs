@@ -36,7 +36,7 @@ const REFUSED: Errno = Errno::BADR;
 /// There is no copy, or it has not come to its end.
 fn failed(errno: Errno) -> Error<'static> {
     let sentence = phrase!("failed to have a copy of the agent do this: !");
-    Error::Told(sentence, b"", errno.number().into())
+    Error::because(sentence, errno)
 }
 
 /// How a copy ends that has done its work, or refused to ([`Elements::refuse`]): it could not be

@@ -9,6 +9,7 @@ pub mod cpus;
 pub mod disks;
 pub mod diskstats;
 pub mod errand;
+pub mod exec;
 pub mod file;
 pub mod filesystems;
 pub mod fsfreeze;

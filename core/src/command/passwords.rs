@@ -61,9 +61,7 @@ pub fn set_user_password<'a, P: Platform>(
         Ok((exit, len)) => Some(child_failed(exit, said.get(..len).unwrap_or(&[]), REFUSED)),
         Err(Errno::NOENT) if crypted => replace(platform, username, password, desk).err(),
         Err(Errno::NOENT) => Some(Error::Told(NO_CHPASSWD, b"", 0)),
-        Err(errno) => {
-            Some(Error::Told(phrase!("failed to execute chpasswd: !"), b"", errno.number().into()))
-        }
+        Err(errno) => Some(Error::because(phrase!("failed to execute chpasswd: !"), errno)),
     };
     if let Some(error) = error {
         return Err(desk.out.refuse(platform, &error));
@@ -81,7 +79,7 @@ const REFUSED: [Phrase; 2] = [
 ];
 
 fn failed(errno: Errno) -> Error<'static> {
-    Error::Told(phrase!("failed to set user password: !"), b"", errno.number().into())
+    Error::because(phrase!("failed to set user password: !"), errno)
 }
 
 const NO_CHPASSWD: Phrase =

@@ -57,6 +57,8 @@ pub enum Needs {
     Trim,
     /// [`crate::platform::Network`].
     Network,
+    /// [`crate::platform::Exec`].
+    Exec,
 }
 
 impl Command {

@@ -1,16 +1,16 @@
 //! THE TABLE: every command, one row each. guest-info, the frozen gate and dispatch derive from it.
 
 use super::{
-    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, errand, file, filesystems,
-    fsfreeze, hotplug, info, keys, memory, network, passwords, power, suspend, sync, system, time,
-    trim, users,
+    Call, Command, Done, Later, Needs, Nothing, cpus, disks, diskstats, errand, exec, file,
+    filesystems, fsfreeze, hotplug, info, keys, memory, network, passwords, power, suspend, sync,
+    system, time, trim, users,
 };
 use crate::error::Raised;
 use crate::json::text::is_named;
 use crate::limits::SUSPEND_MS_MAX;
 use crate::platform::{
-    Disks, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim, WallClock,
-    offers,
+    Disks, Exec, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim,
+    WallClock, offers,
 };
 use crate::response::{Cursor, Failed};
 use crate::state::State;
@@ -36,8 +36,8 @@ impl<P: Platform> Clone for Row<P> {
 impl<P: Platform> Copy for Row<P> {}
 
 /// How many commands there are in each part of the table.
-const FIRST: usize = 29;
-const CHANGES: usize = 10;
+const FIRST: usize = 31;
+const CHANGES: usize = 12;
 
 /// The table, for one platform.
 pub struct Table<P>(core::marker::PhantomData<P>);
@@ -64,12 +64,17 @@ macro_rules! row {
 impl<P: Platform> Table<P> {
     /// Every command of the schema that this agent knows. A row takes room also where its command
     /// is absent: a guest that lets nobody change it has none of those for that.
-    pub const ROWS: &'static [Row<P>] =
-        if P::HOTPLUG || P::SUSPEND || P::PASSWORDS || P::KEYS || <P as Trim>::OFFERED {
-            &Self::ALL
-        } else {
-            &Self::FIRST
-        };
+    pub const ROWS: &'static [Row<P>] = if P::HOTPLUG
+        || P::SUSPEND
+        || P::PASSWORDS
+        || P::KEYS
+        || <P as Trim>::OFFERED
+        || <P as Exec>::OFFERED
+    {
+        &Self::ALL
+    } else {
+        &Self::FIRST
+    };
 
     /// Both, one after the other.
     const ALL: [Row<P>; FIRST + CHANGES] = {
@@ -129,6 +134,10 @@ impl<P: Platform> Table<P> {
     /// What changes the guest.
     #[rustfmt::skip]
     const CHANGES: [Row<P>; CHANGES] = [
+        row!(Exec, "guest-exec-status".secret(),
+            |call| call.pieces(|state, arguments, cursor| exec::status(&mut state.exec, arguments, cursor), exec::status_piece)),
+        row!(Exec, "guest-exec".secret().takes_time(),
+            |call| call.later(|p, state, arguments| exec::start(p, &mut state.exec, state.list.room(), arguments), Later { poll: exec::poll, finish: Some(exec::started_piece), alone: None })),
         row!(Trim, "guest-fstrim".takes_time(),
             |call| call.later(|p, state, arguments| trim::begin(p, state, arguments), Later { poll: errand::poll, finish: Some(trim::piece), alone: Some(errand::leave) })),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-disk".silent().takes_time(), |call| suspend(call, &suspend::DISK)),

@@ -35,15 +35,15 @@ pub fn set<P: Platform>(
     list: &mut List<P>,
     Set { time }: Set,
 ) -> Result<(), Error<'static>> {
-    let by_rtc = |errno| Error::Failed(text!("failed to read the hardware clock"), errno);
+    let by_rtc = |errno| Error::because(phrase!("failed to read the hardware clock: !"), errno);
     let ns = match time {
         Some(ns) => ns,
         None => {
             let shown = match platform.rtc() {
                 Ok(shown) => seconds_since_1970(&shown).ok_or(by_rtc(Errno::INVAL))?,
                 Err(errno) if is_missing(errno) => {
-                    let none = text!("no time was given, and there is no hardware clock");
-                    return Err(Error::Failed(none, errno));
+                    let none = phrase!("no time was given, and there is no hardware clock: !");
+                    return Err(Error::because(none, errno));
                 }
                 Err(errno) => return Err(by_rtc(errno)),
             };
@@ -56,10 +56,10 @@ pub fn set<P: Platform>(
         }
     };
     if !(0..END_S * SECOND_NS).contains(&ns) {
-        return Err(Error::Text(text!("Invalid time")));
+        return Err(Error::Told(phrase!("Invalid time"), b"", 0));
     }
     let set = platform.set_ns(ns);
-    set.map_err(|errno| Error::Failed(text!("Failed to set time to guest"), errno))?;
+    set.map_err(|errno| Error::because(phrase!("Failed to set time to guest: !"), errno))?;
     if time.is_none() {
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub fn set<P: Platform>(
     let shown = at_s + ahead_s(platform, list, at_s)?;
     match platform.set_rtc(&date(shown)) {
         Err(errno) if !is_missing(errno) => {
-            Err(Error::Failed(text!("failed to set hardware clock to system time"), errno))
+            Err(Error::because(phrase!("failed to set hardware clock to system time: !"), errno))
         }
         _ => Ok(()),
     }
@@ -85,14 +85,15 @@ fn ahead_s<P: Platform>(
     list: &mut List<P>,
     at_s: i64,
 ) -> Result<i64, Error<'static>> {
-    let failed = |what, errno| Error::Failed(what, errno);
     match whole(platform, b"/etc/adjtime", list.room()) {
         Ok(adjtime) if is_local(adjtime) => {}
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return Ok(0),
-        Err(errno) => return Err(failed(text!("failed to read /etc/adjtime"), errno)),
+        Err(errno) => {
+            return Err(Error::because(phrase!("failed to read /etc/adjtime: !"), errno));
+        }
     }
     match local(platform, list, at_s) {
         Ok(local) => Ok(local.offset_s.into()),
-        Err(Failed(what, errno)) => Err(failed(what, errno)),
+        Err(Failed(what, errno)) => Err(Error::Failed(what, errno)),
     }
 }

@@ -67,7 +67,7 @@ fn fstrim<P: Platform>(
     };
     trimmed.map_err(|errno| {
         let sentence = phrase!("failed to list what was trimmed: !");
-        desk.out.refuse(platform, &Error::Told(sentence, b"", errno.number().into()))
+        desk.out.refuse(platform, &Error::because(sentence, errno))
     })
 }
 
@@ -98,7 +98,7 @@ fn filesystem<P: Platform>(
             };
             out.out.key("error");
             out.out.ascii("\"");
-            Error::Told(sentence, b"", errno.number().into()).describe(&mut out.out);
+            Error::because(sentence, errno).describe(&mut out.out);
             out.out.ascii("\"");
         }
     }

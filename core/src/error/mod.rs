@@ -118,6 +118,11 @@ pub enum Error<'a> {
 }
 
 impl Error<'_> {
+    /// A command's own sentence that needs nothing but the reason.
+    pub const fn because(sentence: Phrase, errno: Errno) -> Error<'static> {
+        Error::Told(sentence, b"", errno.number() as i64)
+    }
+
     /// More nesting than [`DEPTH_MAX`].
     pub fn too_deep() -> Error<'static> {
         Error::Limit(text!("nesting depth"), DEPTH_MAX, text!("levels"))

@@ -41,6 +41,16 @@ impl<'a> Strings<'a> {
         core::iter::from_fn(move || Decoded::of(take(&mut rest)?))
     }
 
+    /// At least as many bytes as they have, one more counted for each; known without reading them.
+    pub fn bytes_max(self) -> usize {
+        self.0.len()
+    }
+
+    /// At least as many as there are: each takes two quotes and what stands before the next one.
+    pub fn count_max(self) -> usize {
+        self.0.len() / 3 + 1
+    }
+
     /// How many bytes they have, one more counted for each.
     pub fn bytes_each_ended(self) -> usize {
         self.iter().map(|string| string.count() + 1).sum()

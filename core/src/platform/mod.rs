@@ -9,6 +9,7 @@
 mod clock;
 mod device;
 mod disks;
+mod exec;
 mod files;
 mod freeze;
 mod freezing;
@@ -28,6 +29,7 @@ pub use crate::json::lists::Strings;
 pub use clock::{Clock, WallClock};
 pub use device::{Below, Device};
 pub use disks::{Disks, HEALTH_BYTES, Usage};
+pub use exec::{Become, Exec, Free, Keeps, Kept, Memory, Packed, Standard};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};
@@ -57,7 +59,7 @@ macro_rules! together {
 together! {
     /// Everything that an agent needs. Whoever implements the traits has it.
     Platform: Clock + WallClock + Files + Freeze + Log + Power + Texts + Network + Tasks + Disks
-        + Settings + Trim + Programs + Replace
+        + Exec + Settings + Trim + Programs + Replace
 }
 
 /// The file, text, mount table or filesystem of a guest that has none: no value of it exists.
@@ -154,6 +156,12 @@ macro_rules! absent {
     };
     (@Programs $guest:ty) => {
         impl $crate::platform::Programs for $guest {}
+    };
+    (@Exec $guest:ty) => {
+        impl $crate::platform::Exec for $guest {
+            type Pipe = $crate::platform::Absent;
+            type Memory = $crate::platform::Keeps<0>;
+        }
     };
     (@Network $guest:ty) => {
         impl $crate::platform::Network for $guest {

@@ -1,7 +1,7 @@
 //! Whether a guest has what a command needs: the traits are asked, each for its own commands.
 
 use super::{
-    Disks, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim, WallClock,
+    Disks, Exec, Files, Freeze, Network, Platform, Power, Replace, Settings, Texts, Trim, WallClock,
 };
 use crate::command::{Command, Needs};
 
@@ -17,6 +17,7 @@ pub fn offers<P: Platform>(platform: &P, command: &Command) -> bool {
         Needs::SetTime => P::SETS && WallClock::offers(platform, command.name),
         Needs::Info => P::INFO && Texts::offers(platform, command.name),
         Needs::Users => P::USERS && Texts::offers(platform, command.name),
+        Needs::Exec => Exec::offers(platform, command.name),
         Needs::Disks => Disks::offers(platform, command.name),
         Needs::Load => P::LOAD && Texts::offers(platform, command.name),
         Needs::Cpus => P::CPUS && Texts::offers(platform, command.name),

@@ -274,12 +274,15 @@ pub fn poll(
     let mut both =
         [PollFd::new(&signals.fd, PollFlags::IN), PollFd::from_borrowed_fd(other, events)];
     let waited = rustix::event::poll(&mut both, timeout);
+    if waited.is_err() {
+        return Ready::Timeout;
+    }
     let [signal, channel] = both;
-    if waited.is_ok() && !signal.revents().is_empty() {
+    let found = channel.revents();
+    let waits = fd.is_some() && !found.is_empty();
+    if !signal.revents().is_empty() && !(signals.had_a_turn.replace(true) && waits) {
         return Ready::Signal;
     }
-    match channel.revents() {
-        events if waited.is_ok() && !events.is_empty() => Ready::Channel(events),
-        _ => Ready::Timeout,
-    }
+    signals.had_a_turn.set(false);
+    if waits { Ready::Channel(found) } else { Ready::Timeout }
 }

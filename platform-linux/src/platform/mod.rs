@@ -1,7 +1,9 @@
 //! The core's platform traits on Linux, one file each.
 
+mod children;
 mod clock;
 mod disks;
+mod exec;
 mod files;
 mod freeze;
 mod helper;
@@ -17,6 +19,7 @@ mod texts;
 mod trim;
 mod worker;
 
+pub use children::Children;
 pub use helper::Helper;
 pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
@@ -45,6 +48,10 @@ pub struct Linux {
     pub environment: *const *const u8,
     /// The program started last.
     pub helper: Option<Helper>,
+    /// The processes of programs that clients have started.
+    pub children: &'static mut Children,
+    /// Whether something can be read that is watched.
+    pub readable: bool,
     /// Copies of the agent that were given up and have not ended yet; 0 for none.
     pub abandoned: [i32; ABANDONED_MAX],
     /// A copy that was left to itself and has not ended yet; 0 for none.

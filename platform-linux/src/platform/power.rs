@@ -26,6 +26,9 @@ impl Linux {
                         self.exchange_abandoned(pid, 0);
                         self.left = if self.left == pid { 0 } else { self.left };
                     }
+                    if cfg!(feature = "exec") {
+                        self.children.end(pid, exit);
+                    }
                     if let Some(helper) = &mut self.helper
                         && helper.pid == pid
                     {

@@ -6,15 +6,13 @@ use crate::standard::fill_standard;
 use crate::sys;
 use crate::sys::process::Fork;
 use qga_core::Errno;
-use qga_core::platform::{Exit, PROGRAM_WORDS_MAX, Programs, Texts};
+use qga_core::limits::PROGRAM_FOLDERS;
+use qga_core::platform::{Exit, PROGRAM_WORDS_MAX, Programs};
 use qga_core::writer::Writer;
 use rustix::fs::Access;
 
 /// Room for the words of a command line: those that the core has are its own.
 const WORDS_BYTES_MAX: usize = 128;
-
-/// Where programs are where the environment does not say so.
-pub const PROGRAM_FOLDERS: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Programs for Linux {
     fn run_program(
@@ -38,7 +36,9 @@ impl Programs for Linux {
         }
         self.find(words.first().unwrap_or(&&b""[..]))?;
         let (from, into) = (sys::memory()?, sys::memory()?);
-        sys::write_at(&from, 0, input);
+        if sys::write_at(&from, 0, input)? as usize != input.len() {
+            return Err(Errno::NOSPC);
+        }
         // SAFETY: the child below ends by execve or exit.
         let pid = match unsafe { sys::process::fork() }? {
             Fork::Child => {
@@ -58,7 +58,7 @@ impl Programs for Linux {
 impl Linux {
     /// Puts the path of a program into the room for paths. Errors: ENOENT when there is none.
     fn find(&mut self, name: &[u8]) -> Result<(), Errno> {
-        let folders = self.variable("PATH").unwrap_or(PROGRAM_FOLDERS);
+        let folders = self.look_up("PATH").unwrap_or(PROGRAM_FOLDERS);
         for folder in folders.split(|&byte| byte == b':') {
             let mut room = [0; 256];
             let mut path = Writer::new(&mut room);

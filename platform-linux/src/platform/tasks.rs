@@ -48,7 +48,7 @@ impl Tasks for Linux {
 
     fn put_about(&mut self, key: u64) {
         if let Some(helper) = &self.helper {
-            sys::write_at(&helper.output, 0, &key.to_ne_bytes());
+            let _ = sys::write_at(&helper.output, 0, &key.to_ne_bytes());
         }
     }
 

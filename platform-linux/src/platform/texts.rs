@@ -48,6 +48,14 @@ impl Texts for Linux {
     }
 
     fn variable(&mut self, name: &str) -> Option<&'static [u8]> {
+        self.look_up(name)
+    }
+}
+
+impl Linux {
+    /// A variable of the environment.
+    #[inline(never)]
+    pub fn look_up(&self, name: &str) -> Option<&'static [u8]> {
         let mut place = self.environment;
         loop {
             // SAFETY: the list ends with a null pointer, its words with NULs; the environment is

@@ -58,6 +58,16 @@ pub fn wait_for(pid: i32) -> Result<Exit, Errno> {
     collect(pid as usize, 0).map(|(_, exit)| exit)
 }
 
+/// Opens what is open as `file` by this number as well, in the place of what was (dup3(2)). Only
+/// where asked for programs do not inherit it. Not by rustix, which knows no numbers but the
+/// standard ones.
+pub fn duplicate(file: &Fd, number: i32, closes: bool) -> Result<(), Errno> {
+    let flags = if closes { raw::O_CLOEXEC } else { 0 };
+    let from = file.raw() as usize;
+    // SAFETY: no memory is involved; whose the number is the caller knows.
+    unsafe { call(raw::__NR_dup3, from, number as usize, flags as usize, 0) }.map(drop)
+}
+
 /// Collects a child that has ended, any one: its number, and how it ended (wait4(2)). Nothing if
 /// none has yet. Errors: ECHILD when there is none.
 pub fn wait() -> Result<Option<(i32, Exit)>, Errno> {

@@ -3,6 +3,7 @@
 
 mod clock;
 mod disks;
+mod exec;
 mod files;
 mod freeze;
 mod log;

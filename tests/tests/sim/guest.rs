@@ -1,6 +1,8 @@
 //! A conversation in, the simulated guest that it is to be held in out, and what it says there.
 
+use qga_core::Errno;
 use qga_core::platform::Device;
+use qga_sim::exec::Executable;
 use qga_sim::files::Content;
 use qga_sim::power::Program;
 use qga_sim::{Session, Sim};
@@ -24,6 +26,8 @@ pub fn guest(conversation: &Conversation) -> Sim {
         world.files.add("/etc/passwd", Content::Regular(passwd));
         let version = b"Linux version 6.1.0\n".to_vec();
         world.files.add("/proc/version", Content::Regular(version));
+        let text = Executable::printing("/etc/passwd", b"");
+        world.exec.programs.push(Executable { error: Some(Errno::ACCES), ..text });
         if conversation.fifo {
             world.files.add(&format!("{FOLDER}/fifo"), Content::Fifo(Default::default()));
         }

@@ -6,6 +6,7 @@ mod accounts;
 mod conversations;
 mod disks;
 mod errands;
+mod exec;
 mod faults;
 mod files;
 mod freeze;

@@ -2,9 +2,10 @@
 //! traits say for it.
 
 use qga_core::internals::command::Table;
+use qga_core::platform::Keeps;
 use qga_core::platform::{
-    About, Access, Clock, Exit, Files, Freeze, Level, Log, Mode, OpenOptions, Power, Signal,
-    WallClock,
+    About, Absent, Access, Clock, Exec, Exit, Files, Freeze, Level, Log, Mode, OpenOptions, Packed,
+    Power, Signal, Standard, WallClock,
 };
 use qga_core::platform::{FreezeStatus, Freezing, Reason, Task};
 use qga_core::{Agent, Errno, Step};
@@ -19,8 +20,8 @@ impl Clock for Bare {
     }
 }
 
-qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock, Texts, Network, Tasks, Disks, Settings,
-    Trim, Programs, Replace);
+qga_core::absent!(Bare: Files, Freeze, Power, Log, WallClock, Texts, Network, Tasks, Disks, Exec,
+    Settings, Trim, Programs, Replace);
 
 /// A guest that can end itself, in the one way that is left when it has nothing else.
 #[derive(Default)]
@@ -43,8 +44,8 @@ impl Power for Ends {
     }
 }
 
-qga_core::absent!(Ends: Files, Freeze, Log, WallClock, Texts, Network, Tasks, Disks, Settings,
-    Trim, Programs, Replace);
+qga_core::absent!(Ends: Files, Freeze, Log, WallClock, Texts, Network, Tasks, Disks, Exec,
+    Settings, Trim, Programs, Replace);
 
 fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> String {
     let mut agent: Box<Agent<P, 4096, 4096>> = Box::default();
@@ -133,6 +134,41 @@ fn what_a_guest_without_it_says() {
         [Level::Error, Level::Warning, Level::Info].map(|level| level.name().to_string()),
         ["error", "warning", "info"]
     );
+}
+
+/// What a guest says that starts no programs but has the trait.
+struct Idle;
+
+impl Exec for Idle {
+    type Pipe = ();
+    type Memory = Keeps<0>;
+}
+
+#[test]
+fn a_guest_without_programs_starts_none() {
+    const NOT: Errno = Errno::OPNOTSUPP;
+    let (guest, pipe) = (&mut Idle, ());
+    assert!(!guest.offers("guest-exec"));
+    assert_eq!(guest.nothing(), Err(NOT));
+    assert_eq!(guest.memory(), Err(NOT));
+    assert_eq!(guest.pipe(), Err(NOT));
+    assert_eq!(guest.enlarge(&pipe, 9), Err(NOT));
+    assert_eq!(guest.put_into_pipe(&pipe, b"x"), Err(NOT));
+    assert_eq!(guest.put_into_memory(&pipe, 0, b"x"), Err(NOT));
+    assert_eq!(guest.watch(&pipe), Err(NOT));
+    let standard = Standard { input: &pipe, output: &pipe, error: &pipe, report: &pipe };
+    assert_eq!(guest.spawn(0, standard, 9, &mut |_, _| Ok(())), Err(NOT));
+    let packed = Packed { path: 0, words: 0, variables: None };
+    assert_eq!(guest.execute(&[], packed), Err(NOT));
+    assert_eq!(guest.search_path(), None);
+    assert_eq!(guest.report(&pipe), Err(NOT));
+    assert!(!guest.is_readable());
+    assert_eq!(guest.keep(&pipe, &pipe, 9), Err(NOT));
+    assert_eq!(guest.discard(&pipe), Err(NOT));
+    assert_eq!(guest.kept(&pipe, 0, &mut [0; 9]), 0);
+    assert_eq!(guest.ended(0), None);
+    assert!(!Exec::offers(&Bare, "guest-exec"));
+    assert_eq!(Exec::memory(&mut Bare).map(|memory: Absent| match memory {}), Err::<(), _>(NOT));
 }
 
 #[test]
