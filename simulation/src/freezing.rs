@@ -111,13 +111,7 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
                 assert!(over || frozen == before, "a refused freeze did something");
                 return;
             }
-            let room = client.session.sim.with(|world| {
-                let is_free = |place: &Place| {
-                    place.create_error.is_none() && place.bytes_max > usize::from(u8::MAX)
-                };
-                world.store.places.iter().any(is_free)
-            });
-            let expected = freezable.is_none() || !undisturbed || !room;
+            let expected = freezable.is_none() || !undisturbed || !has_room(client);
             assert!(expected, "could have frozen");
             let status = client.status();
             assert!(
@@ -127,6 +121,13 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
         }
         Answer::None => {}
     }
+}
+
+/// Whether there is room for a mark.
+fn has_room<S: Source>(client: &Client<S>) -> bool {
+    let is_free =
+        |place: &Place| place.create_error.is_none() && place.bytes_max > usize::from(u8::MAX);
+    client.session.sim.with(|world| world.store.places.iter().any(is_free))
 }
 
 /// guest-fsfreeze-thaw.

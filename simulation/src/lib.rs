@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod abandon;
+mod accounts;
 mod ask;
 mod burst;
 mod channel;

@@ -1,6 +1,7 @@
 //! The acts that only ask: simple commands, odd and broken requests go in, what comes back is
 //! judged as far as it can be foretold. Invariant: a request that is none earns one reply.
 
+use crate::accounts;
 use crate::ask::{ask, must};
 use crate::channel::{Rest, exchange};
 use crate::client::Client;
@@ -71,7 +72,7 @@ pub fn odd<S: Source>(client: &mut Client<S>, record: &mut Record) {
 /// itself.
 pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
     // The lists make so many calls that a session would consist of little else.
-    match client.source.byte() % 33 {
+    match client.source.byte() % 37 {
         0..8 => {
             let id = client.source.number();
             if let Some(value) = must(client, record, "guest-sync", format_args!("\"id\": {id}")) {
@@ -91,6 +92,7 @@ pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
         }
         24..30 => get_time(client, record),
         30..32 => set_time(client, record),
+        32..35 => accounts::change(client, record),
         _ => look(client, record),
     }
 }

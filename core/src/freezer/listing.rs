@@ -17,9 +17,9 @@ use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, Strings
 
 impl<F> Freezer<F> {
     /// Puts every freezable local filesystem that is wanted into `entries` and into the mark, each
-    /// after what it lies on, and else in mount order: the table is read once for each height at which something
-    /// lies. What is hidden is in the log then, and the first of it in `subject`, with the reason
-    /// in `hidden`.
+    /// after what it lies on, and else in mount order: the table is read once for each height at
+    /// which something lies. What is hidden is in the log then, and the first of it in `subject`,
+    /// with the reason in `hidden`.
     pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -42,10 +42,8 @@ impl<F> Freezer<F> {
             while let Some(line) = lines.line() {
                 let Some(mount) = local(line) else { continue };
                 let Local { superblock, path, .. } = mount;
-                if entries.iter().any(|entry| entry.place.superblock == superblock) {
-                    continue;
-                }
-                if !wanted.takes(platform, second_line, &mount).map_err(unread)? {
+                let listed = entries.iter().any(|entry| entry.place.superblock == superblock);
+                if listed || !wanted.takes(platform, second_line, &mount).map_err(unread)? {
                     continue;
                 }
                 tell_about(platform, What::Open, record, path);

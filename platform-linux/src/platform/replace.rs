@@ -128,7 +128,10 @@ impl Replace for Linux {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW;
         let file = sys::open(c"/etc/.pwd.lock", flags, 0o600)?;
         match sys::lock_byte(&file, 0, false)? {
-            None => Ok(file.keep_open()),
+            None => {
+                file.keep_open();
+                Ok(())
+            }
             Some(_) => Err(Errno::AGAIN),
         }
     }

@@ -1,5 +1,5 @@
-//! Freezing what a client names: nothing else freezes or is spoken of, whatever lies on what, fails,
-//! or is killed; and what is no filesystem's first mount is named in the log or is an error.
+//! Freezing what a client names: nothing else freezes or is spoken of, whatever lies on what,
+//! fails, or is killed; and what is no filesystem's first mount is named in the log or is an error.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
