@@ -547,7 +547,7 @@ fn nothing_is_started_while_the_machine_goes_down_or_stands_still() {
     session.step();
     assert_eq!(session.send(SYNC), SYNCED);
     let reply = send(&mut session, "exec", &json!({"path": "/bin/p"}));
-    assert_eq!(reply, failure("a shutdown is under way"));
+    assert_eq!(reply, failure("guest-shutdown is under way"));
 }
 
 #[test]
