@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::limits::{
     EXEC_ENTRIES_MAX, EXEC_OUTPUT_BYTES_MAX, EXEC_PIPE_BYTES_MIN, EXEC_STEP_CALLS_MAX,
 };
-use crate::lines::retry;
 use crate::platform::{Clock, Exec, Exit, Free, Level, Log, Memory, Standard};
 use crate::text::Phrase;
 
@@ -241,7 +240,8 @@ impl<F> Programs<F> {
             let sentence = phrase!("too many running programs: at most #, wait for one to end");
             return Err(Error::Told(sentence, b"", EXEC_ENTRIES_MAX as i64));
         };
-        let entry = spawn(platform, place, program, input, wanted)
+        let mut entry = Entry::FREE;
+        spawn(platform, place, program, input, wanted, &mut entry)
             .map_err(|errno| Error::because(NOT_STARTED, errno))?;
         // Their numbers come round.
         let former = self.find(entry.pid.into());
@@ -399,7 +399,17 @@ fn take<F, P: Exec<Pipe = F>>(
     Taken::Something
 }
 
-/// Makes the process of a program, and what takes its output.
+/// What is open while a process is made, but for what stays open: closed in one place, whatever
+/// fails.
+struct Opened<F> {
+    nothing: Option<F>,
+    input: Option<F>,
+    reports: Option<F>,
+    /// What the program prints into.
+    prints: [Option<F>; 2],
+}
+
+/// Makes the process of a program, and what takes its output, into a free entry.
 #[inline(never)]
 fn spawn<F, P: Exec<Pipe = F>>(
     platform: &mut P,
@@ -407,43 +417,65 @@ fn spawn<F, P: Exec<Pipe = F>>(
     program: &Program<'_>,
     input: Option<&[u8]>,
     wanted: Wanted,
-) -> Result<Entry<F>, Errno> {
-    let nothing = platform.nothing().or_else(|_| platform.memory())?;
-    let input = match input {
-        Some(bytes) => Some(feed(platform, bytes)?),
-        None => None,
+    entry: &mut Entry<F>,
+) -> Result<(), Errno> {
+    let mut opened = Opened { nothing: None, input: None, reports: None, prints: [None, None] };
+    let opened = &mut opened;
+    open(platform, input, wanted, entry, opened)?;
+    let [printed, complained] = &opened.prints;
+    let merged = if wanted == Wanted::Merged { printed } else { &None };
+    let (Some(nothing), Some(report)) = (&opened.nothing, &opened.reports) else {
+        return Err(Errno::BADF);
     };
-    let [report, reports] = platform.pipe()?;
-    platform.watch(&report)?;
-    let mut entry = Entry { stage: Stage::Starting, report: Some(report), ..Entry::FREE };
-    let [output, errors] = &mut entry.outputs;
-    let printed = match wanted {
-        Wanted::None | Wanted::Errors => None,
-        _ => Some(capture(platform, output)?),
-    };
-    let complained = match wanted {
-        Wanted::Errors | Wanted::Separated => Some(capture(platform, errors)?),
-        _ => None,
-    };
-    let merged = if wanted == Wanted::Merged { printed.as_ref() } else { None };
     let standard = Standard {
-        input: input.as_ref().unwrap_or(&nothing),
-        output: printed.as_ref().unwrap_or(&nothing),
-        error: complained.as_ref().or(merged).unwrap_or(&nothing),
-        report: &reports,
+        input: opened.input.as_ref().unwrap_or(nothing),
+        output: printed.as_ref().unwrap_or(nothing),
+        error: complained.as_ref().or(merged.as_ref()).unwrap_or(nothing),
+        report,
     };
     let mut child = |platform: &mut P, room: &mut [u8]| program.become_it(platform, room);
     entry.pid = platform.spawn(place, standard, program.room_bytes(), &mut child)?;
-    Ok(entry)
+    entry.stage = Stage::Starting;
+    Ok(())
 }
 
-/// Begins to take an output; the end that the program prints into.
-fn capture<F, P: Exec<Pipe = F>>(platform: &mut P, output: &mut Output<F>) -> Result<F, Errno> {
-    let [pipe, prints] = platform.pipe()?;
-    platform.watch(&pipe)?;
-    output.memory = Some(platform.memory()?);
-    output.pipe = Some(pipe);
-    Ok(prints)
+/// Opens what that takes.
+fn open<F, P: Exec<Pipe = F>>(
+    platform: &mut P,
+    input: Option<&[u8]>,
+    wanted: Wanted,
+    entry: &mut Entry<F>,
+    opened: &mut Opened<F>,
+) -> Result<(), Errno> {
+    opened.nothing = Some(platform.nothing().or_else(|_| platform.memory())?);
+    if let Some(bytes) = input {
+        opened.input = Some(feed(platform, bytes)?);
+    }
+    watched(platform, &mut entry.report, &mut opened.reports)?;
+    let outputs = entry.outputs.iter_mut().zip(&mut opened.prints);
+    let unwanted = [
+        matches!(wanted, Wanted::None | Wanted::Errors),
+        !matches!(wanted, Wanted::Errors | Wanted::Separated),
+    ];
+    for ((output, prints), unwanted) in outputs.zip(unwanted) {
+        if !unwanted {
+            watched(platform, &mut output.pipe, prints)?;
+            output.memory = Some(platform.memory()?);
+        }
+    }
+    Ok(())
+}
+
+/// A pipe whose reading end is watched.
+#[inline(never)]
+fn watched<F, P: Exec<Pipe = F>>(
+    platform: &mut P,
+    read: &mut Option<F>,
+    write: &mut Option<F>,
+) -> Result<(), Errno> {
+    let [reads, writes] = platform.pipe()?;
+    (*read, *write) = (Some(reads), Some(writes));
+    read.as_ref().map_or(Err(Errno::BADF), |read| platform.watch(read))
 }
 
 /// What a program reads these bytes from, all of them in it already: a pipe, as the reference has
@@ -451,24 +483,34 @@ fn capture<F, P: Exec<Pipe = F>>(platform: &mut P, output: &mut Output<F>) -> Re
 fn feed<F, P: Exec<Pipe = F>>(platform: &mut P, bytes: &[u8]) -> Result<F, Errno> {
     let [read, write] = platform.pipe()?;
     let holds = bytes.len() <= EXEC_PIPE_BYTES_MIN || platform.enlarge(&write, bytes.len()).is_ok();
-    if holds && put_all(bytes, |rest, _| platform.put_into_pipe(&write, rest)).is_ok() {
+    if holds && put_all(platform, &write, false, bytes).is_ok() {
         return Ok(read);
     }
     let memory = platform.memory()?;
-    put_all(bytes, |rest, at| platform.put_into_memory(&memory, at, rest))?;
+    put_all(platform, &memory, true, bytes)?;
     Ok(memory)
 }
 
-/// Puts all of `bytes`, by as many calls as that takes. Errors: those of a call.
-fn put_all(
+/// Puts all of `bytes` into a pipe, or into memory, by as many calls as that takes. Errors: those
+/// of a call; EIO when nothing more goes in.
+#[inline(never)]
+fn put_all<F, P: Exec<Pipe = F>>(
+    platform: &mut P,
+    file: &F,
+    is_memory: bool,
     bytes: &[u8],
-    mut put: impl FnMut(&[u8], usize) -> Result<usize, Errno>,
 ) -> Result<(), Errno> {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        match retry(|| put(rest, at))? {
-            0 => return Err(Errno::IO),
-            len => at += len,
+        let put = match is_memory {
+            true => platform.put_into_memory(file, at, rest),
+            false => platform.put_into_pipe(file, rest),
+        };
+        match put {
+            Ok(0) => return Err(Errno::IO),
+            Ok(len) => at += len,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())

@@ -6,12 +6,17 @@ use crate::deadline::check_time;
 use crate::record::Record;
 use crate::sight::frozen_by_agent;
 use crate::source::Source;
-use qga_core::platform::FreezeStatus;
+use qga_core::internals::exec::Programs;
+use qga_core::platform::{FreezeStatus, Kept as _};
+
+/// Most descriptors that one program takes: two pipes, what keeps their bytes, and its report.
+const PROGRAM_DESCRIPTORS: usize = 5;
 
 /// What must be true after every act.
 pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {
     check_time(client, record);
     let handles = client.session.agent().state().files.len();
+    let programs = client.session.agent().state().exec.kept().map_or(0, Programs::len);
     let status = client.status();
     assert_eq!(client.is_frozen(), status != FreezeStatus::Thawed);
     let (ended, frozen, mounted, marked, others) = client.session.sim.with(|world| {
@@ -21,6 +26,7 @@ pub fn check<S: Source>(client: &mut Client<S>, record: &mut Record) {
         if !ended {
             // No descriptor leaked.
             assert_eq!(world.open.files, handles, "files are open that no handle owns");
+            assert!(world.exec.open <= PROGRAM_DESCRIPTORS * programs, "pipes left open");
             assert_eq!((world.open.marks, world.open.tables), (0, 0), "marks, tables left open");
             if status == FreezeStatus::Thawed {
                 assert_eq!(world.open.filesystems, 0, "filesystems left open");

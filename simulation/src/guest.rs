@@ -3,7 +3,8 @@
 //! guest.
 
 use qga_core::Errno;
-use qga_core::platform::Device;
+use qga_core::platform::{Device, Exit};
+use qga_sim::exec::Executable;
 use qga_sim::files::{Content, Permit};
 use qga_sim::init::{Init, Sign};
 use qga_sim::mounts::Lies;
@@ -38,6 +39,9 @@ const LARGE_BYTES: u32 = 9000;
 /// The guest of this shape.
 pub fn guest(shape: u8, seed: u64) -> Sim {
     let sim = Sim::new(seed);
+    let program = Executable::printing("/usr/bin/p", b"printed");
+    let program = Executable { exit: Exit::Status(7), ..program };
+    sim.with(|world| world.exec.programs.push(program));
     sim.with(|world| {
         for folder in ["/d", "/d/denied", "/mnt"] {
             world.files.add(folder, Content::Directory);

@@ -220,11 +220,11 @@ fn write_output<P: Platform>(
     }
     if cursor.stream.goes_on() {
         let at = cursor.stream.count;
-        let read = |into: &mut [u8]| {
+        let mut read = |into: &mut [u8]| {
             Ok(output.memory().map_or(0, |memory| platform.kept(memory, at, into)) as u32)
         };
         // It cannot fail: what cannot be read has ended early.
-        let _ = cursor.stream.chunk(out, read);
+        let _ = cursor.stream.chunk(out, &mut read);
         return false;
     }
     output.truncated |= cursor.stream.count < output.bytes.into();

@@ -115,12 +115,12 @@ pub fn read_piece<P: Platform>(
     }
     let Cursor { stream, handle, .. } = cursor;
     if stream.goes_on() {
-        let file = state.files.file(*handle);
-        let read = |into: &mut [u8]| match file {
+        let mut file = state.files.file(*handle);
+        let mut read = |into: &mut [u8]| match &mut file {
             Some(file) => lines::read(file, into),
             None => Err(Errno::BADF),
         };
-        let done = stream.chunk(out, read);
+        let done = stream.chunk(out, &mut read);
         return done.map(|()| true).map_err(|errno| Failed(text!("failed to read file"), errno));
     }
     out.ascii("\", \"count\": ");

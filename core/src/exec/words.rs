@@ -133,7 +133,7 @@ impl Program<'_> {
     #[inline(never)]
     fn candidate(&self, room: &mut [u8], places: &Places, start: usize) -> Option<usize> {
         let (front, path) = room.split_at_mut_checked(places.packed.path).unwrap_or_default();
-        let searched = !self.path.is_empty() && !self.path.contains(&b'/');
+        let searched = !self.path.is_empty() && self.path.iter().all(|&byte| byte != b'/');
         let all = match places.search {
             _ if !searched => &[],
             Some((start, end)) => front.get(start..end).unwrap_or(&[]),
@@ -161,6 +161,7 @@ fn point(room: &mut [u8], at: usize, to: Option<usize>) {
     }
 }
 
+#[inline(never)]
 fn point_next(room: &mut [u8], at: &mut usize, to: usize) {
     point(room, *at, Some(to));
     *at += POINTER_BYTES;

@@ -36,10 +36,11 @@ impl Stream {
     /// One read, into the tail of the free part, encoded into its beginning. Errors: the first read
     /// fails; of a later one nothing is said, because what was read is the client's, and the next
     /// call meets the error again.
+    #[inline(never)]
     pub fn chunk(
         &mut self,
         out: &mut Writer<'_>,
-        read: impl FnOnce(&mut [u8]) -> Result<u32, Errno>,
+        read: &mut dyn FnMut(&mut [u8]) -> Result<u32, Errno>,
     ) -> Result<(), Errno> {
         let free = out.free();
         let start = free.len() - base64::raw_room(free.len()).min(free.len());

@@ -280,8 +280,11 @@ pub fn poll(
     let [signal, channel] = both;
     let found = channel.revents();
     let waits = fd.is_some() && !found.is_empty();
-    if !signal.revents().is_empty() && !(signals.had_a_turn.replace(true) && waits) {
-        return Ready::Signal;
+    if !signal.revents().is_empty() {
+        let had_a_turn = signals.had_a_turn.replace(true);
+        if !(had_a_turn && waits) {
+            return Ready::Signal;
+        }
     }
     signals.had_a_turn.set(false);
     if waits { Ready::Channel(found) } else { Ready::Timeout }

@@ -599,7 +599,7 @@ fn no_call_that_fails_leaves_anything_open() {
         {
             assert_eq!(status(session, pid)["return"]["exited"], true);
         }
-        assert_eq!((programs(&session).len(), open(sim)), (0, 0), "{reply} {told:?}");
+        assert_eq!((programs(session).len(), open(sim)), (0, 0), "{reply} {told:?}");
         (reply, told)
     };
     let (sim, mut session) = guest(std::slice::from_ref(&program));

@@ -243,7 +243,7 @@ fn streamed(room: usize, count: u64, at_once: usize) -> (Vec<u8>, Stream) {
             into[..len].fill(b'y');
             Ok(len as u32)
         };
-        stream.chunk(&mut out, read).expect("nothing fails");
+        stream.chunk(&mut out, &mut { read }).expect("nothing fails");
         text.extend_from_slice(out.written());
     }
     (text, stream)
@@ -268,19 +268,23 @@ fn an_end_and_an_error_end_the_bytes() {
     let mut bytes = [0; 2048];
     let mut stream = Stream::of(10);
     let mut out = Writer::new(&mut bytes);
-    assert_eq!(stream.chunk(&mut out, |_| Err(Errno::IO)), Err(Errno::IO), "nothing was read yet");
+    assert_eq!(
+        stream.chunk(&mut out, &mut |_| Err(Errno::IO)),
+        Err(Errno::IO),
+        "nothing was read yet"
+    );
     let four = |into: &mut [u8]| {
         into[..4].fill(b'y');
         Ok(4)
     };
-    stream.chunk(&mut out, four).expect("4 bytes");
+    stream.chunk(&mut out, &mut { four }).expect("4 bytes");
     assert!(stream.goes_on());
-    stream.chunk(&mut out, |_| Err(Errno::IO)).expect("what was read counts");
+    stream.chunk(&mut out, &mut |_| Err(Errno::IO)).expect("what was read counts");
     assert!(!stream.goes_on() && !stream.eof && stream.count == 4);
     assert_eq!(out.written(), BASE64.encode("yyyy").as_bytes());
     let mut stream = Stream::default();
     assert!(!stream.goes_on());
     stream = Stream::of(1);
-    stream.chunk(&mut out, |_| Ok(0)).expect("the end");
+    stream.chunk(&mut out, &mut |_| Ok(0)).expect("the end");
     assert!(!stream.goes_on() && stream.eof);
 }
