@@ -53,6 +53,11 @@ fn names<S: Source>(client: &mut Client<S>) -> Option<(String, u64)> {
     Some((quoted.join(", "), wanted))
 }
 
+/// Whether there is room for a mark.
+fn is_free(place: &Place) -> bool {
+    place.create_error.is_none() && place.bytes_max > usize::from(u8::MAX)
+}
+
 /// guest-fsfreeze-freeze, or -freeze-list.
 pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (was_frozen, calls) = (client.is_frozen(), client.calls());
@@ -66,13 +71,11 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let ((hidden, theirs), lines) = sim.with(|world| (left_out(world, wanted), world.log.len()));
     let to_vanish = client.session.sim.with(|world| vanishing(world));
     record.over_early = false;
-    let answer = match &names {
-        None => ask(client, record, "guest-fsfreeze-freeze", format_args!("")),
-        Some((names, _)) => {
-            let arguments = format_args!("\"mountpoints\": [{names}]");
-            ask(client, record, "guest-fsfreeze-freeze-list", arguments)
-        }
+    let (command, arguments) = match &names {
+        None => ("guest-fsfreeze-freeze", String::new()),
+        Some((names, _)) => ("guest-fsfreeze-freeze-list", format!("\"mountpoints\": [{names}]")),
     };
+    let answer = ask(client, record, command, format_args!("{arguments}"));
     let failed = client.failed_since(calls);
     // What went away while the agent looked at it could not be frozen.
     let undisturbed =
@@ -111,12 +114,7 @@ pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
                 assert!(over || frozen == before, "a refused freeze did something");
                 return;
             }
-            let room = client.session.sim.with(|world| {
-                let is_free = |place: &Place| {
-                    place.create_error.is_none() && place.bytes_max > usize::from(u8::MAX)
-                };
-                world.store.places.iter().any(is_free)
-            });
+            let room = client.session.sim.with(|world| world.store.places.iter().any(is_free));
             let expected = freezable.is_none() || !undisturbed || !room;
             assert!(expected, "could have frozen");
             let status = client.status();

@@ -17,9 +17,9 @@ use crate::platform::{Clock, Device, Failure, Freeze, Level, Log, Place, Strings
 
 impl<F> Freezer<F> {
     /// Puts every freezable local filesystem that is wanted into `entries` and into the mark, each
-    /// after what it lies on, and else in mount order: the table is read once for each height at which something
-    /// lies. What is hidden is in the log then, and the first of it in `subject`, with the reason
-    /// in `hidden`.
+    /// after what it lies on, and else in mount order: the table is read once for each height at
+    /// which something lies. What is hidden is in the log then, and the first of it in `subject`,
+    /// with the reason in `hidden`.
     pub(super) fn list<P: Freeze<Filesystem = F> + Clock + Log>(
         &mut self,
         platform: &mut P,
@@ -28,8 +28,7 @@ impl<F> Freezer<F> {
     ) -> Result<(), Failure> {
         let mut wanted = Wanted::new(only)?;
         let marked = |errno| Failure(What::Mark, Some(errno));
-        let boot = boot(platform);
-        mark::new_head(&boot, |bytes| mark.append(bytes)).map_err(marked)?;
+        mark::new_head(&boot(platform), |bytes| mark.append(bytes)).map_err(marked)?;
         let mut record = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
@@ -48,8 +47,7 @@ impl<F> Freezer<F> {
                 if !wanted.takes(platform, second_line, &mount).map_err(unread)? {
                     continue;
                 }
-                tell_about(platform, What::Open, record, path);
-                let height = height(platform, superblock);
+                let height = height(platform, superblock, record, path);
                 if height > level {
                     next_level = next_level.min(height);
                     continue;

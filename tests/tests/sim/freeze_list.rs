@@ -1,5 +1,5 @@
-//! Freezing what a client names: nothing else freezes or is spoken of, whatever lies on what, fails,
-//! or is killed; and what is no filesystem's first mount is named in the log or is an error.
+//! Freezing what a client names: nothing else freezes or is spoken of, whatever lies on what,
+//! fails, or is killed; and what is no filesystem's first mount is named in the log or is an error.
 
 use crate::freeze::{ask, disks, frozen};
 use crate::guest::Large;
@@ -92,8 +92,8 @@ fn what_is_named_freezes_and_nothing_else() {
     }
 }
 
-/// A filesystem is known by its first mount, letter for letter: a later one of it, a path that leads
-/// there too, and what is not local are nothing.
+/// A filesystem is known by its first mount, letter for letter: a later one of it, a path that
+/// leads there too, and what is not local are nothing.
 #[test]
 fn what_is_no_first_mount_is_named_in_the_log_or_an_error() {
     let sim = disks(2);
