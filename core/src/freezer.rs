@@ -68,6 +68,9 @@ pub struct Freezer<F> {
     expiring: bool,
     /// Nothing is frozen when something would be left out.
     strict: bool,
+    /// A worker that nobody listens to may be at work still: one that was dismissed, or an earlier
+    /// agent's.
+    unheard: bool,
     /// What is under way.
     task: Task,
     /// It has not begun: the worker before it has not ended.
@@ -112,6 +115,7 @@ impl<F> Freezer<F> {
             expiring: false,
             seen: false,
             strict: false,
+            unheard: false,
             task: Task::Nothing,
             waits: false,
             look_at_ms: 0,
@@ -225,6 +229,7 @@ where
     }
 
     fn restore(&mut self, platform: &mut P) {
+        self.unheard = true;
         match Marks::found(platform) {
             Found::Nothing => {}
             Found::Stale => self.forget(platform),

@@ -28,8 +28,7 @@ impl<F> Freezer<F> {
     ) -> Result<(), Failure> {
         let mut wanted = Wanted::new(only)?;
         let marked = |errno| Failure(What::Mark, Some(errno));
-        let boot = boot(platform);
-        mark::new_head(&boot, |bytes| mark.append(bytes)).map_err(marked)?;
+        mark::new_head(&boot(platform), |bytes| mark.append(bytes)).map_err(marked)?;
         let mut record = mark::HEAD_BYTES as u64;
         let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
@@ -46,8 +45,7 @@ impl<F> Freezer<F> {
                 if listed || !wanted.takes(platform, second_line, &mount).map_err(unread)? {
                     continue;
                 }
-                tell_about(platform, What::Open, record, path);
-                let height = height(platform, superblock);
+                let height = height(platform, superblock, record, path);
                 if height > level {
                     next_level = next_level.min(height);
                     continue;

@@ -70,7 +70,9 @@ impl<F> Freezer<F> {
             self.until_ms = now_ms.saturating_add(LINGER_MS_MAX);
         }
         if only.is_some() {
-            match platform.lingers() {
+            // One that has told its end is on its way out.
+            self.unheard = self.unheard && platform.lingers();
+            match self.unheard {
                 true => self.until_ms = now_ms,
                 false => self.start(platform, only),
             }
@@ -293,6 +295,7 @@ impl<F> Freezer<F> {
 
     /// Listens to the worker no more. What it has told before counts, and it may have ended.
     pub(super) fn dismiss<P: Freeze<Filesystem = F>>(&mut self, platform: &mut P) {
+        self.unheard = true;
         platform.dismiss();
         while self.hear(platform).is_ok() {}
     }

@@ -218,6 +218,7 @@ fn share_counters(root: &Path) -> Outcome {
 
 fn add_script(root: &Path, path: &str, body: &str) -> Outcome {
     let path = root.join(path.trim_start_matches('/'));
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::write(&path, format!("#!/bin/sh\n{body}\n"))?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }

@@ -92,8 +92,8 @@ fn what_is_named_freezes_and_nothing_else() {
     }
 }
 
-/// A filesystem is known by its first mount, letter for letter: a later one of it, a path that leads
-/// there too, and what is not local are nothing.
+/// A filesystem is known by its first mount, letter for letter: a later one of it, a path that
+/// leads there too, and what is not local are nothing.
 #[test]
 fn what_is_no_first_mount_is_named_in_the_log_or_an_error() {
     let sim = disks(2);

@@ -23,11 +23,11 @@ pub struct Budget {
 /// safe from hostile users and odd guests, with the freeze worker and the order of what lies on
 /// what, is more than fitted in (docs/decisions.md, "What safety costs").
 pub const BUDGETS: [Budget; 19] = [
-    Budget { features: &["default"], bytes_max: 138_240, bytes_asked: 98_304 },
+    Budget { features: &["default"], bytes_max: 133_888, bytes_asked: 98_304 },
     // guest-sync, guest-ping and guest-info are always there.
     within(&[], 35_328),
     within(&["files"], 43_136),
-    within(&["freeze"], 50_432),
+    within(&["freeze"], 52_992),
     within(&["power"], 41_984),
     within(&["time"], 41_216),
     within(&["info"], 41_984),
@@ -36,13 +36,13 @@ pub const BUDGETS: [Budget; 19] = [
     within(&["memory"], 38_144),
     within(&["disks"], 51_840),
     within(&["network"], 43_008),
-    within(&["trim"], 43_008),
-    within(&["hotplug"], 43_008),
-    within(&["suspend"], 43_008),
-    within(&["passwords"], 46_008),
-    within(&["ssh"], 46_008),
-    within(&["exec"], 48_128),
-    Budget { features: &["files", "freeze", "power"], bytes_max: 62_976, bytes_asked: 59_392 },
+    within(&["trim"], 41_472),
+    within(&["hotplug"], 42_496),
+    within(&["suspend"], 41_216),
+    within(&["passwords"], 48_640),
+    within(&["ssh"], 49_152),
+    within(&["exec"], 47_360),
+    Budget { features: &["files", "freeze", "power"], bytes_max: 65_536, bytes_asked: 59_392 },
 ];
 
 /// The budget of the whole file.
