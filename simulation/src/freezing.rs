@@ -53,6 +53,80 @@ fn names<S: Source>(client: &mut Client<S>) -> Option<(String, u64)> {
     Some((quoted.join(", "), wanted))
 }
 
+/// Whether there is room for a mark.
+fn is_free(place: &Place) -> bool {
+    place.create_error.is_none() && place.bytes_max > usize::from(u8::MAX)
+}
+
+/// guest-fsfreeze-freeze, or -freeze-list.
+pub fn freeze<S: Source>(client: &mut Client<S>, record: &mut Record) {
+    let (was_frozen, calls) = (client.is_frozen(), client.calls());
+    // A shutdown that is under way lets nothing freeze, and unmounts things.
+    let busy = client.is_busy();
+    let (strict, sim) = (client.session.freeze_strict, client.session.sim.clone());
+    let names = names(client);
+    let wanted = names.as_ref().map_or(u64::MAX, |(_, wanted)| *wanted);
+    let (freezable, before) =
+        sim.with(|world| (freezable(world, strict, wanted), frozen_by_agent(world)));
+    let ((hidden, theirs), lines) = sim.with(|world| (left_out(world, wanted), world.log.len()));
+    let to_vanish = client.session.sim.with(|world| vanishing(world));
+    record.over_early = false;
+    let (command, arguments) = match &names {
+        None => ("guest-fsfreeze-freeze", String::new()),
+        Some((names, _)) => ("guest-fsfreeze-freeze-list", format!("\"mountpoints\": [{names}]")),
+    };
+    let answer = ask(client, record, command, format_args!("{arguments}"));
+    let failed = client.failed_since(calls);
+    // What went away while the agent looked at it could not be frozen.
+    let undisturbed =
+        !failed && !busy && to_vanish == client.session.sim.with(|world| vanishing(world));
+    let frozen = client.session.sim.with(|world| frozen_by_agent(world));
+    if !was_frozen && record.over_early {
+        let expected = Answer::Error { not_found: false };
+        assert_eq!(answer, expected, "told of a freeze that was over");
+        assert!(frozen == 0 || !record.sure || failed || client.is_frozen());
+        record.recorded = frozen;
+        return;
+    }
+    if !was_frozen {
+        record.recorded = frozen;
+        record.theirs = Some(theirs).filter(|_| undisturbed);
+        record.sure &= !failed && answer != Answer::None;
+        // Refused beside a shutdown it has changed nothing.
+        record.late = record.late.ended(answer != Answer::None && !busy);
+    }
+    match answer {
+        Answer::Value(at) => {
+            assert!(!was_frozen, "frozen twice");
+            let count = reply::number(client.text(at));
+            assert_eq!(count, i64::from(frozen.count_ones()), "so many are frozen");
+            if undisturbed {
+                assert_eq!(Some(frozen), freezable, "froze others than it should");
+                let theirs = if count == 0 { theirs } else { 0 };
+                let warned = sim.with(|world| warned_since(world, lines));
+                check_left_out(&hidden, theirs, &warned);
+            }
+        }
+        Answer::Error { not_found } => {
+            assert_eq!(not_found, was_frozen, "the wrong class of error");
+            if was_frozen {
+                let over = record.over_early;
+                assert!(over || frozen == before, "a refused freeze did something");
+                return;
+            }
+            let room = client.session.sim.with(|world| world.store.places.iter().any(is_free));
+            let expected = freezable.is_none() || !undisturbed || !room;
+            assert!(expected, "could have frozen");
+            let status = client.status();
+            assert!(
+                frozen == 0 || status == FreezeStatus::Error,
+                "left {frozen:b} frozen: {status:?}"
+            );
+        }
+        Answer::None => {}
+    }
+}
+
 /// guest-fsfreeze-thaw.
 pub fn thaw<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let (was_frozen, calls) = (client.is_frozen(), client.calls());
