@@ -54,7 +54,7 @@ impl Signals {
         Some(match number? {
             SIGCHLD => Signal::Child,
             SIGHUP => Signal::Reopen,
-            SIGIO => Signal::Readable,
+            SIGIO if cfg!(feature = "exec") => Signal::Readable,
             SIGTERM | SIGINT | SIGQUIT | SIGPWR => Signal::Stop,
             _ => Signal::Other,
         })

@@ -1,5 +1,6 @@
-//! The acts that change a user's keys or password: which keys goes in, the file is judged that comes
-//! out. Invariant: it is as it was or as it is to be, and as it is to be where that was answered.
+//! The acts that change a user's keys or password: which keys goes in, the file is judged that
+//! comes out. Invariant: it is as it was or as it is to be, and as it is to be where that was
+//! answered.
 
 use crate::ask::ask;
 use crate::client::Client;
@@ -51,7 +52,7 @@ pub fn change<S: Source>(client: &mut Client<S>, record: &mut Record) {
     let choice = client.source.byte();
     let (keys, written) = chosen(choice >> 4);
     let sim = client.session.sim.clone();
-    let path = if choice % 5 == 0 { SHADOW } else { KEYS };
+    let path = if choice.is_multiple_of(5) { SHADOW } else { KEYS };
     let before = text(&sim, path);
     let (frozen, busy, calls) = (client.is_frozen(), client.is_busy(), client.calls());
     let user = "\"username\": \"sim\"";

@@ -114,6 +114,46 @@ fn secrets_do_not_stay_in_memory() {
     }
 }
 
+/// What a copy of the agent was given, or a program, is gone from the agent with the reply.
+#[test]
+fn passwords_and_what_programs_read_do_not_stay_in_memory() {
+    let name = "process::passwords_and_what_programs_read_do_not_stay_in_memory";
+    if !is_root() {
+        return skip(name, "needs root, to look into the agent");
+    }
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let secret = "a password of this test, and of nobody";
+    let text = STANDARD.encode(secret);
+    let bits = [&secret.as_bytes()[..24], &text.as_bytes()[4..28]];
+    // Of nobody: whoever sets it finds no such user.
+    let arguments = format!("\"username\":\"no-user-47\",\"password\":\"{text}\",\"crypted\":true");
+    let said = client.ask(command("set-user-password", &arguments));
+    assert!(said.contains("error"), "{said}");
+    for bit in bits {
+        is_gone(agent.pid(), bit, "after guest-set-user-password");
+    }
+    let arguments = format!("\"path\":\"cat\",\"input-data\":\"{text}\",\"capture-output\":true");
+    let started = client.ask(command("exec", &arguments));
+    let pid: String = started.chars().filter(char::is_ascii_digit).collect();
+    for bit in bits {
+        is_gone(agent.pid(), bit, "after guest-exec");
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let said = client.ask(command("exec-status", &format!("\"pid\":{pid}")));
+        if said.contains("\"exited\": true") {
+            assert!(said.contains(&text), "{said}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "cat does not end: {said}");
+    }
+    assert_eq!(client.ask(PING), PONG);
+    for bit in bits {
+        is_gone(agent.pid(), bit, "after guest-exec-status");
+    }
+}
+
 /// Programs that end as `shell` says before the agent takes their place.
 fn behind_a_shell(shell: &str) -> Vec<String> {
     ["sh", "-c", &format!("{shell}; exec \"$0\" \"$@\"")].map(String::from).to_vec()

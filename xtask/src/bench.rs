@@ -5,6 +5,7 @@ pub mod agent;
 mod chart;
 pub mod client;
 mod cores;
+mod exec;
 mod floor;
 mod footprint;
 mod lists;
@@ -126,6 +127,7 @@ fn measure(bench: &Bench) -> Result<Vec<Row>> {
     rows.extend(speed::cpu(bench)?);
     rows.extend(speed::throughput(bench)?);
     rows.extend(lists::rows(&bench.programs, bench.rounds, bench.scratch.path())?);
+    rows.extend(exec::rows(&bench.programs, bench.rounds, bench.scratch.path())?);
     rows.push(slow::row(bench)?);
     rows.push(footprint::wake_ups(bench)?);
     Ok(rows)

@@ -1,7 +1,7 @@
 //! What an agent is doing between two steps: listening, writing a response, following work that
 //! takes longer, stopping; for whom, and what of it is a secret.
 
-use crate::command::Poll;
+use crate::command::{Command, Poll};
 use crate::error::Error;
 use crate::frame::Scan;
 use crate::platform::Platform;
@@ -51,8 +51,8 @@ pub struct Job<P: Platform> {
     pub alone: Option<Poll<P>>,
     /// Who waits for its result.
     pub asker: Option<Asker>,
-    /// What its command is called.
-    pub name: Option<&'static str>,
+    /// What it is of.
+    pub command: Option<&'static Command>,
     /// What was found after the request of who waits, if anything was.
     pub held: Scan,
 }
@@ -60,7 +60,7 @@ pub struct Job<P: Platform> {
 impl<P: Platform> Job<P> {
     /// None.
     pub const NONE: Self =
-        Job { poll: None, finish: None, alone: None, asker: None, name: None, held: Scan::More };
+        Job { poll: None, finish: None, alone: None, asker: None, command: None, held: Scan::More };
 
     /// Whoever has asked for it has gone.
     #[inline(never)]

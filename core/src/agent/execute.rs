@@ -50,7 +50,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let thaws = job.poll.is_none() && row.command.while_frozen;
         if row.command.takes_time && !thaws {
             let under_way = match job.poll {
-                Some(_) => job.name,
+                Some(_) => job.command.map(|command| command.name),
                 None => state.freezer.is_under_way().then_some("a thaw"),
             };
             if let Some(what) = under_way {
@@ -78,7 +78,7 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             Ok(Reply::Later(Later { poll, finish, alone })) => {
                 window.clear();
                 (job.poll, job.finish, job.alone) = (Some(poll), finish, alone);
-                (job.asker, job.name) = (Some(Asker { id, frame }), Some(row.command.name));
+                (job.asker, job.command) = (Some(Asker { id, frame }), Some(&row.command));
                 return;
             }
             Err(Raised) => return refuse(doing, window, &slot.get(), id, frame),

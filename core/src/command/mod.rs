@@ -153,12 +153,12 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
         run: impl Fn(&mut P, &A, &mut Desk<'_>) -> Result<(), Raised>,
         later: Later<P>,
     ) -> Done<P> {
-        let begin = |platform: &mut P, state: &mut State<P>, arguments: A| {
-            errand::begin(platform, state, ERRAND_MS_MAX, &mut |platform, desk| {
-                errand::ended(run(platform, &arguments, desk), desk)
-            })
-        };
-        self.later(begin, later)
+        let Call { platform, state, arguments, slot, .. } = self;
+        let arguments: A = apart(arguments, slot)?;
+        let begun = errand::begin(platform, state, ERRAND_MS_MAX, &mut |platform, desk| {
+            errand::ended(run(platform, &arguments, desk), desk)
+        });
+        begun.map(|()| Reply::Later(later)).map_err(|error| slot.raise(&error))
     }
 
     /// A command that takes its time: `run` begins it.
@@ -172,4 +172,10 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
             Err(error) => Err(self.slot.raise(&error)),
         }
     }
+}
+
+/// Reads arguments; what that takes of the stack is free again before a command runs.
+#[inline(never)]
+fn apart<'c, A: Deserialize<'c>>(text: &'c mut [u8], slot: &Slot<'c>) -> Result<A, Raised> {
+    read::from_text(text, slot)
 }

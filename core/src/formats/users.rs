@@ -35,7 +35,8 @@ pub fn group_of(name: &[u8], mut line: &[u8]) -> Option<u32> {
     cut(&mut line, b':');
     cut(&mut line, b':');
     let group = number(cut(&mut line, b':'))?;
-    line.split(|&byte| byte == b',').any(|member| member.trim_ascii() == name).then_some(group)
+    let mut members = cut(&mut line, b':').split(|&byte| byte == b',');
+    members.any(|member| member.trim_ascii() == name).then_some(group)
 }
 
 /// Whether a line of any of the three is about this user.

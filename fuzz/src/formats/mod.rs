@@ -11,7 +11,7 @@ mod netlink;
 mod time;
 
 /// The formats, by their numbers.
-const FORMATS: [fn(&[u8]); 18] = [
+const FORMATS: [fn(&[u8]); 19] = [
     names::os_release,
     names::patterns,
     names::session,
@@ -30,6 +30,7 @@ const FORMATS: [fn(&[u8]); 18] = [
     disks::path,
     disks::page,
     time::calendar,
+    names::users,
 ];
 
 /// Runs one input.

@@ -1,5 +1,6 @@
 //! Assignments, patterns, logins and addresses.
 
+use qga_core::formats::users::{User, group_of, is_of, pieces};
 use qga_core::formats::{glob, ip, os_release, session, utmp};
 use qga_core::writer::Writer;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -124,4 +125,31 @@ pub fn addresses(input: &[u8]) {
     let short = *address.first_chunk().expect("four bytes");
     ip::v4(&short, &mut writer);
     assert_eq!(writer.written(), Ipv4Addr::from(short).to_string().as_bytes());
+}
+
+/// A name, a newline, and a line of passwd(5), group(5) or shadow(5).
+pub fn users(input: &[u8]) {
+    let cut = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len());
+    let (name, line) = (&input[..cut], input.get(cut + 1..).unwrap_or(b""));
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+    let number = |text: &&[u8]| {
+        let text = std::str::from_utf8(text).ok()?;
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?
+    };
+    assert_eq!(is_of(name, line), fields[0] == name);
+    let user = User::named(name, line);
+    let home = fields.get(5).filter(|home| home.starts_with(b"/"));
+    let expected = fields.get(2).and_then(number).zip(fields.get(3).and_then(number)).zip(home);
+    let expected = expected.filter(|_| fields[0] == name);
+    let expected = expected.map(|((user, group), home)| User { user, group, home });
+    assert_eq!(user, expected);
+    let members = fields.get(3).copied().unwrap_or(b"");
+    let is_member = members.split(|&byte| byte == b',').any(|it| it.trim_ascii() == name);
+    assert_eq!(group_of(name, line), fields.get(2).and_then(number).filter(|_| is_member));
+    // Nothing of a line is lost where there are three fields.
+    if fields.len() > 2 {
+        let [name, password, changed, rest] = pieces(line);
+        let joined = [name, b":", password, b":", changed, rest].concat();
+        assert_eq!(joined, line);
+    }
 }

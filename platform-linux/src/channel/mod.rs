@@ -281,7 +281,8 @@ pub fn poll(
     let found = channel.revents();
     let waits = fd.is_some() && !found.is_empty();
     if !signal.revents().is_empty() {
-        let had_a_turn = signals.had_a_turn.replace(true);
+        // Only programs make signals without end.
+        let had_a_turn = cfg!(feature = "exec") && signals.had_a_turn.replace(true);
         if !(had_a_turn && waits) {
             return Ready::Signal;
         }
