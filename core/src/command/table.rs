@@ -27,18 +27,6 @@ pub struct Row<P: Platform> {
     pub run: Run<P>,
 }
 
-impl<P: Platform> Clone for Row<P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P: Platform> Copy for Row<P> {}
-
-/// How many commands there are in each part of the table.
-const FIRST: usize = 31;
-const CHANGES: usize = 12;
-
 /// The table, for one platform.
 pub struct Table<P>(core::marker::PhantomData<P>);
 
@@ -64,35 +52,22 @@ macro_rules! row {
 impl<P: Platform> Table<P> {
     /// Every command of the schema that this agent knows. A row takes room also where its command
     /// is absent: a guest that lets nobody change it has none of those for that.
-    pub const ROWS: &'static [Row<P>] = if P::HOTPLUG
-        || P::SUSPEND
-        || P::PASSWORDS
-        || P::KEYS
-        || <P as Trim>::OFFERED
-        || <P as Exec>::OFFERED
-    {
-        &Self::ALL
-    } else {
-        &Self::FIRST
-    };
-
-    /// Both, one after the other.
-    const ALL: [Row<P>; FIRST + CHANGES] = {
-        let mut all = [Self::FIRST[0]; FIRST + CHANGES];
-        let mut number = 0;
-        while number < all.len() {
-            all[number] = match number.checked_sub(FIRST) {
-                None => Self::FIRST[number],
-                Some(change) => Self::CHANGES[change],
-            };
-            number += 1;
-        }
-        all
-    };
+    pub fn rows() -> impl Iterator<Item = &'static Row<P>> {
+        let changes: &'static [Row<P>] = const {
+            let is_changed = P::HOTPLUG
+                || P::SUSPEND
+                || P::PASSWORDS
+                || P::KEYS
+                || <P as Trim>::OFFERED
+                || <P as Exec>::OFFERED;
+            if is_changed { Self::CHANGES } else { &[] }
+        };
+        Self::FIRST.iter().chain(changes)
+    }
 
     /// The first schema, and what the guest says of itself, in the schema's order.
     #[rustfmt::skip]
-    const FIRST: [Row<P>; FIRST] = [
+    const FIRST: &'static [Row<P>] = &[
         row!(Nothing, "guest-sync-delimited".while_frozen(), |call| call.delimited(sync::sync)),
         row!(Nothing, "guest-sync".while_frozen(), |call| call.value(|_, _, arguments| Ok(sync::sync(arguments)))),
         row!(Nothing, "guest-ping".while_frozen(), |call| call.value(|_, _, arguments| sync::ping(arguments))),
@@ -133,7 +108,7 @@ impl<P: Platform> Table<P> {
 
     /// What changes the guest.
     #[rustfmt::skip]
-    const CHANGES: [Row<P>; CHANGES] = [
+    const CHANGES: &'static [Row<P>] = &[
         row!(Exec, "guest-exec-status".secret(),
             |call| call.pieces(|state, arguments, cursor| exec::status(&mut state.exec, arguments, cursor), exec::status_piece)),
         row!(Exec, "guest-exec".secret().takes_time(),
@@ -158,15 +133,14 @@ impl<P: Platform> Table<P> {
         cursor: &mut Cursor,
         out: &mut Writer<'_>,
     ) -> Result<bool, Failed> {
-        let command = Self::ROWS.get(cursor.outer).map(|row| &row.command);
+        let command = Self::rows().nth(cursor.outer).map(|row| &row.command);
         info::piece(platform, state, cursor, out, command)
     }
 
     /// The row of a command that this guest offers, by its name as written between the quotes.
     #[inline(never)]
     pub fn find(platform: &P, name: &[u8]) -> Option<&'static Row<P>> {
-        Self::ROWS
-            .iter()
+        Self::rows()
             .find(|Row { command, .. }| offers(platform, command) && is_named(name, command.name))
     }
 }

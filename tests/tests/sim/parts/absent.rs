@@ -70,7 +70,7 @@ fn ask<P: qga_core::platform::Platform>(platform: &mut P, request: &str) -> Stri
 #[test]
 fn only_what_needs_nothing_is_offered() {
     let offered = |name: &str| Table::find(&Bare, name.as_bytes()).is_some();
-    let names: Vec<&str> = Table::<Sim>::ROWS.iter().map(|row| row.command.name).collect();
+    let names: Vec<&str> = Table::<Sim>::rows().map(|row| row.command.name).collect();
     let found: Vec<&str> = names.iter().copied().filter(|name| offered(name)).collect();
     assert_eq!(found, ["guest-sync-delimited", "guest-sync", "guest-ping", "guest-info"]);
     let reply = ask(&mut Bare, "{\"execute\": \"guest-info\"}");
