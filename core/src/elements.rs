@@ -40,9 +40,14 @@ impl<'b> Elements<'b> {
             self.failed = Some(Errno::OVERFLOW);
         }
         let bytes = self.out.written();
-        self.element_bytes += bytes.len() as u32;
-        let failed = platform.put_made(bytes).err();
-        self.failed = self.failed.or(failed.map(no_room));
+        self.element_bytes = self.element_bytes.saturating_add(bytes.len() as u32);
+        // What never ends, because somebody made a file that never does, takes no more memory.
+        let failed = if u64::from(self.element_bytes) > MADE_BYTES_MAX {
+            Some(Errno::FBIG)
+        } else {
+            platform.put_made(bytes).err().map(no_room)
+        };
+        self.failed = self.failed.or(failed);
         self.out.rewind(0);
     }
 

@@ -14,6 +14,8 @@ pub struct Tasks {
     pub calls: u64,
     /// How many copies there were.
     pub begun: usize,
+    /// How much the one that made most has.
+    pub made_bytes_max: usize,
     /// How many were given up that hang for ever.
     pub abandoned: usize,
     /// Whether one goes on that was left to itself.
@@ -37,8 +39,17 @@ impl Tasks {
     pub(crate) fn begin(&mut self) {
         self.give_up();
         let (begun, inside, wanted) = (self.begun + 1, true, true);
-        let Tasks { dies_at, abandoned, is_left, .. } = *self;
-        *self = Tasks { dies_at, abandoned, is_left, begun, inside, wanted, ..Tasks::default() };
+        let Tasks { dies_at, abandoned, is_left, made_bytes_max, .. } = *self;
+        *self = Tasks {
+            dies_at,
+            abandoned,
+            is_left,
+            made_bytes_max,
+            begun,
+            inside,
+            wanted,
+            ..Tasks::default()
+        };
     }
 
     /// Nobody wants any more what it makes.

@@ -92,6 +92,23 @@ pub fn poll_silent<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -
     poll(platform, state)
 }
 
+/// Follows one for which nobody waits any more to its end: what it says is for nobody, and the room
+/// that [`said`] takes may be a list's by now.
+pub fn poll_alone<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> Progress<'s> {
+    let until_ms = state.task.until_ms;
+    if platform.task_exit().is_none() && platform.now_ms() < until_ms {
+        return Progress::Wait(until_ms);
+    }
+    platform.end_task();
+    Progress::Done(Ok(()))
+}
+
+/// Ends one that changes nothing and for which nobody waits any more.
+pub fn give_up<'s, P: Platform>(platform: &mut P, _: &'s mut State<P>) -> Progress<'s> {
+    platform.end_task();
+    Progress::Done(Ok(()))
+}
+
 /// Lets it go on, and follows it no more: nobody waits for it, and it may take hours.
 pub fn leave<'s, P: Platform>(platform: &mut P, _: &'s mut State<P>) -> Progress<'s> {
     platform.leave_task();

@@ -66,8 +66,13 @@ pub fn get<'a, P: Platform>(
     };
     desk.out.out.ascii("{\"keys\": [");
     let mut cursor = Cursor::new();
+    let longest = kept_bytes(desk.line.len());
     let mut lines = Lines::new(old, b'\n', desk.line);
-    while let Some(line) = lines.line() {
+    let mut failed = None;
+    while failed.is_none()
+        && let Some(line) = lines.line()
+    {
+        failed = whole(line, longest).err().or(desk.out.failed());
         let key = line.trim_ascii();
         if !key.is_empty() && key.first() != Some(&b'#') {
             desk.out.make_room(platform);
@@ -75,7 +80,7 @@ pub fn get<'a, P: Platform>(
             desk.out.string(platform, key);
         }
     }
-    let ended = lines.ended();
+    let ended = failed.map_or(lines.ended(), Err);
     desk.out.make_room(platform);
     desk.out.out.ascii("]}");
     ended.map_err(|errno| home.refuse(platform, READ, errno, desk))
@@ -89,6 +94,13 @@ pub fn add<'a, P: Platform>(
     desk: &mut Desk<'_>,
 ) -> Result<(), Raised> {
     let Add { username, keys, reset } = *arguments;
+    // A line that is longer could never be removed again.
+    let longest = kept_bytes(desk.line.len());
+    if keys.iter().any(|key| key.count() >= longest) {
+        let sentence = phrase!("a key is longer than # bytes");
+        let error = Error::Told(sentence, b"", longest as i64 - 1);
+        return Err(desk.out.refuse(platform, &error));
+    }
     for key in keys.iter() {
         let is_comment = key.clone().next() == Some(b'#');
         if is_comment || key.clone().any(|byte| byte == b'\n') {
@@ -266,13 +278,15 @@ fn try_to_become<P: Platform>(
     }
     lines.ended()?;
     let Some((user, group, len)) = found else { return Ok(None) };
+    let longest = kept_bytes(desk.line.len());
     let mut groups = [0; USER_GROUPS_MAX];
     let mut count = 0;
     // A guest may have none.
     if let Ok(text) = platform.text(b"/etc/group") {
         let mut lines = Lines::new(text, b'\n', desk.line);
         while let Some(line) = lines.line() {
-            let group = group_of(name, line);
+            // The last member of one that came cut may be another user.
+            let group = if line.len() < longest { group_of(name, line) } else { None };
             if let (Some(group), Some(place)) = (group, groups.get_mut(count)) {
                 *place = group;
                 count += 1;

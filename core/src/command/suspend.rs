@@ -64,14 +64,14 @@ pub fn suspend<P: Platform>(
     let output = desk.known.get_mut(..PROGRAM_SAID_BYTES_MAX).unwrap_or(&mut []);
     let mut failed = Attempt::NotOffered;
     // In this order systemd says that it knows the unit, which does not run now: systemctl(1).
-    let asked = platform.run_program(&[b"systemctl", b"status", mode.unit], b"", output);
+    let asked = platform.run_program(&[b"systemctl", b"status", mode.unit], b"", &mut []);
     if let Ok((Exit::Status(1..=3), _)) = asked {
         failed = attempt(platform, &[b"systemctl", mode.verb], output);
     }
     if failed.is_over() {
         return Ok(());
     }
-    let asked = platform.run_program(&[b"pm-is-supported", mode.option], b"", output);
+    let asked = platform.run_program(&[b"pm-is-supported", mode.option], b"", &mut []);
     if let Ok((Exit::Status(0), _)) = asked {
         failed = attempt(platform, &[mode.program], output);
     }
@@ -92,6 +92,7 @@ pub fn suspend<P: Platform>(
         Attempt::Refused(errno) => {
             Error::Told(phrase!("failed to write to $: !"), STATE, errno.number().into())
         }
+        Attempt::NotRun(errno) => Error::because(phrase!("failed to run a program: !"), errno),
         Attempt::Ended(exit, len) => {
             let said = output.get(..len).unwrap_or(&[]);
             child_failed(exit, said, FAILED)
@@ -117,6 +118,8 @@ enum Attempt {
     Over,
     /// The program ended otherwise, and has said so much.
     Ended(Exit, usize),
+    /// The program could not be run.
+    NotRun(Errno),
     /// The kernel did not.
     Refused(Errno),
 }
@@ -133,6 +136,6 @@ fn attempt<P: Programs>(platform: &mut P, words: &[&[u8]], output: &mut [u8]) ->
     match platform.run_program(words, b"", output) {
         Ok((Exit::Status(0), _)) => Attempt::Over,
         Ok((exit, len)) => Attempt::Ended(exit, len),
-        Err(errno) => Attempt::Refused(errno),
+        Err(errno) => Attempt::NotRun(errno),
     }
 }

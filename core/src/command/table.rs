@@ -119,7 +119,7 @@ impl<P: Platform> Table<P> {
         row!(Settings::SUSPEND, Suspend, "guest-suspend-ram".silent().takes_time(), |call| suspend(call, &suspend::RAM)),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-hybrid".silent().takes_time(), |call| suspend(call, &suspend::HYBRID)),
         row!(Replace::PASSWORDS, Passwords, "guest-set-user-password".secret().takes_time(), |call| call.errand(passwords::set_user_password, errand())),
-        row!(Replace::KEYS, Keys, "guest-ssh-get-authorized-keys".takes_time(), |call| call.errand(keys::get, errand())),
+        row!(Replace::KEYS, Keys, "guest-ssh-get-authorized-keys".takes_time(), |call| call.errand(keys::get, Later { alone: Some(errand::give_up), ..errand() })),
         row!(Replace::KEYS, Keys, "guest-ssh-add-authorized-keys".takes_time(), |call| call.errand(keys::add, errand())),
         row!(Replace::KEYS, Keys, "guest-ssh-remove-authorized-keys".takes_time(), |call| call.errand(keys::remove, errand())),
         row!(Settings::HOTPLUG, Hotplug, "guest-set-vcpus".takes_time(), |call| call.errand(hotplug::set_vcpus, errand())),
@@ -147,7 +147,7 @@ impl<P: Platform> Table<P> {
 
 /// An errand that answers, and is followed to its end when nobody waits for it any more.
 const fn errand<P: Platform>() -> Later<P> {
-    Later { poll: errand::poll, finish: Some(errand::piece), alone: Some(errand::poll_silent) }
+    Later { poll: errand::poll, finish: Some(errand::piece), alone: Some(errand::poll_alone) }
 }
 
 /// guest-suspend-*.
@@ -159,7 +159,7 @@ fn suspend<P: Platform>(call: Call<'_, '_, '_, P>, mode: &'static suspend::Mode)
         })
     };
     let poll = errand::poll_silent;
-    call.later(begin, Later { poll, finish: None, alone: Some(poll) })
+    call.later(begin, Later { poll, finish: None, alone: Some(errand::poll_alone) })
 }
 
 /// guest-fsfreeze-freeze, or -thaw.

@@ -45,7 +45,8 @@ pub fn is_of(name: &[u8], mut line: &[u8]) -> bool {
 }
 
 fn number(text: &[u8]) -> Option<u32> {
-    decimal(text)?.try_into().ok()
+    // The last one means to the kernel that nothing is to change.
+    decimal(text)?.try_into().ok().filter(|&number| number != u32::MAX)
 }
 
 /// A line of /etc/shadow, or of a /etc/passwd that has the passwords itself, cut so that the pieces

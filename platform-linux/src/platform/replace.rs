@@ -74,13 +74,19 @@ impl Replace for Linux {
 
     fn become_user(&mut self, user: u32, group: u32, groups: &[u32]) -> Result<(), Errno> {
         call::become_user(user, group, groups)?;
-        // The kernel forgets that with the rights.
+        // The kernel forgets both with the rights: the user may not look into this process.
         sys::process::end_with_parent();
+        sys::process::set_dumpable(false);
         Ok(())
     }
 
     fn parent(&mut self, path: &[u8]) -> Result<Fd, Errno> {
-        sys::open(self.path.path(path)?, OFlags::RDONLY | OFlags::DIRECTORY, 0)
+        let path = self.path.path(path)?;
+        match sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY, 0) {
+            // A home that its user may enter and not list.
+            Err(Errno::ACCES) => sys::open(path, OFlags::PATH | OFlags::DIRECTORY, 0),
+            opened => opened,
+        }
     }
 
     fn folder_in(&mut self, parent: &Fd, name: &[u8]) -> Result<Fd, Errno> {
@@ -182,16 +188,23 @@ impl Linux {
             let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
             let value = self.path.bytes();
             let len = call::attribute(other, name, value)? as usize;
-            may(call::set_attribute(file, name, value.get(..len).unwrap_or(&[])))?;
+            let value = value.get(..len).unwrap_or(&[]);
+            // Not every policy lets a label be set, even to what it is.
+            let mut own = [0; 256];
+            let len = call::attribute(file, name, &mut own).unwrap_or(0) as usize;
+            if own.get(..len) != Some(value) {
+                may(call::set_attribute(file, name, value))?;
+            }
         }
         Ok(())
     }
 }
 
-/// What came of a call, where a right that is missing is no failure.
+/// What came of a call, where a user who has no right to it has not failed.
 fn may(result: Result<(), Errno>) -> Result<(), Errno> {
+    let is_user = !rustix::process::geteuid().is_root();
     match result {
-        Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(()),
+        Err(Errno::PERM | Errno::ACCES | Errno::OPNOTSUPP) if is_user => Ok(()),
         result => result,
     }
 }

@@ -28,6 +28,7 @@ impl Tasks for Sim {
     fn put_made(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.call(Kind::PutMade, |world| {
             world.tasks.made.extend(bytes);
+            world.tasks.made_bytes_max = world.tasks.made_bytes_max.max(world.tasks.made.len());
             Ok(())
         })
     }

@@ -4,7 +4,7 @@
 
 use crate::errands::{ask, refusal};
 use qga_core::Errno;
-use qga_core::limits::{LOCK_PAUSE_MS, LOCK_TRIES_MAX, USER_GROUPS_MAX};
+use qga_core::limits::{LOCK_PAUSE_MS, LOCK_TRIES_MAX, MADE_BYTES_MAX, USER_GROUPS_MAX};
 use qga_sim::power::Program;
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::{Value, json};
@@ -208,6 +208,47 @@ fn a_line_that_is_too_long_is_not_lost() {
         assert_eq!((text(&sim, KEYS), text(&sim, DRAFT)), (Some(long.clone()), None));
         is_fine(&sim);
     }
+    // Nor shown shorter than it is, nor is one made.
+    let said = refusal(&with_keys(&long), GET, json!({"username": "sim"}));
+    assert_eq!(said, format!("failed to read '{KEYS}': Value too large for defined data type"));
+    let sim = with_keys("k1\n");
+    let said = refusal(&sim, ADD, keys(&[&"A".repeat(3_840)]));
+    assert_eq!(said, "a key is longer than 3839 bytes");
+    assert_eq!(ask(&sim, ADD, keys(&[&"A".repeat(3_839)])), json!({"return": {}}));
+    assert_eq!(ask(&sim, REMOVE, keys(&["k1"])), json!({"return": {}}), "it can be read again");
+}
+
+/// A user can make a file as long as the disk; each of these bytes takes six in a reply.
+#[test]
+fn a_file_that_does_not_end_takes_no_more_memory_than_a_list() {
+    let sim = with_keys(&"\u{1}\u{2}\u{3}\n".repeat(700_000));
+    let said = refusal(&sim, GET, json!({"username": "sim"}));
+    assert_eq!(said, format!("failed to read '{KEYS}': File too large"));
+    let made_bytes = sim.with(|world| world.tasks.made_bytes_max);
+    assert!(made_bytes <= MADE_BYTES_MAX as usize + 4096, "{made_bytes}");
+}
+
+/// The number that means to the kernel that nothing is to change.
+#[test]
+fn nobody_is_the_user_of_the_last_number() {
+    for line in ["odd:x:4294967295:1:::", "odd:x:1:4294967295:::", "odd:x:1:1:x:home:"] {
+        let sim = Sim::new(1);
+        sim.with(|world| world.system.text("/etc/passwd", &format!("{line}/home/odd:\n")));
+        let said = refusal(&sim, ADD, json!({"username": "odd", "keys": ["k"]}));
+        assert_eq!(said, "failed to lookup user 'odd': not in /etc/passwd", "{line}");
+        assert_eq!(sim.with(|world| world.accounts.became.clone()), None);
+    }
+}
+
+/// The last member of a line that came cut may be the beginning of another one's name.
+#[test]
+fn a_line_of_a_group_that_is_too_long_gives_no_right() {
+    let sim = with_keys("k\n");
+    let many = "x".repeat(15_351);
+    sim.with(|world| world.system.text("/etc/group", &format!("g:x:7:{many},simon\nh:x:8:sim\n")));
+    ask(&sim, GET, json!({"username": "sim"}));
+    let became = sim.with(|world| world.accounts.became.clone());
+    assert_eq!(became, Some((1000, 100, vec![8])));
 }
 
 #[test]

@@ -174,8 +174,12 @@ fn an_errand_is_followed_to_its_end_when_nobody_waits() {
     assert_eq!(session.send(SYNC), SYNCED);
     let said = session.send(b"{\"execute\": \"guest-get-disks\"}\n");
     assert!(String::from_utf8_lossy(&said).contains("guest-set-vcpus is under way"));
+    // A list on its way is not disturbed by what nobody hears.
+    let blocks = b"{\"execute\": \"guest-get-memory-blocks\"}\n";
+    let undisturbed = Large::start(&Sim::new(1)).expect("a start").send(blocks);
+    assert_eq!(session.put(blocks), blocks.len());
     sim.with(|world| world.time.advance(ERRAND_MS_MAX));
-    assert_ne!(session.step(), Step::Wait);
+    assert_eq!(session.send(b""), undisturbed);
     assert!(session.send(b"{\"execute\": \"guest-get-disks\"}\n").starts_with(b"{\"return\": ["));
 }
 
@@ -228,6 +232,14 @@ fn who_says_to_suspend_and_fails_is_named_with_what_it_said() {
     });
     let said = suspend(&sim, "ram");
     let expected = "child process has failed to suspend the guest: Sleep verb not supported\\n";
+    assert!(said.contains(expected), "{said}");
+    // What one that was asked after it says is not its.
+    sim.with(|world| {
+        let output = b"not by me, who have much more to say about this\n".to_vec();
+        let program = Program { output, ..Program::ending("/bin/pm-is-supported", 1) };
+        world.machine.programs.push(program);
+    });
+    let said = suspend(&sim, "ram");
     assert!(said.contains(expected), "{said}");
 }
 
