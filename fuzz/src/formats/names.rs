@@ -134,7 +134,9 @@ pub fn users(input: &[u8]) {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
     let number = |text: &&[u8]| {
         let text = std::str::from_utf8(text).ok()?;
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok().filter(|number| *number != u32::MAX))?
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u32>().ok().filter(|number| *number != u32::MAX))?
     };
     assert_eq!(is_of(name, line), fields[0] == name);
     let user = User::named(name, line);
