@@ -206,9 +206,14 @@ fn serve(
 fn handle(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals) -> bool {
     let mut any = false;
     // Not for ever: a program that prints without end sends one with each line.
-    for _ in 0..SIGNALS_AT_ONCE {
-        let Some(signal) = signals.next() else { break };
+    let mut left = SIGNALS_AT_ONCE;
+    while left > 0
+        && let Some(signal) = signals.next()
+    {
         any = true;
+        if cfg!(feature = "exec") {
+            left -= 1;
+        }
         match signal {
             Signal::Child => {
                 linux.reap();

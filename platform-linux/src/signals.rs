@@ -5,6 +5,7 @@
 
 use crate::fd::Fd;
 use crate::sys;
+#[cfg(feature = "exec")]
 use core::cell::Cell;
 use linux_raw_sys::general::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM};
 use qga_core::Errno;
@@ -30,8 +31,9 @@ pub struct Signals {
     /// Readable when one waits.
     pub fd: Fd,
     /// Whether one was looked at since the channel was: then it is the channel's turn, should
-    /// there be signals without end.
-    pub had_a_turn: Cell<bool>,
+    /// there be signals without end, which only programs make.
+    #[cfg(feature = "exec")]
+    had_a_turn: Cell<bool>,
 }
 
 impl Signals {
@@ -39,7 +41,25 @@ impl Signals {
     /// gone is seen by the write that fails.
     pub fn take_over() -> Result<Self, Errno> {
         let fd = sys::process::signalfd(sys::process::ALL_SIGNALS)?;
-        Ok(Signals { fd, had_a_turn: Cell::new(false) })
+        Ok(Signals {
+            fd,
+            #[cfg(feature = "exec")]
+            had_a_turn: Cell::new(false),
+        })
+    }
+
+    /// It is the signals' turn; whether it was before as well, and nothing else had one since.
+    pub fn take_turn(&self) -> bool {
+        #[cfg(feature = "exec")]
+        return self.had_a_turn.replace(true);
+        #[cfg(not(feature = "exec"))]
+        false
+    }
+
+    /// It is another one's.
+    pub fn end_turn(&self) {
+        #[cfg(feature = "exec")]
+        self.had_a_turn.set(false);
     }
 
     /// The next signal that waits.

@@ -16,9 +16,21 @@ use crate::play::{make_fifo, with_folder};
 use serde_json::Value;
 use std::process::ExitStatus;
 
-/// Whether a conversation may be held here: nothing in it freezes, thaws or shuts down.
+/// Whether a conversation may be held here: nothing in it freezes, thaws or shuts down, nor is done
+/// by a copy of the agent or a program, which `accounts.rs` and `exec.rs` kill.
 pub fn is_harmless(conversation: &Conversation) -> bool {
-    let dangerous = ["guest-shutdown", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw"];
+    let dangerous = [
+        "guest-shutdown",
+        "guest-fsfreeze-freeze",
+        "guest-fsfreeze-thaw",
+        "guest-exec",
+        "guest-fstrim",
+        "guest-suspend-",
+        "guest-set-vcpus",
+        "guest-set-memory-blocks",
+        "guest-set-user-password",
+        "guest-ssh-",
+    ];
     conversation.needs == Needs::Nothing
         && !dangerous.iter().any(|name| conversation.mentions(name))
 }

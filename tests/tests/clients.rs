@@ -112,7 +112,7 @@ fn libvirt() {
         let status = virsh.command(r#"{"execute":"guest-fsfreeze-status"}"#);
         assert_eq!(status, json!({"return": "thawed"}));
         // These classes and no others mean "this guest cannot": libvirt skips them.
-        for missing in ["guest-get-devices", "guest-exec"] {
+        for missing in ["guest-get-devices", "guest-none"] {
             let reply = virsh.command(&format!("{{\"execute\":\"{missing}\"}}"));
             assert_eq!(reply["error"]["class"], "CommandNotFound");
         }

@@ -128,20 +128,28 @@ fn said<'s, P: Platform>(platform: &mut P, state: &'s mut State<P>) -> &'s [u8] 
 }
 
 /// Writes what the copy has written down, from its beginning on, as much of it at each call as
-/// there is room for.
+/// there is room for. How much there is in all stands in [`Cursor::inner`]. Errors: it cannot be
+/// read any more.
 pub fn piece<P: Platform>(
     platform: &mut P,
     _: &mut State<P>,
     cursor: &mut Cursor,
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
+    if cursor.outer == 0 {
+        cursor.inner = platform.made_bytes() as usize;
+    }
     let read = platform.made(cursor.outer as u64, out.free());
     out.advance(read);
     cursor.outer += read;
-    if read == 0 {
+    let whole = cursor.outer >= cursor.inner && cursor.outer > 0;
+    if whole || read == 0 {
         platform.end_task();
     }
-    Ok(read != 0)
+    if !whole && read == 0 {
+        return Err(Failed(text!("failed to write the reply"), Errno::IO));
+    }
+    Ok(!whole)
 }
 
 /// What to say of a program that was run and has failed: one of these sentences, with what it said

@@ -233,6 +233,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Strings<'a> {
 
 impl<'de: 'a, 'a, const KIND: usize> Deserialize<'de> for Switches<'a, KIND> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_tuple(KIND, Text).map(Switches)
+        deserializer.deserialize_tuple_struct("Switches", KIND, Text).map(Switches)
     }
 }

@@ -235,8 +235,9 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
     }
 
     /// The same of a list of [`super::lists::Switches`], of this kind.
-    fn deserialize_tuple<V: Visitor<'de>>(
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
+        _: &'static str,
         kind: usize,
         visitor: V,
     ) -> Result<V::Value, Raised> {
@@ -281,7 +282,7 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 u8 u16 u32 f32 f64 char str string unit unit_struct tuple_struct
+        i8 i16 i32 u8 u16 u32 f32 f64 char str string unit unit_struct tuple
         map identifier ignored_any
     }
 }

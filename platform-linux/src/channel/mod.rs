@@ -279,14 +279,13 @@ pub fn poll(
     }
     let [signal, channel] = both;
     let found = channel.revents();
-    let waits = fd.is_some() && !found.is_empty();
+    // Of the signals alone something was found above.
+    let waits = !found.is_empty() && (!cfg!(feature = "exec") || fd.is_some());
     if !signal.revents().is_empty() {
-        // Only programs make signals without end.
-        let had_a_turn = cfg!(feature = "exec") && signals.had_a_turn.replace(true);
-        if !(had_a_turn && waits) {
+        if !(signals.take_turn() && waits) {
             return Ready::Signal;
         }
     }
-    signals.had_a_turn.set(false);
+    signals.end_turn();
     if waits { Ready::Channel(found) } else { Ready::Timeout }
 }

@@ -50,10 +50,12 @@ fn adapted(mut conversation: Conversation) -> Conversation {
         // Bytes as characters of the same numbers: a sentinel is no UTF-8.
         let mut text: String = step.reply.iter().map(|&byte| char::from(byte)).collect();
         for name in not_offered() {
-            let row = format!(
-                ", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}"
-            );
-            text = text.replace(&row, "");
+            for replies in [true, false] {
+                let row = format!(
+                    ", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": {replies}}}"
+                );
+                text = text.replace(&row, "");
+            }
         }
         step.reply = text.chars().map(|letter| letter as u8).collect();
     }

@@ -139,9 +139,10 @@ fn expected(step: &Step) -> Vec<u8> {
         return Vec::new();
     }
     let mut reply = with_folder(&step.reply, FOLDER);
-    for name in not_in_c() {
-        let entry =
-            format!(", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": true}}");
+    for (name, replies) in not_in_c().flat_map(|name| [(name, true), (name, false)]) {
+        let entry = format!(
+            ", {{\"enabled\": true, \"name\": \"{name}\", \"success-response\": {replies}}}"
+        );
         while let Some(at) = reply.windows(entry.len()).position(|part| part == entry.as_bytes()) {
             reply.drain(at..at + entry.len());
         }
