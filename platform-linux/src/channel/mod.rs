@@ -281,10 +281,8 @@ pub fn poll(
     let found = channel.revents();
     // Of the signals alone something was found above.
     let waits = !found.is_empty() && (!cfg!(feature = "exec") || fd.is_some());
-    if !signal.revents().is_empty() {
-        if !(signals.take_turn() && waits) {
-            return Ready::Signal;
-        }
+    if !(signal.revents().is_empty() || signals.take_turn() && waits) {
+        return Ready::Signal;
     }
     signals.end_turn();
     if waits { Ready::Channel(found) } else { Ready::Timeout }
