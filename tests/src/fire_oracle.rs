@@ -323,10 +323,11 @@ fn has(step: &Step, text: &str) -> bool {
 /// Whether the replies to the step's requests depend on system calls; guest-info's does because an
 /// agent that cannot read its mark is in the frozen state, in which few commands are enabled.
 fn calls(step: &Step) -> bool {
-    const THOSE: [&str; 6] = [
+    const THOSE: [&str; 7] = [
         "guest-file-",
         "guest-get-",
         "guest-network-",
+        "guest-set-time",
         "guest-fsfreeze-status",
         "guest-info",
         "guest-exec\"",
