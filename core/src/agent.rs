@@ -21,6 +21,7 @@ use crate::exec::Programs;
 use crate::frame::{Framer, Scan};
 use crate::freezer::Limit;
 use crate::limits::WINDOW_BYTES_MIN;
+use crate::list::List;
 use crate::platform::{Files, Freezing as _, Kept as _, Platform, Reason};
 use crate::response::{Cursor, Window};
 use crate::state::State;
@@ -207,10 +208,17 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         self.state.freezer.may_write()
     }
 
-    /// Memory that holds nothing any more and that the caller may give back to the system.
+    /// Memory that holds nothing any more and that the caller may give back to the system: ask
+    /// until there is none.
     pub fn reclaim(&mut self) -> Option<&mut [u8]> {
         let idle = matches!(self.doing, Doing::Listening) && self.job.asker.is_none();
-        if idle { self.framer.reclaim() } else { None }
+        if !idle {
+            return None;
+        }
+        match self.framer.reclaim() {
+            None if List::<P>::READ => self.state.list.reclaim(self.window.spare()?),
+            large => large,
+        }
     }
 
     /// The commands' state, for tests that look inside.

@@ -81,6 +81,10 @@ const _: () = assert!(SUBJECT_BYTES_MAX * 6 + 512 <= WINDOW_BYTES_MIN);
 /// again.
 pub const FRAME_KEEP_BYTES: usize = 16 * 1024;
 
+/// The same of the window, which most replies do not fill: with what stands before it in the agent,
+/// a page.
+pub const WINDOW_KEEP_BYTES: usize = 3584;
+
 /// Longest name that a system gives itself (`__NEW_UTS_LEN` of linux/utsname.h).
 pub const NAME_BYTES_MAX: usize = 64;
 

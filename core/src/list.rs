@@ -17,9 +17,22 @@ pub struct List<P: Texts + Network> {
     /// As above.
     pub addresses: P::Dump,
     room: P::Room,
+    /// What of the memory that the last lists took was not given back yet.
+    used: Used,
+}
+
+/// Parts of memory, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Used {
+    Nothing,
+    Room,
+    RoomAndWindow,
 }
 
 impl<P: Texts + Network> List<P> {
+    /// Whether lists are read here, and not only by copies of the agent.
+    pub const READ: bool = P::INFO || P::USERS || P::LOAD || P::CPUS || P::MEMORY;
+
     /// None. All zero.
     pub const NEW: Self = List {
         scan: Scan::new(0),
@@ -27,6 +40,7 @@ impl<P: Texts + Network> List<P> {
         links: P::Dump::NEW,
         addresses: P::Dump::NEW,
         room: P::Room::NEW,
+        used: Used::Nothing,
     };
 
     /// Begins a list that is read from the text `path`, line by line. Errors: the text cannot be
@@ -40,6 +54,7 @@ impl<P: Texts + Network> List<P> {
 
     /// The next line of it. After the last one [`List::ended`] says whether it was that.
     pub fn line(&mut self) -> Option<&mut [u8]> {
+        self.used = Used::RoomAndWindow;
         let Self { scan, text, room, .. } = self;
         let (room, _) = halves(room.bytes());
         scan.line(text.as_mut()?, room)
@@ -52,6 +67,7 @@ impl<P: Texts + Network> List<P> {
 
     /// Its room, for a list that is not read from one text.
     pub fn room(&mut self) -> &mut [u8] {
+        self.used = Used::RoomAndWindow;
         halves(self.room.bytes()).0
     }
 
@@ -73,6 +89,23 @@ impl<P: Texts + Network> List<P> {
     /// Whether a number was not in the list yet; now it is.
     pub fn is_new(&mut self, number: u32) -> bool {
         is_new(self.room(), number)
+    }
+
+    /// The memory that lists took, part by part, when none is on its way any more: what they were
+    /// read into, and, of the window that is handed in, what an ordinary reply leaves alone. Its
+    /// content does not matter.
+    pub fn reclaim<'w>(&'w mut self, window: &'w mut [u8]) -> Option<&'w mut [u8]> {
+        match self.used {
+            Used::Nothing => None,
+            Used::RoomAndWindow => {
+                self.used = Used::Room;
+                Some(window)
+            }
+            Used::Room => {
+                self.used = Used::Nothing;
+                Some(self.room.bytes())
+            }
+        }
     }
 
     /// The list has ended, or nobody waits for it any more.

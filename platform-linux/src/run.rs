@@ -7,11 +7,11 @@ use crate::platform::Linux;
 use crate::print::complain;
 use crate::signals::{Signal, Signals};
 use crate::state_dir::is_beside_memory;
+use crate::sys::pages;
 use qga_core::platform::{Clock, Level, Log};
 use qga_core::text::Phrase;
 use qga_core::{Agent, Errno, Step, phrase};
 use rustix::event::{PollFlags, Timespec};
-use rustix::mm::Advice;
 
 /// Longest request, in bytes: libvirt's longest RPC string; Proxmox VE sends up to 1.4 MB.
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -246,19 +246,10 @@ fn pause(agent: &mut LinuxAgent, linux: &mut Linux, signals: &Signals, alarm: &m
     }
 }
 
-/// Gives memory that a large request has used back to the system.
+/// Gives memory that a large request or a list has used back to the system.
 #[inline(never)]
 fn give_back(agent: &mut LinuxAgent) {
-    const PAGE: usize = 4096;
-    let Some(memory) = agent.reclaim() else { return };
-    let start = memory.as_mut_ptr();
-    let skip = start.align_offset(PAGE);
-    let len = memory.len().saturating_sub(skip) / PAGE * PAGE;
-    if len > 0 {
-        // SAFETY: whole pages inside a part of the buffer that holds nothing: they come back as
-        // zeros.
-        let _ = unsafe {
-            rustix::mm::madvise(start.wrapping_add(skip).cast(), len, Advice::LinuxDontNeed)
-        };
+    while let Some(memory) = agent.reclaim() {
+        pages::give_back(memory);
     }
 }

@@ -3,6 +3,7 @@
 //! assertion that the compiler cannot prove, so that a panic could be reached (docs/decisions.md,
 //! "Descriptors"). One architecture each; this is the one that the project builds for.
 
+pub mod pages;
 pub mod process;
 pub mod replace;
 pub mod socket;

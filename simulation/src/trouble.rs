@@ -65,7 +65,7 @@ pub fn meddle<S: Source>(client: &mut Client<S>, record: &mut Record) {
 /// The memory of large requests is given back: it is zero then.
 pub fn reclaim<S: Source>(client: &mut Client<S>) {
     let (agent, _) = client.session.parts();
-    if let Some(memory) = agent.reclaim() {
+    while let Some(memory) = agent.reclaim() {
         memory.fill(0);
     }
 }

@@ -32,7 +32,7 @@ Fuzzes the targets (all of them, if none is named) and prints what was found.
   --coverage    runs nothing: lines of each source file that fuzz/corpus reaches";
 
 /// How long a target runs in the ordinary test run, unless `$QGA_FUZZ_SECONDS` says otherwise.
-const ORDINARY_SECONDS: u64 = 45;
+const ORDINARY_SECONDS: u64 = 30;
 const HOURS_MAX: f64 = 10_000.0;
 
 /// The sources of ours that `--coverage` names; what else is linked in does not concern us.

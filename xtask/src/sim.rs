@@ -5,7 +5,7 @@ use xtask::{ElseSay, Result, build, paths};
 
 /// What `cargo xtask test` runs: sessions of the seeds from 0 on, each canary, and the torture of
 /// the first sessions, whose fault points are more than 10^6.
-pub const ORDINARY: [&[&str]; 2] = [&["--seeds", "1000000"], &["--torture", "650"]];
+pub const ORDINARY: [&[&str]; 2] = [&["--seeds", "1000000"], &["--torture", "490"]];
 
 pub fn run(arguments: &[String]) -> Result<()> {
     let manifest = paths::root().join("simulation/Cargo.toml");

@@ -1,6 +1,7 @@
 //! The window: what a response has written goes in, what the channel takes goes out, from the
 //! front.
 
+use crate::limits::WINDOW_KEEP_BYTES;
 use crate::writer::Writer;
 
 /// The bytes that wait for the channel.
@@ -45,6 +46,11 @@ impl<const N: usize> Window<N> {
     /// Makes zero what the channel took.
     pub fn wipe(&mut self) {
         crate::bulk::wipe(&mut self.bytes);
+    }
+
+    /// What an ordinary reply does not reach; nothing while bytes are pending.
+    pub fn spare(&mut self) -> Option<&mut [u8]> {
+        if self.len == 0 { self.bytes.get_mut(WINDOW_KEEP_BYTES..) } else { None }
     }
 
     /// A writer after what is pending. [`Window::keep`] what it wrote.

@@ -2,7 +2,7 @@
 
 use super::Linux;
 use crate::fd::Fd;
-use crate::sys::socket;
+use crate::sys::{pages, socket};
 use qga_core::Errno;
 use qga_core::formats::netlink::{self, Message, Request};
 use qga_core::platform::{Address, Dump, Link, Network};
@@ -36,7 +36,11 @@ impl Dump for Netlink {
     };
 
     fn close(&mut self) {
-        self.socket = None;
+        // A page that was not written to stays so.
+        if cfg!(feature = "network") && self.socket.is_some() {
+            self.socket = None;
+            pages::give_back(&mut self.datagram);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use xtask::{ElseSay, Result, build, install, paths, progress, vm};
 
 const USAGE: &str = "usage: cargo xtask test
 Builds the agent and runs the tests of all workspaces, as root or not (then some are skipped).
-QGA_FUZZ_SECONDS=N in the environment: how long each fuzz target runs, instead of 45.";
+QGA_FUZZ_SECONDS=N in the environment: how long each fuzz target runs, instead of 30.";
 
 /// The variable through which a test learns where to note that it skipped itself.
 const SKIPPED_FILE: &str = "QGA_SKIPPED_FILE";

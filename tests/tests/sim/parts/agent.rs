@@ -3,7 +3,7 @@
 
 use crate::freeze::{ask, disks};
 use crate::guest::Large;
-use qga_core::limits::FRAME_KEEP_BYTES;
+use qga_core::limits::{FRAME_KEEP_BYTES, LIST_BYTES, WINDOW_KEEP_BYTES};
 use qga_core::{Errno, Step};
 use qga_sim::Sim;
 use serde_json::json;
@@ -32,6 +32,32 @@ fn memory_of_a_large_request_is_given_back_when_it_is_answered() {
     assert!(agent.reclaim().is_none());
     assert_eq!(session.send(b"{\"execute\": \"guest-ping\"}\n"), b"{\"return\": {}}\n");
     assert!(session.parts().0.reclaim().is_none());
+}
+
+/// What a list was read into, and what an ordinary reply leaves alone of the window.
+#[test]
+fn memory_of_lists_is_given_back_when_they_are_answered() {
+    let mut session = Large::start(&Sim::new(1)).expect("a start");
+    let parts = |session: &mut Large| -> Vec<usize> {
+        std::iter::from_fn(|| Some(session.parts().0.reclaim()?.len())).collect()
+    };
+    let all = |session: &mut Large| -> Vec<u8> {
+        session.put(b"{\"execute\": \"guest-get-cpustats\"}\n");
+        let mut reply = Vec::new();
+        while session.step() != Step::Receive {
+            assert_eq!(parts(session), [0; 0], "while bytes are pending");
+            reply.extend(session.take(1000));
+        }
+        reply
+    };
+    let first = all(&mut session);
+    assert!(first.starts_with(b"{\"return\": [{"), "{}", first.escape_ascii());
+    let window = 32 * 1024 - WINDOW_KEEP_BYTES;
+    assert_eq!(parts(&mut session), [window, 2 * LIST_BYTES]);
+    assert_eq!(parts(&mut session), [0; 0], "given back twice");
+    // What is read into the memory after that is the same.
+    assert_eq!(all(&mut session), first);
+    assert_eq!(session.send(b"{\"execute\": \"guest-ping\"}\n"), b"{\"return\": {}}\n");
 }
 
 #[test]
