@@ -18,6 +18,7 @@
 
 mod failure;
 mod freezing;
+mod hooks;
 mod inherit;
 mod limit;
 mod listing;
@@ -160,13 +161,15 @@ impl<F> Freezer<F> {
                 platform.log_of(Level::Warning, &[THEIRS], &path);
             }
             // The agent does it when the worker has ended: until it knows that, the mark is what it
-            // goes by.
-            if !platform.is_worker() {
+            // goes by. So it is until the hook has been told.
+            if !platform.is_worker() && !self.standing.hooked {
                 Marks::remove(platform);
             }
         }
         self.entries.clear();
-        self.standing = Standing { mark_stays, ..Standing::NONE };
+        // The hook is told when all else is done.
+        let hooked = self.standing.hooked;
+        self.standing = Standing { mark_stays, hooked, ..Standing::NONE };
     }
 
     /// Lets go what has its record there; without one what runs again, in a command that has left

@@ -33,6 +33,10 @@ pub const FREEZE_STEP_MS_MAX: u64 = 120_000;
 /// on without: a client is to be answered within 100 ms.
 pub const LINGER_MS_MAX: u64 = 50;
 
+/// How often a worker that waits for a freeze hook looks whether anybody waits for it: twice in the
+/// time that a thaw waits for it.
+pub const HOOK_LOOK_MS: u64 = LINGER_MS_MAX / 2;
+
 /// Most filesystems that may hang in one freeze or thaw before it is given up: each makes everybody
 /// wait.
 pub const HANGING_MAX: usize = 8;
@@ -226,4 +230,4 @@ pub const STOP_REPLY_MS_MAX: u64 = 1_000;
 pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;
 
 /// Space for the account of a failed shutdown: what was tried and why it did not work.
-pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 448;
+pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 440;

@@ -59,6 +59,8 @@ pub enum RecordState {
     Frozen = b'F',
     /// Not frozen, or not by us.
     NotOurs = b'-',
+    /// No filesystem: the hook was told of the freeze.
+    Hooked = b'h',
 }
 
 /// What the head of a mark says.
@@ -89,6 +91,7 @@ impl<'l> Record<'l> {
         let state = match fields.next()? {
             b"F" => RecordState::Frozen,
             b"." => RecordState::Listed,
+            b"h" => RecordState::Hooked,
             _ => RecordState::NotOurs,
         };
         Some(Record { state, superblock: Device::parse(fields.next()?)?, path: fields.next()? })

@@ -14,7 +14,7 @@ use qga_core::{Agent, Errno, phrase};
 use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::{Children, Linux, LogFile, START_MS_MAX, Worker};
-use qga_linux::print::{STDERR, STDOUT, complain, line};
+use qga_linux::print::{LINE_BYTES_MAX, STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
 use qga_linux::state_dir::StateDir;
@@ -35,12 +35,14 @@ unsafe impl<T> Sync for Owned<T> {}
 struct Memory {
     agent: LinuxAgent,
     path: PathBuffer,
+    line: [u8; LINE_BYTES_MAX],
     children: Children,
 }
 
 static MEMORY: Owned<Memory> = Owned(UnsafeCell::new(Memory {
     agent: Agent::new(),
     path: PathBuffer::new(),
+    line: [0; LINE_BYTES_MAX],
     children: Children::NONE,
 }));
 
@@ -90,14 +92,17 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     }
     // SAFETY: this function runs once, on the only thread, so this is the only reference. The black
     // box keeps the compiler from writing the full address into each access, which is longer.
-    let Memory { agent, path, children } = unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
+    let Memory { agent, path, line, children } =
+        unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
     let is_init = rustix::process::getpid().is_init();
     let mut linux = Linux {
         path,
+        line,
         state: StateDir::none(),
         log: LogFile::new(options.log_file),
         verbose: options.verbose,
         excluded: options.excluded,
+        hook: options.hook,
         is_init,
         inherited,
         environment,

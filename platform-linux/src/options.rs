@@ -51,6 +51,8 @@ pub struct Options {
     pub step_ms_max: Option<u64>,
     /// Whether a freeze fails that would leave something out.
     pub freeze_strict: bool,
+    /// The program that is told of freezes.
+    pub hook: Option<&'static CStr>,
     /// Patterns of the interfaces that are not shown.
     pub excluded: &'static [u8],
     /// The word that an error is about.
@@ -71,6 +73,7 @@ impl Options {
             freeze_ms_max: None,
             step_ms_max: None,
             freeze_strict: false,
+            hook: None,
             excluded: b"",
             subject: b"unix-listen",
         }
@@ -146,6 +149,8 @@ const UNREACHABLE: u8 = 0xFF;
 const DEADLINE: u8 = 0xFE;
 /// And another one.
 const EXCLUDED: u8 = 0xFD;
+/// And another one.
+const HOOK: u8 = 0xFC;
 
 /// An option. Its name stands in it, without a pointer: the table is half as long.
 struct Known {
@@ -171,7 +176,7 @@ const fn known(short: u8, long: &str, value: bool) -> Known {
     Known { short, value, len: long.len() as u8, name }
 }
 
-static KNOWN: [Known; 12] = [
+static KNOWN: [Known; 13] = [
     known(b'm', "method", true),
     known(b'p', "path", true),
     known(b't', "statedir", true),
@@ -182,6 +187,7 @@ static KNOWN: [Known; 12] = [
     known(DEADLINE, "freeze-deadline", true),
     known(UNREACHABLE, "freeze-unreachable", true),
     known(EXCLUDED, "exclude-interfaces", true),
+    known(HOOK, "fsfreeze-hook", true),
     known(b'V', "version", false),
     known(b'h', "help", false),
 ];
@@ -273,6 +279,7 @@ fn apply(
             }
         }
         EXCLUDED => options.excluded = options.subject,
+        HOOK => options.hook = value.filter(|path| !path.is_empty() && *path != c"/dev/null"),
         b'V' => options.action = Action::Version,
         _ => options.action = Action::Help,
     }

@@ -86,7 +86,7 @@ impl Kind {
     #[rustfmt::skip]
     pub const fn errnos(self) -> &'static [Errno] {
         match self {
-            Kind::Now | Kind::Log | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
+            Kind::Now | Kind::Log | Kind::HookOutput | Kind::EndHook | Kind::ProgramExit | Kind::ProgramOutput | Kind::IsScript
             | Kind::IsInit | Kind::HoldInit | Kind::SignalAll | Kind::ProcessesRemain | Kind::Sync | Kind::Kept => &[],
             Kind::Wall | Kind::SetWall | Kind::Rtc | Kind::SetRtc => self.errnos_of_clocks(),
             Kind::Open => OPEN,
@@ -126,7 +126,9 @@ impl Kind {
             Kind::WriteMark => &[E::AGAIN, E::DQUOT, E::FAULT, E::FBIG, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::PERM],
             Kind::SeekMark => &[E::BADF, E::INVAL, E::OVERFLOW],
             Kind::BootId => &[E::ACCES, E::INTR, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM],
-            Kind::StartProgram => START_PROGRAM,
+            Kind::StartProgram | Kind::StartHook => START_PROGRAM,
+            // wait4(2)
+            Kind::WaitForHook => &[E::CHILD],
             // open(2), readlink(2) in /proc
             Kind::About => &[E::ACCES, E::IO, E::MFILE, E::NFILE, E::NOENT, E::NOMEM, E::PERM],
             // kill(2)

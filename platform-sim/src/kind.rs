@@ -64,6 +64,10 @@ kinds! {
     InspectOpen, true, "`Freeze::inspect_open`.";
     Work, true, "`Freeze::work`.";
     Below, true, "`Freeze::below`.";
+    StartHook, true, "`Hooks::start_hook`.";
+    WaitForHook, true, "`Hooks::wait_for_hook`.";
+    HookOutput, false, "`Hooks::hook_output`.";
+    EndHook, false, "`Hooks::end_hook`.";
     Text, true, "`Texts::text`.";
     ReadText, true, "A read of a text.";
     Folder, true, "`Texts::folder`.";

@@ -22,6 +22,7 @@ mod errnos;
 pub mod exec;
 pub mod faults;
 pub mod files;
+pub mod hooks;
 pub mod init;
 mod kind;
 mod mountinfo;

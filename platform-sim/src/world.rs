@@ -8,6 +8,7 @@ use crate::clock::Time;
 use crate::exec::Execs;
 use crate::faults::Faults;
 use crate::files::{Content, Tree};
+use crate::hooks::Hook;
 use crate::mounts::{Hang, Mounts};
 use crate::power::Machine;
 use crate::random::Random;
@@ -66,6 +67,8 @@ pub struct World {
     pub tasks: Tasks,
     /// Users.
     pub accounts: Accounts,
+    /// What is told of freezes, if anything.
+    pub hook: Option<Hook>,
     /// Who freezes and thaws.
     pub workers: Workers,
     /// What the guest says of itself.
@@ -97,6 +100,7 @@ impl World {
             exec: Execs::default(),
             tasks: Tasks::default(),
             accounts: Accounts::new(),
+            hook: None,
             workers: Workers::default(),
             time: Time::new(),
             faults: Faults::new(random),

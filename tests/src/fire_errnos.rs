@@ -2,7 +2,7 @@
 //! the manual pages of each call, without those that only a wrong program gets (EFAULT, EINVAL).
 
 /// The calls that cannot fail, or have no way to say so.
-pub const CANNOT_FAIL: [&str; 10] = [
+pub const CANNOT_FAIL: [&str; 11] = [
     "clock_gettime",
     "execve",
     "exit_group",
@@ -11,6 +11,7 @@ pub const CANNOT_FAIL: [&str; 10] = [
     "madvise",
     "prctl",
     "rt_sigaction",
+    "rt_sigtimedwait",
     "setitimer",
     "umask",
 ];

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, &[Needs]); 16] = [
+const FAMILIES: [(&str, &[Needs]); 17] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
+    ("hooks", &[]),
     ("power", &[Needs::Power]),
     ("time", &[Needs::WallClock, Needs::SetTime]),
     ("info", &[Needs::Info]),

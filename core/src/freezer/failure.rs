@@ -20,6 +20,7 @@ impl Failure {
             return Ok(count);
         };
         Err(match errno {
+            None if what == What::Hook => Error::Tried(text, subject),
             None => Error::Text(text),
             Some(errno) if what < What::Hidden => Error::Failed(text, errno),
             Some(errno) => Error::FailedOn(text, subject, errno),
@@ -37,10 +38,13 @@ const TEXTS: &[Text; What::Thaw as usize] = &[
     HIDDEN,
     UNKNOWN,
     text!("an earlier freeze still hangs on"),
+    HOOK,
     text!("failed to open"),
     text!("failed to freeze"),
     text!("failed to thaw"),
 ];
+/// What is said of a hook that was given this word.
+pub(super) const HOOK: Text = text!("failed to run the fsfreeze hook with");
 /// What is said of a filesystem that no path leads to.
 pub(super) const HIDDEN: Text = text!("not frozen, hidden by another mount or the unit's sandbox:");
 /// What is said of a mount point that somebody has named.

@@ -17,6 +17,10 @@ impl<F> Freezer<F> {
     where
         P: Freeze<Filesystem = F> + Clock + Log,
     {
+        if let Err(failure) = self.tell_hook_of_freeze(platform) {
+            self.forget(platform);
+            return Err(failure);
+        }
         let mut mark = Marks::create(platform);
         let mut prepared = self.list(platform, &mut mark, only);
         if prepared.is_ok() && !self.entries.is_empty() {

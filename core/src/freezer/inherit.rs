@@ -76,7 +76,8 @@ impl<F> Freezer<F> {
             let begins = at;
             at += line.len() as u64 + 1;
             let Some(record) = Record::parse(line) else { continue };
-            if record.state == RecordState::NotOurs {
+            self.standing.hooked |= record.state == RecordState::Hooked;
+            if matches!(record.state, RecordState::NotOurs | RecordState::Hooked) {
                 continue;
             }
             let unsure = record.state == RecordState::Listed;

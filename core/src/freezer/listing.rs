@@ -3,7 +3,6 @@
 //! the log, or is an error.
 
 use super::failure::UNKNOWN;
-use super::marks::boot;
 use super::stack::height;
 use super::telling::tell_about;
 use super::wanted::Wanted;
@@ -28,8 +27,7 @@ impl<F> Freezer<F> {
     ) -> Result<(), Failure> {
         let mut wanted = Wanted::new(only)?;
         let marked = |errno| Failure(What::Mark, Some(errno));
-        mark::new_head(&boot(platform), |bytes| mark.append(bytes)).map_err(marked)?;
-        let mut record = mark::HEAD_BYTES as u64;
+        let mut record = self.begin_mark(platform, mark)?;
         let Self { entries, subject, line, record: second_line, strict, hidden, .. } = self;
         *hidden = None;
         let unread = |errno| Failure(What::Table, Some(errno));

@@ -142,6 +142,7 @@ impl<F> Freezer<F> {
             Task::Thaw if self.standing.frozen => self.thaw_recorded(platform),
             Task::Thaw => self.thaw_everything(platform),
         };
+        let result = self.tell_hook_of_thaw(platform, result);
         let failure @ Failure(what, errno) = result.err().unwrap_or(Failure::NONE);
         self.fail(what, errno);
         let report = Report::End(self.standing, self.count, failure, self.subject);
@@ -212,6 +213,7 @@ impl<F> Freezer<F> {
             Report::Nothing => {}
             Report::About(what, key, path) => {
                 (self.about, self.about_key) = (*what, *key);
+                self.standing.hooked |= *what == What::Hook;
                 if self.failure.is_none() {
                     self.subject = *path;
                 }
@@ -315,6 +317,10 @@ impl<F> Freezer<F> {
         if self.subject.is_empty() {
             Marks::show(platform, key, &mut self.subject);
         }
+        if about == What::Hook && self.task != Task::Freeze && !is_gone {
+            // Not again.
+            self.standing.hooked = false;
+        }
         // Where one that thaws was killed the next one goes on.
         let in_flight = self.leave_to_mark();
         let too_many = self.hanging.push(if is_gone || in_flight { 0 } else { key }).is_err();
@@ -328,7 +334,11 @@ impl<F> Freezer<F> {
             return self.end();
         }
         match self.task {
-            Task::Freeze if in_flight || self.entries.iter().any(|entry| entry.place.frozen) => {
+            Task::Freeze
+                if in_flight
+                    || self.standing.hooked
+                    || self.entries.iter().any(|entry| entry.place.frozen) =>
+            {
                 (self.task, self.count) = (Task::Thaw, 0);
                 self.start(platform, None);
             }

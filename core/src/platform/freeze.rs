@@ -1,7 +1,7 @@
 //! Mounts, freezing, and the mark that outlives a killed agent.
 
 use super::device::{Below, Device};
-use super::{Freezing, Report, Strings, Task};
+use super::{Freezing, Hooks, Report, Strings, Task};
 use crate::errno::Errno;
 use embedded_io::{Read, Seek, Write};
 
@@ -17,7 +17,7 @@ pub struct Inode {
 }
 
 /// Mounted filesystems, and stopping them.
-pub trait Freeze {
+pub trait Freeze: Hooks {
     /// Whether this guest can freeze filesystems.
     const OFFERED: bool = false;
 

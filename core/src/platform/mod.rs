@@ -13,6 +13,7 @@ mod exec;
 mod files;
 mod freeze;
 mod freezing;
+mod hooks;
 mod log;
 mod network;
 mod offers;
@@ -33,6 +34,7 @@ pub use exec::{Become, Exec, Free, Keeps, Kept, Memory, Packed, Standard};
 pub use files::{Access, Files, OpenOptions};
 pub use freeze::{Freeze, Inode};
 pub use freezing::{FreezeStatus, Freezing, Reason};
+pub use hooks::{Hooks, Moment};
 pub use log::{Level, Log};
 pub use network::{Address, Dump, LINK_NAME_BYTES_MAX, Link, Network, Statistics};
 pub(crate) use offers::offers;
@@ -112,6 +114,7 @@ macro_rules! absent {
         }
     };
     (@Freeze $guest:ty) => {
+        impl $crate::platform::Hooks for $guest {}
         impl $crate::platform::Freeze for $guest {
             type Table = $crate::platform::Absent;
             type Filesystem = $crate::platform::Absent;

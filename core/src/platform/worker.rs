@@ -42,6 +42,8 @@ pub enum What {
     Unknown,
     /// The worker of an earlier freeze has not ended.
     Lingers,
+    /// The hook has failed.
+    Hook,
     /// One cannot be opened.
     Open,
     /// One cannot be frozen.
@@ -75,6 +77,8 @@ pub struct Standing {
     /// it may freeze what it is about to, and be killed before it can undo that. Until then nothing
     /// is written.
     pub mark_stays: bool,
+    /// The hook was told of the freeze, and not of the thaw yet.
+    pub hooked: bool,
 }
 
 impl Standing {
@@ -85,6 +89,7 @@ impl Standing {
         inherited: false,
         listless: false,
         mark_stays: false,
+        hooked: false,
     };
 }
 

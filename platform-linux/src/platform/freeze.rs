@@ -7,7 +7,9 @@ use crate::sys;
 use crate::sysfs::{Names, enter, text};
 use core::ffi::CStr;
 use qga_core::Errno;
-use qga_core::platform::{Below, Device, Freeze, Freezing as _, Inode, Report, Strings, Task};
+use qga_core::platform::{
+    Below, Device, Freeze, Freezing as _, Hooks, Inode, Report, Strings, Task,
+};
 use qga_core::writer::Writer;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, StatxFlags, major, minor};
@@ -156,6 +158,10 @@ impl Freeze for Linux {
             sys::close(number);
         }
         self.worker = Worker::of_worker(socket);
+        if Self::HOOKS {
+            // That is the agent's.
+            self.helper = None;
+        }
         // What that says is for the agent.
         self.log.writer = None;
         self.state.show_worker();
@@ -165,6 +171,9 @@ impl Freeze for Linux {
 
     fn tell(&mut self, report: &Report, held: Option<&Fd>, undo: Option<&Fd>) {
         if !self.worker.tell(report, held) {
+            if Self::HOOKS {
+                self.end_hook();
+            }
             if let Some(filesystem) = undo {
                 let _ = self.thaw(filesystem);
             }

@@ -2,7 +2,7 @@
 
 use super::Linux;
 use super::log_file::LINE_MS_MAX;
-use crate::print::{LINE_BYTES_MAX, complain, end_line};
+use crate::print::{complain, end_line};
 use crate::sys;
 use core::ffi::CStr;
 use linux_raw_sys::general::CLOCK_REALTIME;
@@ -80,8 +80,7 @@ impl Linux {
         number: Option<u64>,
     ) -> Result<(), Errno> {
         let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
-        let mut bytes = [0; LINE_BYTES_MAX];
-        let mut out = Writer::new(&mut bytes);
+        let mut out = Writer::new(self.line);
         out.unsigned(seconds);
         // Six digits: a one in front keeps the zeros, and the point takes its place.
         let point = out.len();

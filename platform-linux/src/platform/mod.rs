@@ -7,6 +7,7 @@ mod exec;
 mod files;
 mod freeze;
 mod helper;
+mod hooks;
 mod log;
 mod log_file;
 mod network;
@@ -25,8 +26,10 @@ pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
 
 use crate::path::PathBuffer;
+use crate::print::LINE_BYTES_MAX;
 use crate::process::Inherited;
 use crate::state_dir::StateDir;
+use core::ffi::CStr;
 use qga_core::limits::ABANDONED_MAX;
 
 /// The guest that the agent runs in.
@@ -34,12 +37,16 @@ use qga_core::limits::ABANDONED_MAX;
 pub struct Linux {
     /// Room for a path on its way to the kernel.
     pub path: &'static mut PathBuffer,
+    /// Room for a line of the log: it is written where the stack is deepest.
+    pub line: &'static mut [u8; LINE_BYTES_MAX],
     /// Where the log goes.
     pub log: LogFile,
     /// Whether everything is logged, or only errors.
     pub verbose: bool,
     /// Patterns of the interfaces that are not shown.
     pub excluded: &'static [u8],
+    /// The program that is told of freezes.
+    pub hook: Option<&'static CStr>,
     /// Whether the agent is process 1.
     pub is_init: bool,
     /// What programs that are started get of the agent's parent.

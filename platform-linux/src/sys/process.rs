@@ -58,6 +58,17 @@ pub fn wait_for(pid: i32) -> Result<Exit, Errno> {
     collect(pid as usize, 0).map(|(_, exit)| exit)
 }
 
+/// Waits until a child has ended, or for so many milliseconds (rt_sigtimedwait(2)): SIGCHLD, which
+/// is blocked, is taken away.
+pub fn wait_for_child(ms_max: u64) {
+    let set = 1u64 << (raw::SIGCHLD - 1);
+    // `struct timespec`: seconds, nanoseconds.
+    let time = [ms_max / 1000, ms_max % 1000 * 1_000_000];
+    let (set, time) = (&raw const set as usize, &raw const time as usize);
+    // SAFETY: the kernel reads variables that live until it returns, and writes nothing.
+    let _ = unsafe { call(raw::__NR_rt_sigtimedwait, set, 0, time, 8) };
+}
+
 /// Opens what is open as `file` by this number as well, in the place of what was (dup3(2)). Only
 /// where asked for programs do not inherit it. Not by rustix, which knows no numbers but the
 /// standard ones.

@@ -6,6 +6,7 @@ mod disks;
 mod exec;
 mod files;
 mod freeze;
+mod hooks;
 mod log;
 mod mark;
 mod network;

@@ -14,6 +14,7 @@ mod freeze_list;
 mod frozen_frames;
 mod guest;
 mod held;
+mod hooks;
 mod job;
 mod kills;
 mod left_out;

@@ -192,6 +192,8 @@ fn without_a_freezer_nothing_is_frozen() {
 /// them.
 struct Opens;
 
+impl qga_core::platform::Hooks for Opens {}
+
 impl Freeze for Opens {
     type Table = qga_core::platform::Absent;
     type Filesystem = ();

@@ -206,6 +206,8 @@ struct Guest {
     table: Result<Stream, Errno>,
 }
 
+impl qga_core::platform::Hooks for Guest {}
+
 impl Freeze for Guest {
     type Table = Stream;
     type Filesystem = Absent;

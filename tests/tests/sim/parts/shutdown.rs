@@ -36,6 +36,8 @@ impl Clock for Guest {
     }
 }
 
+impl qga_core::platform::Hooks for Guest {}
+
 impl Freeze for Guest {
     type Table = Stream;
     type Filesystem = Absent;
