@@ -24,6 +24,7 @@ pub use helper::Helper;
 pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
 
+use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::process::Inherited;
 use crate::state_dir::StateDir;
@@ -56,6 +57,8 @@ pub struct Linux {
     pub abandoned: [i32; ABANDONED_MAX],
     /// A copy that was left to itself and has not ended yet; 0 for none.
     pub left: i32,
+    /// Who has started the agent and waits until it serves, if anybody does.
+    pub started_by: Option<Fd>,
     /// What freezes and thaws.
     pub worker: Worker,
     /// The descriptors of the channel, -1 for none: nobody else may have them.
