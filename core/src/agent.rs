@@ -12,6 +12,7 @@
 mod doing;
 mod execute;
 mod job;
+mod lists;
 mod stop;
 mod understand;
 

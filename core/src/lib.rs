@@ -53,6 +53,7 @@ pub mod platform;
 mod request;
 mod response;
 mod rewrite;
+mod rules;
 mod serve;
 mod shown;
 mod shutdown;
@@ -62,4 +63,5 @@ pub mod writer;
 
 pub use agent::{Agent, Step};
 pub use errno::Errno;
+pub use rules::Rule;
 pub use serve::serve;

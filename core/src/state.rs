@@ -4,6 +4,7 @@ use crate::exec::ProgramsOf;
 use crate::handle::Handles;
 use crate::list::List;
 use crate::platform::{Freezing as _, Kept, Platform};
+use crate::rules::Rules;
 use crate::shutdown::Shutdown;
 use crate::task::Task;
 
@@ -22,6 +23,8 @@ pub struct State<P: Platform> {
     pub freezer: P::Freezer,
     /// The list on its way into a reply.
     pub list: List<P>,
+    /// Which commands may be used.
+    pub rules: Rules,
     /// The programs that clients have started.
     pub exec: ProgramsOf<P>,
 }
@@ -35,6 +38,7 @@ impl<P: Platform> State<P> {
             shutdown: Shutdown::new(),
             list: List::NEW,
             task: Task::NONE,
+            rules: Rules::new(),
             exec: Kept::FREE,
         }
     }

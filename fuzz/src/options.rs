@@ -10,10 +10,11 @@
 mod parser;
 
 use parser::{Action, Method, Options, Words, Wrong};
+use qga_core::Rule;
 use std::ffi::{CStr, CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
-const PARTS: [&[u8]; 37] = [
+const PARTS: [&[u8]; 57] = [
     b"-",
     b"--",
     b"=",
@@ -51,22 +52,62 @@ const PARTS: [&[u8]; 37] = [
     b"",
     b"freeze-deadline",
     b"exclude-interfaces",
+    b"c",
+    b"config",
+    b"f",
+    b"pidfile",
+    b"F",
+    b"fsfreeze-hook",
+    b"d",
+    b"daemonize",
+    b"b",
+    b"block-rpcs",
+    b"blacklist",
+    b"a",
+    b"allow-rpcs",
+    b"D",
+    b"dump-conf",
+    b"?",
+    b"/dev/null",
+    b"bl",
+    b"da",
+    b"guest-ping,x;y",
 ];
 
-/// What a long option is called, and the letter of the short one; 0 for none.
-const LONG: [(&str, u8, bool); 12] = [
-    ("help", b'h', false),
-    ("version", b'V', false),
-    ("freeze-timeout", 0, true),
-    ("freeze-deadline", 0, true),
-    ("freeze-unreachable", 0, true),
-    ("exclude-interfaces", 0, true),
-    ("retry-path", b'r', false),
-    ("verbose", b'v', false),
-    ("logfile", b'l', true),
-    ("statedir", b't', true),
-    ("path", b'p', true),
-    ("method", b'm', true),
+/// Whether an option has a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    AValue,
+    /// One that is attached, if any.
+    Perhaps,
+}
+use Takes::{AValue, Nothing, Perhaps};
+
+/// An option: its long name, the letter of the short one or 0 for none, its value.
+type Long = (&'static str, u8, Takes);
+
+const LONG: [Long; 20] = [
+    ("help", b'h', Nothing),
+    ("version", b'V', Nothing),
+    ("freeze-timeout", 0, AValue),
+    ("freeze-deadline", 0, AValue),
+    ("freeze-unreachable", 0, AValue),
+    ("exclude-interfaces", 0, AValue),
+    ("retry-path", b'r', Nothing),
+    ("verbose", b'v', Nothing),
+    ("logfile", b'l', AValue),
+    ("statedir", b't', AValue),
+    ("path", b'p', AValue),
+    ("method", b'm', AValue),
+    ("config", b'c', AValue),
+    ("pidfile", b'f', AValue),
+    ("fsfreeze-hook", b'F', Perhaps),
+    ("daemonize", b'd', Nothing),
+    ("block-rpcs", b'b', AValue),
+    ("blacklist", b'b', AValue),
+    ("allow-rpcs", b'a', AValue),
+    ("dump-conf", b'D', Nothing),
 ];
 
 /// What is wrong with a line; in the words of this file.
@@ -80,6 +121,7 @@ enum Fault {
     Seconds,
     Unreachable,
     NoPath,
+    Lists,
 }
 
 /// What a line asks for.
@@ -91,6 +133,13 @@ struct Wish {
     path: Option<Vec<u8>>,
     state_dir: Option<Vec<u8>>,
     log_file: Option<Vec<u8>>,
+    pid_file: Option<Vec<u8>>,
+    hook: Option<Vec<u8>>,
+    config: Option<Vec<u8>>,
+    daemon: bool,
+    dump: bool,
+    commands: bool,
+    lists: Vec<(bool, Vec<u8>)>,
     verbose: bool,
     retry: bool,
     ms: Option<u64>,
@@ -113,7 +162,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
     for &byte in data {
         match byte {
             b'\n' | 0xFF => line.push(0),
-            0x80..0xA5 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
+            0x80..0xB9 => line.extend_from_slice(PARTS[usize::from(byte - 0x80)]),
             other => line.push(other),
         }
     }
@@ -131,7 +180,8 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
     #[allow(unsafe_code)]
     let words = unsafe { Words::new(list.as_ptr(), list.len()) };
     let mut options = Options::new();
-    parser::parse(words, &mut options).map_err(|wrong| match wrong {
+    let parsed = parser::parse(words, &mut options).and_then(|()| options.check());
+    parsed.map_err(|wrong| match wrong {
         Wrong::Unknown => Fault::Unknown,
         Wrong::Ambiguous => Fault::Ambiguous,
         Wrong::NoValue => Fault::NoValue,
@@ -140,6 +190,8 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         Wrong::Seconds => Fault::Seconds,
         Wrong::Unreachable => Fault::Unreachable,
         Wrong::NoPath => Fault::NoPath,
+        Wrong::Lists => Fault::Lists,
+        Wrong::Line | Wrong::Boolean | Wrong::Escape => panic!("no file was read"),
     })?;
     let text = |text: Option<&'static CStr>| text.map(|text| text.to_bytes().to_vec());
     Ok(Wish {
@@ -153,6 +205,13 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         path: text(options.path),
         state_dir: text(options.state_dir),
         log_file: text(options.log_file),
+        pid_file: text(options.pid_file),
+        hook: text(options.hook),
+        config: text(options.config),
+        daemon: options.daemon,
+        dump: options.dump,
+        commands: options.action == Action::Commands,
+        lists: options.lists().map(|(rule, list)| (*rule == Rule::Allow, list.to_vec())).collect(),
         verbose: options.verbose,
         retry: options.retry,
         ms: options.freeze_ms_max,
@@ -180,9 +239,10 @@ fn theirs(words: &[&[u8]]) -> Result<Wish, Fault> {
             };
             let (name, letter, takes) = find(name)?;
             let value = match (takes, value) {
-                (false, Some(_)) => return Err(Fault::HasValue),
-                (false, None) => &b""[..],
-                (true, value) => value.or_else(|| words.next()).ok_or(Fault::NoValue)?,
+                (Nothing, Some(_)) => return Err(Fault::HasValue),
+                (Nothing, None) => None,
+                (Perhaps, value) => value,
+                (AValue, value) => Some(value.or_else(|| words.next()).ok_or(Fault::NoValue)?),
             };
             take(
                 &mut wish,
@@ -194,42 +254,75 @@ fn theirs(words: &[&[u8]]) -> Result<Wish, Fault> {
                 let known = LONG.iter().find(|(_, letter, _)| *letter == word[at]);
                 let &(_, letter, takes) = known.ok_or(Fault::Unknown)?;
                 let attached = (at + 1 < word.len()).then(|| &word[at + 1..]);
-                if takes {
-                    let value = attached.or_else(|| words.next()).ok_or(Fault::NoValue)?;
+                if takes != Nothing {
+                    let next = || if takes == AValue { words.next() } else { None };
+                    let value = attached.or_else(next);
+                    if takes == AValue && value.is_none() {
+                        return Err(Fault::NoValue);
+                    }
                     take(&mut wish, letter, value)?;
+                    if wish.is_answered() {
+                        break 'line;
+                    }
                     continue 'line;
                 }
-                take(&mut wish, letter, b"")?;
-                if wish.help || wish.version {
+                take(&mut wish, letter, None)?;
+                if wish.is_answered() {
                     break 'line;
                 }
             }
         }
-        if wish.help || wish.version {
+        if wish.is_answered() {
             break;
         }
     }
-    let runs = !wish.help && !wish.version;
-    let lacks = runs && wish.method == 2 && wish.path.is_none();
+    let lacks = !wish.is_answered() && wish.method == 2 && wish.path.is_none();
     if lacks { Err(Fault::NoPath) } else { Ok(wish) }
 }
 
 /// The long option of a name, whole or the beginning of only one.
-fn find(name: &[u8]) -> Result<(&'static str, u8, bool), Fault> {
+fn find(name: &[u8]) -> Result<Long, Fault> {
     let whole = LONG.iter().find(|(long, ..)| long.as_bytes() == name);
     let begins: Vec<_> =
         LONG.iter().filter(|(long, ..)| long.as_bytes().starts_with(name)).collect();
     match (whole, &begins[..]) {
         (Some(option), _) => Ok(*option),
         (None, [option]) => Ok(**option),
+        // As getopt_long(3): what means the same is not ambiguous.
+        (None, [first, rest @ ..]) if rest.iter().all(|o| o.1 != 0 && o.1 == first.1) => {
+            Ok(**first)
+        }
         (None, []) => Err(Fault::Unknown),
         (None, _) => Err(Fault::Ambiguous),
     }
 }
 
-fn take(wish: &mut Wish, letter: u8, value: &[u8]) -> Result<(), Fault> {
-    let own = Some(value.to_vec());
+impl Wish {
+    /// Whether it is one for a text, whatever else is on the line.
+    fn is_answered(&self) -> bool {
+        self.help || self.version || self.commands
+    }
+}
+
+fn take(wish: &mut Wish, letter: u8, value: Option<&[u8]>) -> Result<(), Fault> {
+    let has_value = value.is_some();
+    let value = value.unwrap_or(b"");
+    // An empty value is as good as none.
+    let own = Some(value.to_vec()).filter(|value| !value.is_empty());
     match letter {
+        b'f' => wish.pid_file = own,
+        b'c' => wish.config = Some(value.to_vec()),
+        b'd' => wish.daemon = true,
+        b'D' => wish.dump = true,
+        b'F' if has_value => wish.hook = own.filter(|hook| hook != b"/dev/null"),
+        b'F' => wish.hook = Some(b"/etc/qemu/fsfreeze-hook".to_vec()),
+        b'a' | b'b' => {
+            if wish.lists.len() == 8 {
+                return Err(Fault::Lists);
+            }
+            wish.commands |= value == b"help" || value == b"?";
+            wish.lists.push((letter == b'a', value.to_vec()));
+        }
         b'h' => wish.help = true,
         b'V' => wish.version = true,
         b'v' => wish.verbose = true,

@@ -11,6 +11,8 @@
 
 pub mod alarm;
 pub mod channel;
+pub mod config;
+pub mod daemon;
 pub mod errno;
 pub mod fd;
 pub mod options;

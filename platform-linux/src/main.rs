@@ -6,18 +6,22 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
 use qga_core::limits::ABANDONED_MAX;
 use qga_core::platform::{Level, Log as _};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
 use qga_core::{Agent, Errno, phrase};
+use qga_linux::config;
+use qga_linux::daemon;
+use qga_linux::fd::Fd;
 use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::{Children, Linux, LogFile, START_MS_MAX, Worker};
 use qga_linux::print::{LINE_BYTES_MAX, STDERR, STDOUT, complain, line};
 use qga_linux::run::{LinuxAgent, RETRY, run, stop};
 use qga_linux::signals::Signals;
-use qga_linux::state_dir::StateDir;
+use qga_linux::state_dir::{StateDir, is_beside_memory};
 use qga_linux::sys;
 // Linked for its symbols: the compiler calls them.
 use qga_mem as _;
@@ -34,16 +38,21 @@ unsafe impl<T> Sync for Owned<T> {}
 #[repr(C)]
 struct Memory {
     agent: LinuxAgent,
+    options: MaybeUninit<Options>,
     path: PathBuffer,
     line: [u8; LINE_BYTES_MAX],
     children: Children,
+    config: config::Text,
 }
 
 static MEMORY: Owned<Memory> = Owned(UnsafeCell::new(Memory {
     agent: Agent::new(),
+    // It is put down when the agent starts: not all of it is zero.
+    options: MaybeUninit::zeroed(),
     path: PathBuffer::new(),
     line: [0; LINE_BYTES_MAX],
     children: Children::NONE,
+    config: config::Text::new(),
 }));
 
 /// Where the kernel enters: the stack holds the number of arguments, then the lists (System V ABI,
@@ -64,37 +73,101 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     let environment = list.wrapping_add(count + 1).cast::<*const u8>();
     // SAFETY: the kernel's list, which lives as long as the process.
     let words = unsafe { Words::new(list, count) };
-    let mut options = Options::new();
-    if let Err(wrong) = options::parse(words, &mut options) {
-        explain(wrong, options.subject);
+    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black
+    // box keeps the compiler from writing the full address into each access, which is longer.
+    let Memory { agent, options, path, line, children, config } =
+        unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
+    let options = options.write(Options::new());
+    if let Err(wrong) = understand(words, options, config, environment) {
+        explain(wrong, options);
     }
+    let name = if words.are_of(b"qemu-ga") { phrase!("qemu-ga") } else { phrase!("qga") };
     match options.action {
-        Action::Run => start(&options, environment),
-        Action::Help => print(USAGE),
-        Action::Version => print(phrase!(concat!(
-            "qga ",
-            env!("CARGO_PKG_VERSION"),
-            ", QEMU guest agent protocol ",
-            qga_core::schema_version!(),
-            "\n"
-        ))),
+        Action::Run => start(agent, options, path, line, children, environment),
+        Action::Help => print(agent, |_, out| {
+            out.phrase(phrase!("usage: "));
+            out.phrase(name);
+            out.ascii(" ");
+            out.phrase(USAGE);
+        }),
+        // Whoever asks the reference reads two words and a number.
+        Action::Version if words.are_of(b"qemu-ga") => print(agent, |_, out| {
+            out.phrase(phrase!(concat!(
+                "QEMU Guest Agent ",
+                qga_core::schema_version!(),
+                " (qga ",
+                env!("CARGO_PKG_VERSION"),
+                ")\n"
+            )))
+        }),
+        Action::Version => print(agent, |_, out| {
+            out.phrase(phrase!(concat!(
+                "qga ",
+                env!("CARGO_PKG_VERSION"),
+                ", QEMU guest agent protocol ",
+                qga_core::schema_version!(),
+                "\n"
+            )))
+        }),
+        Action::Commands => print(agent, |_, out| {
+            for name in LinuxAgent::commands() {
+                out.ascii(name);
+                out.ascii("\n");
+            }
+        }),
     }
 }
 
+/// Reads the command line, and before it counts the file that it names. Errors: what is wrong with
+/// one of them.
+fn understand(
+    words: Words,
+    options: &mut Options,
+    text: &'static mut config::Text,
+    environment: *const *const u8,
+) -> Result<(), Wrong> {
+    options::parse(words, options)?;
+    if options.action == Action::Run {
+        let named = options.config;
+        *options = Options::new();
+        options.config = named;
+        // SAFETY: it is the one that the kernel handed over.
+        let text = match unsafe { config::load(text, options, environment) } {
+            Ok(text) => text,
+            Err(errno) => {
+                let path = options.config.unwrap_or(c"").to_bytes();
+                let mend = phrase!("others may use it: chown root, chmod o-w");
+                let hint = if errno == Errno::PERM { mend } else { Phrase::NONE };
+                complain(phrase!("cannot read the configuration"), path, errno, hint);
+                end(1)
+            }
+        };
+        config::parse(text, options)?;
+        options.action = Action::Run;
+        options::parse(words, options)?;
+    }
+    options.check()
+}
+
 /// Ends with the process, as all below do: the kernel closes what is open.
-fn start(options: &Options, environment: *const *const u8) -> ! {
+fn start(
+    agent: &mut LinuxAgent,
+    options: &mut Options,
+    path: &'static mut PathBuffer,
+    line: &'static mut [u8; LINE_BYTES_MAX],
+    children: &'static mut Children,
+    environment: *const *const u8,
+) -> ! {
+    if let Err(errno) = qga_linux::standard::fill_standard() {
+        fail(phrase!("cannot fill the standard descriptors"), None, errno);
+    }
+    let is_init = rustix::process::getpid().is_init();
+    let is_daemon = options.daemon && !options.dump && !is_init;
+    let started_by = if is_daemon { Some(detach()) } else { None };
     let inherited = match qga_linux::process::settle() {
         Ok(inherited) => inherited,
         Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
     };
-    if let Err(errno) = qga_linux::standard::fill_standard() {
-        fail(phrase!("cannot fill the standard descriptors"), None, errno);
-    }
-    // SAFETY: this function runs once, on the only thread, so this is the only reference. The black
-    // box keeps the compiler from writing the full address into each access, which is longer.
-    let Memory { agent, path, line, children } =
-        unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
-    let is_init = rustix::process::getpid().is_init();
     let mut linux = Linux {
         path,
         line,
@@ -112,8 +185,14 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
         abandoned: [0; ABANDONED_MAX],
         left: 0,
         worker: Worker::NONE,
+        started_by,
         channel: [-1; 2],
     };
+    if options.dump {
+        linux.log = LogFile::new(None);
+        restrict(agent, &mut linux, options);
+        print(agent, |agent, out| config::dump(agent, options, out));
+    }
     let found = open_state(&mut linux, options.state_dir);
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
@@ -131,21 +210,77 @@ fn start(options: &Options, environment: *const *const u8) -> ! {
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the
     // log waits.
     if agent.may_write() {
-        linux.state.refused.explain();
-        if !found {
-            linux.log(Level::Warning, &[phrase!("serving without")]);
-        }
-        if let Err(errno) = linux.log.open(START_MS_MAX) {
-            refuse(phrase!("cannot open the log file"), options.log_file, errno);
-            if !is_init {
-                sys::process::exit(1)
-            }
-        }
+        open_log(&mut linux, options, found);
+    }
+    restrict(agent, &mut linux, options);
+    if is_daemon {
+        options.pid_file = take_pid_file(agent, &mut linux, options.pid_file());
     }
     let status = run(agent, &mut linux, options, &signals);
     linux.say_lost();
+    if let Some(path) = options.pid_file.filter(|_| is_daemon && agent.may_write()) {
+        let _ = rustix::fs::unlink(path);
+    }
     end(status)
 }
+
+/// Goes on in the background: who waits there.
+fn detach() -> Fd {
+    match daemon::detach() {
+        Ok(waits) => waits,
+        Err(errno) => fail(phrase!("cannot go on in the background"), None, errno),
+    }
+}
+
+/// Opens the log, and says what is wrong with the state directory, if there is one.
+fn open_log(linux: &mut Linux, options: &Options, found: bool) {
+    linux.state.refused.explain();
+    if !found {
+        linux.log(Level::Warning, &[phrase!("serving without")]);
+    }
+    if let Err(errno) = linux.log.open(START_MS_MAX) {
+        refuse(phrase!("cannot open the log file"), options.log_file, errno);
+        if !linux.is_init {
+            sys::process::exit(1)
+        }
+    }
+}
+
+/// Has the lists of commands count.
+fn restrict(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) {
+    for &(rule, names) in options.lists() {
+        agent.restrict(linux, rule, names);
+    }
+}
+
+/// Takes the file with the number of the process, for as long as this lives; nothing where there is
+/// none. So it is where an earlier agent has left the disk frozen that it would lie on: nobody
+/// could ask for a thaw while this one waits for it.
+fn take_pid_file(
+    agent: &LinuxAgent,
+    linux: &mut Linux,
+    path: &'static CStr,
+) -> Option<&'static CStr> {
+    let may_write = agent.may_write();
+    if !may_write && !is_beside_memory(path, linux.path) {
+        return None;
+    }
+    match daemon::take_pid_file(path) {
+        Ok(file) => file.keep_open(),
+        Err(errno) => {
+            let hint = if errno == Errno::BUSY { HELD } else { Phrase::NONE };
+            complain(phrase!("cannot lock the pid file"), path.to_bytes(), errno, hint);
+            if may_write {
+                sys::process::exit(1)
+            }
+            return None;
+        }
+    }
+    Some(path)
+}
+
+/// As what is said of a channel that another agent has.
+const HELD: Phrase = phrase!("another agent has it");
 
 /// Takes the state directory, before everything else: a second agent must not touch what the first
 /// one holds. Without any directory the agent serves all that needs no state; one that was named is
@@ -167,15 +302,15 @@ fn open_state(linux: &mut Linux, named: Option<&'static CStr>) -> bool {
     found
 }
 
-/// Enough for the usage text.
-const USAGE_BYTES_MAX: usize = 1024;
+/// The longest text that is printed: two lists of all commands with 2 kB, and paths.
+const PRINTED_BYTES_MAX: usize = 5 * 1024;
 
 /// Says what was asked for, and waits for whoever reads it.
-fn print(text: Phrase) -> ! {
-    let mut bytes = [0; USAGE_BYTES_MAX];
-    let mut out = Writer::new(&mut bytes);
-    out.phrase(text);
-    end(if STDOUT.put(out.written()).is_ok() { 0 } else { 1 })
+fn print(agent: &mut LinuxAgent, fill: impl FnOnce(&LinuxAgent, &mut Writer<'_>)) -> ! {
+    let mut room = [0; PRINTED_BYTES_MAX];
+    let mut out = Writer::new(&mut room);
+    fill(agent, &mut out);
+    end(i32::from(out.is_full() || STDOUT.put(out.written()).is_err()))
 }
 
 fn fail(what: Phrase, path: Option<&CStr>, errno: Errno) -> ! {
@@ -195,14 +330,23 @@ fn end(status: i32) -> ! {
     sys::process::exit(status)
 }
 
-fn explain(wrong: Wrong, word: &[u8]) -> ! {
+fn explain(wrong: Wrong, options: &Options) -> ! {
     let before = WRONG.nth(wrong as usize);
     line(&STDERR, |out| {
         out.ascii("qga: ");
+        if options.config_line > 0 {
+            out.raw(options.config.unwrap_or(c"").to_bytes());
+            out.ascii(":");
+            out.unsigned(options.config_line.into());
+            out.ascii(": ");
+        }
         out.phrase(before);
-        out.ascii(" '");
-        out.raw(word);
-        out.phrase(phrase!("', see qga --help"));
+        if !options.subject.is_empty() || options.config_line == 0 {
+            out.ascii(" '");
+            out.raw(options.subject);
+            out.ascii("'");
+        }
+        out.phrase(phrase!(", see qga --help"));
     });
     end(1)
 }

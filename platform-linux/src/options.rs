@@ -4,8 +4,9 @@
 
 use core::ffi::{CStr, c_char};
 use qga_core::bytes::decimal;
+use qga_core::formats::keyfile;
 use qga_core::text::{Phrase, Phrases};
-use qga_core::{phrase, phrases};
+use qga_core::{Rule, phrase, phrases};
 
 /// Where requests come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,15 +22,21 @@ pub enum Method {
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Serve.
+    /// Serve, or say what would be in force.
     Run,
     /// Print the usage.
     Help,
     /// Print the version.
     Version,
+    /// Print the names of all commands.
+    Commands,
 }
 
-/// What the command line asks for.
+/// Most lists of commands that count: one of each rule from a file, and what a unit adds, which is
+/// one or two.
+const LISTS_MAX: usize = 8;
+
+/// What is asked for, by the command line and by a file.
 pub struct Options {
     /// What to do.
     pub action: Action,
@@ -41,6 +48,18 @@ pub struct Options {
     pub state_dir: Option<&'static CStr>,
     /// The log file.
     pub log_file: Option<&'static CStr>,
+    /// The file that holds the number of the process, if it is not the usual one.
+    pub pid_file: Option<&'static CStr>,
+    /// The program that is told before a freeze and after a thaw, if one is to be.
+    pub hook: Option<&'static CStr>,
+    /// The file that this is read from as well: the one that was named, or else the usual one.
+    pub config: Option<&'static CStr>,
+    /// The line of that file that an error is about; 0 for the command line.
+    pub config_line: u32,
+    /// Whether to say what is in force, instead of serving.
+    pub dump: bool,
+    /// Whether to serve in the background.
+    pub daemon: bool,
     /// Log everything.
     pub verbose: bool,
     /// Wait for a device that is missing or has gone.
@@ -51,10 +70,12 @@ pub struct Options {
     pub step_ms_max: Option<u64>,
     /// Whether a freeze fails that would leave something out.
     pub freeze_strict: bool,
-    /// The program that is told of freezes.
-    pub hook: Option<&'static CStr>,
     /// Patterns of the interfaces that are not shown.
     pub excluded: &'static [u8],
+    /// Lists of commands that may be used, or not.
+    lists: [(Rule, &'static [u8]); LISTS_MAX],
+    /// How many.
+    lists_len: usize,
     /// The word that an error is about.
     pub subject: &'static [u8],
 }
@@ -68,14 +89,40 @@ impl Options {
             path: None,
             state_dir: None,
             log_file: None,
+            pid_file: None,
+            hook: None,
+            config: None,
+            config_line: 0,
+            dump: false,
+            daemon: false,
             verbose: false,
             retry: false,
             freeze_ms_max: None,
             step_ms_max: None,
             freeze_strict: false,
-            hook: None,
             excluded: b"",
+            lists: [(Rule::Block, b""); LISTS_MAX],
+            lists_len: 0,
             subject: b"unix-listen",
+        }
+    }
+
+    /// The lists of commands, in their order.
+    pub fn lists(&self) -> impl Iterator<Item = &(Rule, &'static [u8])> {
+        self.lists.iter().take(self.lists_len)
+    }
+
+    /// The file with the number of the process.
+    pub fn pid_file(&self) -> &'static CStr {
+        self.pid_file.unwrap_or(PID_FILE)
+    }
+
+    /// Whether all that is needed was said. Errors: a path is missing.
+    pub fn check(&mut self) -> Result<(), Wrong> {
+        self.subject = b"unix-listen";
+        match (self.action, self.method, self.path) {
+            (Action::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
+            _ => Ok(()),
         }
     }
 }
@@ -86,8 +133,9 @@ impl Default for Options {
     }
 }
 
-/// What is wrong with the command line. Which word it is about stands in [`Options::subject`]: an
-/// error that carried it would be copied wherever it passes, 500 bytes of code in all.
+/// What is wrong with the command line, or with the file. Which word it is about stands in
+/// [`Options::subject`]: an error that carried it would be copied wherever it passes, 500 bytes of
+/// code in all.
 #[derive(Clone, Copy)]
 pub enum Wrong {
     /// No such option.
@@ -106,6 +154,14 @@ pub enum Wrong {
     Unreachable,
     /// A method that needs a path.
     NoPath,
+    /// More lists than [`LISTS_MAX`].
+    Lists,
+    /// A line of the file that is none of its kinds, or stands before the first group.
+    Line,
+    /// A value of the file that is no yes or no.
+    Boolean,
+    /// A value of the file with a backslash before something else than it may stand before.
+    Escape,
 }
 
 /// What is said of [`Wrong`], in its order, before the word.
@@ -118,12 +174,15 @@ pub const WRONG: Phrases = phrases![
     "not a number of seconds above 0:",
     "not log or fail:",
     "a path (-p) is missing for method",
+    "too many lists of commands:",
+    "not a group, key or comment",
+    "not true or false:",
+    "a wrong escape in",
 ];
 
-/// The usage text.
+/// The usage text, after the program's name.
 pub const USAGE: Phrase = phrase!(
-    "\
-usage: qga [options]
+    "[options]
  -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
  -p, --path PATH  device or socket (default: virtio port org.qemu.guest_agent.0,
    /dev/ttyS0; a socket needs one)
@@ -131,6 +190,14 @@ usage: qga [options]
  -l, --logfile FILE  append the log to FILE (default: standard error)
  -v, --verbose  log every command
  -r, --retry-path  wait for a device that is missing or goes away
+ -d, --daemonize  serve in the background
+ -f, --pidfile FILE  with -d (default: /var/run/qemu-ga.pid)
+ -F, --fsfreeze-hook[=FILE]  run FILE at freeze and thaw (default:
+   /etc/qemu/fsfreeze-hook)
+ -b, --block-rpcs LIST  commands that may not be used (help: which there are)
+ -a, --allow-rpcs LIST  the only ones that may
+ -c, --config FILE  (default: $QGA_CONF, /etc/qemu/qemu-ga.conf)
+ -D, --dump-conf  print what is in force as such a file
  --freeze-timeout SECONDS  thaw if nobody has by then (default: never)
  --freeze-deadline SECONDS  what one filesystem may take (default: 120)
  --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
@@ -141,58 +208,75 @@ usage: qga [options]
 "
 );
 
-/// In place of the letter of an option that has none: no word contains it.
-const LONG_ONLY: u8 = 0;
-/// The same: a byte that is looked for as a letter is none above 0x7F.
-const UNREACHABLE: u8 = 0xFF;
-/// And another one.
-const DEADLINE: u8 = 0xFE;
-/// And another one.
-const EXCLUDED: u8 = 0xFD;
-/// And another one.
-const HOOK: u8 = 0xFC;
+/// The file with the number of the process, without `-f`.
+pub const PID_FILE: &CStr = c"/var/run/qemu-ga.pid";
+/// The hook of `-F` without a value.
+const HOOK: &CStr = c"/etc/qemu/fsfreeze-hook";
+/// What RHEL's units name in the place of none.
+const NO_HOOK: &CStr = c"/dev/null";
 
-/// An option. Its name stands in it, without a pointer: the table is half as long.
-struct Known {
-    short: u8,
-    value: bool,
-    len: u8,
-    name: [u8; NAME_BYTES_MAX],
+/// In place of the letter of an option that has none: a byte that is looked for as a letter is none
+/// above 0x7F.
+pub const TIMEOUT: u8 = 0xFC;
+/// And another one.
+pub const EXCLUDED: u8 = 0xFD;
+/// And another one.
+pub const DEADLINE: u8 = 0xFE;
+/// And another one.
+pub const UNREACHABLE: u8 = 0xFF;
+
+/// What is known of an option, a bit each: it has a value,
+const VALUE: u8 = 1;
+/// which may be missing, and does not come as a word of its own;
+const OPTIONAL: u8 = 2;
+/// it is a key of the reference's group of the file,
+const GENERAL: u8 = 4;
+/// or of the agent's own.
+const OWN: u8 = 8;
+
+/// An option.
+#[derive(Clone, Copy)]
+pub struct Known {
+    /// Its letter, or what stands for it.
+    pub short: u8,
+    /// The bits above.
+    kind: u8,
+    /// The long option, without the dashes.
+    pub long: &'static [u8],
 }
 
-/// The longest names: freeze-unreachable, exclude-interfaces.
-const NAME_BYTES_MAX: usize = 18;
-
 impl Known {
-    /// The long option, without the dashes.
-    fn long(&self) -> &[u8] {
-        self.name.get(..self.len.into()).unwrap_or(&[])
+    fn is(&self, what: u8) -> bool {
+        self.kind & what != 0
+    }
+
+    /// Whether it is a key of the file, of the agent's own group or of the other one.
+    pub fn is_key(&self, own: bool) -> bool {
+        self.is(if own { OWN } else { GENERAL })
+    }
+
+    /// What it is called there.
+    pub fn key(&self) -> &'static [u8] {
+        if self.short == b'd' { b"daemon" } else { self.long }
     }
 }
 
-const fn known(short: u8, long: &str, value: bool) -> Known {
-    let mut name = [0; NAME_BYTES_MAX];
-    name.split_at_mut(long.len()).0.copy_from_slice(long.as_bytes());
-    Known { short, value, len: long.len() as u8, name }
+/// The options: letter, bits and name in one text, without pointers and without what would fill
+/// names up. What is a key stands first, in the order in which it is printed.
+static KNOWN: &[u8] = b"dDdaemonize mEmethod pEpath lElogfile fEpidfile FGfsfreeze-hook \
+    tEstatedir vDverbose rDretry-path bEblock-rpcs aEallow-rpcs \
+    \xFCIfreeze-timeout \xFEIfreeze-deadline \xFFIfreeze-unreachable \xFDIexclude-interfaces \
+    bAblacklist cAconfig D@dump-conf V@version h@help";
+
+/// The options, one after the other.
+pub fn known() -> impl Iterator<Item = Known> {
+    KNOWN.split(|&byte| byte == b' ').filter_map(|option| match option {
+        &[short, kind, ref long @ ..] => Some(Known { short, kind, long }),
+        _ => None,
+    })
 }
 
-static KNOWN: [Known; 13] = [
-    known(b'm', "method", true),
-    known(b'p', "path", true),
-    known(b't', "statedir", true),
-    known(b'l', "logfile", true),
-    known(b'v', "verbose", false),
-    known(b'r', "retry-path", false),
-    known(LONG_ONLY, "freeze-timeout", true),
-    known(DEADLINE, "freeze-deadline", true),
-    known(UNREACHABLE, "freeze-unreachable", true),
-    known(EXCLUDED, "exclude-interfaces", true),
-    known(HOOK, "fsfreeze-hook", true),
-    known(b'V', "version", false),
-    known(b'h', "help", false),
-];
-
-/// Reads the words after the program's name.
+/// Reads the words after the program's name, on top of what `options` say already.
 pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
     while options.action == Action::Run
         && let Some(word) = words.next()
@@ -206,29 +290,25 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
             options.subject = bytes;
             let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name))?;
             let attached = end.map(|end| after(word, end + 3));
-            if attached.is_some() && !option.value {
-                options.subject = option.long();
+            if attached.is_some() && !option.is(VALUE) {
+                options.subject = option.long;
                 return Err(Wrong::HasValue);
             }
-            apply(options, option, attached, &mut words)?;
+            take(options, option, attached, &mut words)?;
         } else if let [b'-', shorts @ ..] = bytes {
             for (at, &short) in shorts.iter().enumerate() {
-                let option = KNOWN.iter().find(|option| option.short == short && short.is_ascii());
+                let option = known().find(|option| option.short == short && short.is_ascii());
                 options.subject = bytes;
                 let option = option.ok_or(Wrong::Unknown)?;
                 let attached = (at + 1 < shorts.len()).then(|| after(word, at + 2));
-                apply(options, option, attached, &mut words)?;
-                if option.value || options.action != Action::Run {
+                take(options, option, attached, &mut words)?;
+                if option.is(VALUE) || options.action != Action::Run {
                     break;
                 }
             }
         }
     }
-    options.subject = b"unix-listen";
-    match (options.action, options.method, options.path) {
-        (Action::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 static METHODS: [(&str, Method); 3] = [
@@ -237,36 +317,94 @@ static METHODS: [(&str, Method); 3] = [
     ("unix-listen", Method::UnixListen),
 ];
 
-/// Puts an option down, with its value: the one attached to it, or else the next word.
-fn apply(
+/// The name of a method.
+pub fn name_of(method: Method) -> &'static str {
+    METHODS.iter().find(|(_, known)| *known == method).map_or("", |(name, _)| name)
+}
+
+/// Takes an option with its value: the one attached to it, or else the next word.
+fn take(
     options: &mut Options,
-    option: &'static Known,
+    option: Known,
     attached: Option<&'static CStr>,
     words: &mut Words,
 ) -> Result<(), Wrong> {
-    let mut value = None;
-    if option.value {
-        value = attached.or_else(|| words.next());
-        let Some(value) = value else {
-            options.subject = option.long();
+    let mut value = attached;
+    if !option.is(OPTIONAL) {
+        value = if option.is(VALUE) { attached.or_else(|| words.next()) } else { None };
+        if option.is(VALUE) && value.is_none() {
+            options.subject = option.long;
             return Err(Wrong::NoValue);
-        };
-        options.subject = value.to_bytes();
+        }
     }
-    match option.short {
+    put(options, option.short, value, true)
+}
+
+/// Puts a key of the file down, in the agent's own group or in the other one, and its value, as
+/// [`keyfile::line`] gives both; what is no key of the other group is for somebody else.
+pub fn put_key(
+    options: &mut Options,
+    own: bool,
+    key: &'static [u8],
+    value: &'static mut [u8],
+) -> Result<(), Wrong> {
+    options.subject = key;
+    // What it was called before.
+    let key = if key == b"blacklist" { b"block-rpcs" } else { key };
+    let found = known().find(|option| option.is_key(own) && option.key() == key);
+    let Some(option) = found else {
+        return if own { Err(Wrong::Unknown) } else { Ok(()) };
+    };
+    let value = keyfile::value(value).ok_or(Wrong::Escape)?;
+    // SAFETY: it ends with a NUL.
+    let value = unsafe { CStr::from_ptr(value.as_ptr().cast()) };
+    options.subject = value.to_bytes();
+    let on = match (option.is(VALUE), options.subject.trim_ascii_end()) {
+        (true, _) | (_, b"true" | b"1") => true,
+        (_, b"false" | b"0") => false,
+        _ => return Err(Wrong::Boolean),
+    };
+    put(options, option.short, Some(value), on)
+}
+
+/// Puts an option down: its value if it has one, else whether it is on. An empty value stands for
+/// the usual one, as units write it whose variable is empty.
+fn put(
+    options: &mut Options,
+    short: u8,
+    value: Option<&'static CStr>,
+    on: bool,
+) -> Result<(), Wrong> {
+    options.subject = value.map_or(b"", CStr::to_bytes);
+    let given = value.filter(|value| !value.is_empty());
+    match short {
         b'm' => {
             let known = METHODS.iter().find(|(known, _)| known.as_bytes() == options.subject);
             options.method = known.ok_or(Wrong::Method)?.1;
         }
-        b'p' => options.path = value,
-        b't' => options.state_dir = value,
-        b'l' => options.log_file = value,
-        b'v' => options.verbose = true,
-        b'r' => options.retry = true,
-        LONG_ONLY | DEADLINE => {
+        b'p' => options.path = given,
+        b't' => options.state_dir = given,
+        b'l' => options.log_file = given,
+        b'f' => options.pid_file = given,
+        b'c' => options.config = value,
+        b'F' => options.hook = value.map_or(Some(HOOK), |_| given.filter(|hook| *hook != NO_HOOK)),
+        b'b' | b'a' => {
+            if let b"help" | b"?" = options.subject {
+                options.action = Action::Commands;
+            }
+            let place = options.lists.get_mut(options.lists_len).ok_or(Wrong::Lists)?;
+            let rule = if short == b'a' { Rule::Allow } else { Rule::Block };
+            *place = (rule, options.subject);
+            options.lists_len += 1;
+        }
+        b'd' => options.daemon = on,
+        b'D' => options.dump = on,
+        b'v' => options.verbose = on,
+        b'r' => options.retry = on,
+        TIMEOUT | DEADLINE => {
             let seconds = decimal(options.subject).filter(|&seconds| seconds > 0);
             let ms = Some(seconds.ok_or(Wrong::Seconds)?.saturating_mul(1000));
-            match option.short {
+            match short {
                 DEADLINE => options.step_ms_max = ms,
                 _ => options.freeze_ms_max = ms,
             }
@@ -279,24 +417,24 @@ fn apply(
             }
         }
         EXCLUDED => options.excluded = options.subject,
-        HOOK => options.hook = value.filter(|path| !path.is_empty() && *path != c"/dev/null"),
         b'V' => options.action = Action::Version,
         _ => options.action = Action::Help,
     }
     Ok(())
 }
 
-/// The long option of this name, or the only one that begins so.
-fn long(name: &[u8]) -> Result<&'static Known, Wrong> {
+/// The long option of this name, or the only one that begins so: by several names it may.
+fn long(name: &[u8]) -> Result<Known, Wrong> {
     let mut found = Err(Wrong::Unknown);
-    for option in &KNOWN {
-        if option.long() == name {
+    for option in known() {
+        if option.long == name {
             return Ok(option);
         }
-        if option.long().starts_with(name) {
+        if option.long.starts_with(name) {
             // A third is as ambiguous as a second: `--=` begins all of them.
             found = match found {
                 Err(Wrong::Unknown) => Ok(option),
+                Ok(other) if other.short == option.short => Ok(other),
                 _ => Err(Wrong::Ambiguous),
             };
         }
@@ -312,6 +450,7 @@ fn after(word: &'static CStr, at: usize) -> &'static CStr {
 }
 
 /// The words of the command line.
+#[derive(Clone, Copy)]
 pub struct Words {
     next: *const *const c_char,
     left: usize,
@@ -324,6 +463,20 @@ impl Words {
     /// `list` holds `count` texts that end with a NUL and live as long as the process.
     pub unsafe fn new(list: *const *const c_char, count: usize) -> Self {
         Words { next: list.wrapping_add(1), left: count.saturating_sub(1) }
+    }
+
+    /// Whether the program was called by this name, wherever it lies. To be asked before the first
+    /// word is taken.
+    pub fn are_of(&self, name: &[u8]) -> bool {
+        // SAFETY: the first word of the list; or, where a program is started without any, its null
+        // pointer, which ends it.
+        let program = unsafe { self.next.wrapping_sub(1).read() };
+        if program.is_null() {
+            return false;
+        }
+        // SAFETY: a text of the list.
+        let program = unsafe { CStr::from_ptr(program) }.to_bytes();
+        program.rsplit(|&byte| byte == b'/').next() == Some(name)
     }
 }
 

@@ -49,6 +49,29 @@ pub fn settle() -> Result<Inherited, Errno> {
     Ok(Inherited(badness))
 }
 
+/// A variable of the environment.
+///
+/// # Safety
+/// The list ends with a null pointer, its words with NULs; both live as long as the process, and
+/// nobody changes them.
+#[inline(never)]
+pub unsafe fn variable(mut environment: *const *const u8, name: &str) -> Option<&'static CStr> {
+    loop {
+        // SAFETY: the caller vouches for it.
+        let word = unsafe { environment.read() };
+        if word.is_null() {
+            return None;
+        }
+        // SAFETY: as above.
+        let text = unsafe { CStr::from_ptr(word.cast()) }.to_bytes();
+        if let Some([b'=', value @ ..]) = text.strip_prefix(name.as_bytes()) {
+            // SAFETY: the rest of a text that ends with a NUL.
+            return Some(unsafe { CStr::from_ptr(value.as_ptr().cast()) });
+        }
+        environment = environment.wrapping_add(1);
+    }
+}
+
 impl Inherited {
     /// In a child, before it becomes a program: no signal is ignored, whatever the agent's parent
     /// had ignored, and none is blocked; and it has the usual number of descriptors.

@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::channel::{self, Channel, Moved, Ready, poll};
+use crate::daemon;
 use crate::options::{Method, Options};
 use crate::platform::Linux;
 use crate::print::complain;
@@ -39,7 +40,11 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
     let mut alarm = Alarm::default();
     let mut said = false;
     loop {
-        let lost = match open(agent, linux, options, signals, &mut alarm) {
+        let opened = open(agent, linux, options, signals, &mut alarm);
+        if opened.is_ok() || options.retry {
+            daemon::serves(linux);
+        }
+        let lost = match opened {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
                 Some(errno) => Ok(errno),

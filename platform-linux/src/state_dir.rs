@@ -37,8 +37,10 @@ const FIRST: usize = 1;
 const REFERENCE: usize = 3;
 const _: () = assert!(MARK_PLACES_MAX == 4);
 
+/// Where the state usually is.
+pub const USUAL_DIR: &CStr = c"/run/qga";
 /// The usual places, each after the directory that it lies in.
-static USUAL: [(&CStr, &CStr); 2] = [(c"/run", c"/run/qga"), (c"/dev", c"/dev/.qga")];
+static USUAL: [(&CStr, &CStr); 2] = [(c"/run", USUAL_DIR), (c"/dev", c"/dev/.qga")];
 
 /// The directories of the state.
 pub struct StateDir {

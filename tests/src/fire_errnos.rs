@@ -67,6 +67,10 @@ pub fn of(call: &str) -> Option<&'static [&'static str]> {
         "getsockopt" => &["ENOBUFS", "ENOMEM"],
         "connect" => &["EACCES", "EAGAIN", "ECONNREFUSED", "EINTR", "ENOENT"],
         "pipe2" => &["EMFILE", "ENFILE"],
+        // What only a start in the background calls.
+        "setsid" => &["EPERM"],
+        "chdir" => &["EACCES", "EIO", "ENOMEM"],
+        "dup3" => &["EBUSY", "EINTR", "EMFILE"],
         "fork" => &["EAGAIN", "ENOMEM"],
         "splice" => &["EAGAIN", "ENOMEM", "ENOSPC"],
         "wait4" => &["ECHILD"],

@@ -182,6 +182,7 @@ fn write_seeds_of_formats() {
         (9, "ipv6_route", 1),
         (10, "cpulist", 1),
         (11, "posix_tz", 4),
+        (19, "keyfile", 4),
     ];
     let put = |name: &str, seed: &[u8]| {
         fs::write(folder("formats").join(name), seed).expect("a seed");

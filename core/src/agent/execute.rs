@@ -9,6 +9,7 @@ use crate::error::{Error, Raised, Slot};
 use crate::frame::Scan;
 use crate::platform::{Freezing as _, Level, Platform};
 use crate::response::{Echo, Failed, RETURN, describe, fill};
+use crate::rules::Rules;
 use crate::text::{Phrase, Text};
 
 impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDOW> {
@@ -17,7 +18,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let place = self.framer.place();
         let text = self.framer.part(place);
         let understood = || {
-            understand(platform, text, false, &Slot::new()).1.map(|(row, _)| row.command.is_sync())
+            let (_, found) = understand(platform, text, &Rules::new(), false, &Slot::new());
+            found.map(|(row, _)| row.command.is_sync())
         };
         matches!(found, Scan::Frame | Scan::Sync) && understood() == Ok(true)
     }
@@ -31,7 +33,8 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         let inside = found == Scan::Sync;
         let text = framer.part(frame.clone());
         let slot = Slot::new();
-        let (id, found) = understand(platform, text, state.freezer.is_frozen(), &slot);
+        let frozen = state.freezer.is_frozen();
+        let (id, found) = understand(platform, text, &state.rules, frozen, &slot);
         if inside {
             if matches!(found, Ok((row, _)) if row.command.is_sync()) {
                 framer.resume();

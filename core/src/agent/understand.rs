@@ -6,16 +6,18 @@ use crate::error::{Error, Raised, Slot};
 use crate::json::check::{Members, check};
 use crate::platform::Platform;
 use crate::request::{Envelope, Parts, envelope};
+use crate::rules::Rules;
 use core::ops::Range;
 
 /// The `id` of a request, the row of its command and the place of its arguments.
 pub type Understood<P> = (Range<usize>, Result<(&'static Row<P>, Range<usize>), Raised>);
 
-/// What a frame asks for. What is wrong is put into `slot`.
+/// What a frame asks for, and whether that may be used. What is wrong is put into `slot`.
 #[inline(never)]
 pub fn understand<'f, P: Platform>(
     platform: &P,
     frame: &'f [u8],
+    rules: &Rules,
     frozen: bool,
     slot: &Slot<'f>,
 ) -> Understood<P> {
@@ -28,11 +30,10 @@ pub fn understand<'f, P: Platform>(
         let name = frame.get(execute).unwrap_or(&[]);
         match Table::find(platform, name) {
             None => Err(slot.raise(&Error::CommandNotFound(name))),
-            Some(row) if frozen && !row.command.while_frozen => {
-                let why = text!("the agent is in frozen state");
-                Err(slot.raise(&Error::CommandDisabled(row.command.name, why)))
-            }
-            Some(row) => Ok((row, arguments)),
+            Some((at, row)) => match rules.refuse(&row.command, at, frozen) {
+                None => Ok((row, arguments)),
+                Some(why) => Err(slot.raise(&Error::CommandDisabled(row.command.name, why))),
+            },
         }
     });
     (id, found)

@@ -33,13 +33,14 @@ pub fn piece<P: Platform>(
         cursor.close("]}", out);
         return Ok(false);
     };
-    cursor.outer += 1;
     if offers(platform, command) {
         cursor.element(out);
-        let enabled = !state.freezer.is_frozen() || command.while_frozen;
+        let frozen = state.freezer.is_frozen();
+        let enabled = state.rules.refuse(command, cursor.outer as u32, frozen).is_none();
         let info = CommandInfo { enabled, name: command.name, success_response: command.replies };
         // Only a type that no schema has could not be written.
         let _ = info.serialize(out);
     }
+    cursor.outer += 1;
     Ok(true)
 }

@@ -13,6 +13,7 @@ use crate::platform::{
     WallClock, offers,
 };
 use crate::response::{Cursor, Failed};
+use crate::rules::GIVEN;
 use crate::state::State;
 use crate::writer::Writer;
 
@@ -54,6 +55,7 @@ impl<P: Platform> Table<P> {
     /// is absent: a guest that lets nobody change it has none of those for that.
     pub fn rows() -> impl Iterator<Item = &'static Row<P>> {
         let changes: &'static [Row<P>] = const {
+            assert!(Self::FIRST.len() + Self::CHANGES.len() <= GIVEN as usize);
             let is_changed = P::HOTPLUG
                 || P::SUSPEND
                 || P::PASSWORDS
@@ -137,11 +139,12 @@ impl<P: Platform> Table<P> {
         info::piece(platform, state, cursor, out, command)
     }
 
-    /// The row of a command that this guest offers, by its name as written between the quotes.
+    /// The row of a command that this guest offers, and its number, by its name as written between
+    /// the quotes.
     #[inline(never)]
-    pub fn find(platform: &P, name: &[u8]) -> Option<&'static Row<P>> {
-        Self::rows()
-            .find(|Row { command, .. }| offers(platform, command) && is_named(name, command.name))
+    pub fn find(platform: &P, name: &[u8]) -> Option<(u32, &'static Row<P>)> {
+        let is = |command| offers(platform, command) && is_named(name, command.name);
+        (0..).zip(Self::rows()).find(|(_, row)| is(&row.command))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod fields;
 pub mod glob;
 pub mod health;
 pub mod ip;
+pub mod keyfile;
 pub mod loadavg;
 pub mod netlink;
 pub mod os_release;

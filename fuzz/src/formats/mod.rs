@@ -11,7 +11,7 @@ mod netlink;
 mod time;
 
 /// The formats, by their numbers.
-const FORMATS: [fn(&[u8]); 19] = [
+const FORMATS: [fn(&[u8]); 20] = [
     names::os_release,
     names::patterns,
     names::session,
@@ -31,6 +31,7 @@ const FORMATS: [fn(&[u8]); 19] = [
     disks::page,
     time::calendar,
     names::users,
+    names::key_file,
 ];
 
 /// Runs one input.

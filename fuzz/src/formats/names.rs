@@ -1,7 +1,7 @@
 //! Assignments, patterns, logins and addresses.
 
 use qga_core::formats::users::{User, group_of, is_of, pieces};
-use qga_core::formats::{glob, ip, os_release, session, utmp};
+use qga_core::formats::{glob, ip, keyfile, os_release, session, utmp};
 use qga_core::writer::Writer;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -52,6 +52,73 @@ fn assignment(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         }
     }
     Some((key.to_vec(), value))
+}
+
+pub fn key_file(line: &[u8]) {
+    let mut bytes = line.to_vec();
+    let found = keyfile::line(&mut bytes).map(|found| match found {
+        keyfile::Line::Empty => Read::Empty,
+        keyfile::Line::Group(name) => Read::Group(name.to_vec()),
+        keyfile::Line::Pair(key, rest) => {
+            let value =
+                keyfile::value(rest).map(|value| value.strip_suffix(b"\0").unwrap().to_vec());
+            Read::Pair(key.to_vec(), value)
+        }
+    });
+    assert_eq!(found, read(line), "{}", line.escape_ascii());
+}
+
+/// What a line of a key file is.
+#[derive(PartialEq, Eq, Debug)]
+enum Read {
+    Empty,
+    Group(Vec<u8>),
+    Pair(Vec<u8>, Option<Vec<u8>>),
+}
+
+/// A line of a key file as GLib's document has it.
+fn read(line: &[u8]) -> Option<Read> {
+    let line = line.trim_ascii_start();
+    if line.is_empty() || line[0] == b'#' {
+        return Some(Read::Empty);
+    }
+    let is_bracket = |byte: &u8| b"[]".contains(byte);
+    if line[0] == b'[' {
+        let line = line.trim_ascii_end();
+        let name = &line[1..line.len().max(2) - 1];
+        let is_name = !name.iter().any(|byte| is_bracket(byte) || byte.is_ascii_control());
+        return (line.len() > 2 && line.ends_with(b"]") && is_name)
+            .then(|| Read::Group(name.to_vec()));
+    }
+    let mut parts = line.splitn(2, |&byte| byte == b'=');
+    let (key, value) = (parts.next()?.trim_ascii_end(), parts.next()?);
+    let brackets: Vec<usize> = (0..key.len()).filter(|&at| is_bracket(&key[at])).collect();
+    let is_key = match brackets[..] {
+        [] => !key.is_empty(),
+        [open, close] => {
+            open > 0 && key[open] == b'[' && close == key.len() - 1 && key[close] == b']'
+        }
+        _ => false,
+    };
+    is_key.then(|| Read::Pair(key.to_vec(), unescaped(value)))
+}
+
+fn unescaped(value: &[u8]) -> Option<Vec<u8>> {
+    let value = value.strip_suffix(b"\r").unwrap_or(value).trim_ascii_start();
+    let mut out = Vec::new();
+    let mut bytes = value.iter();
+    while let Some(&byte) = bytes.next() {
+        out.push(match byte {
+            b'\\' => {
+                let at =
+                    b"sntr\\".iter().position(|known| Some(known) == bytes.as_slice().first())?;
+                bytes.next();
+                b" \n\t\r\\"[at]
+            }
+            other => other,
+        });
+    }
+    Some(out)
 }
 
 pub fn patterns(input: &[u8]) {

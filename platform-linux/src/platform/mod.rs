@@ -25,6 +25,7 @@ pub use helper::Helper;
 pub use log_file::{LogFile, START_MS_MAX};
 pub use worker::Worker;
 
+use crate::fd::Fd;
 use crate::path::PathBuffer;
 use crate::print::LINE_BYTES_MAX;
 use crate::process::Inherited;
@@ -63,6 +64,8 @@ pub struct Linux {
     pub abandoned: [i32; ABANDONED_MAX],
     /// A copy that was left to itself and has not ended yet; 0 for none.
     pub left: i32,
+    /// Who has started the agent and waits until it serves, if anybody does.
+    pub started_by: Option<Fd>,
     /// What freezes and thaws.
     pub worker: Worker,
     /// The descriptors of the channel, -1 for none: nobody else may have them.

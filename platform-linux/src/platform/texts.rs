@@ -3,6 +3,7 @@
 use super::Linux;
 use super::tasks::COPIES;
 use crate::fd::Fd;
+use crate::process::variable;
 use crate::sys;
 use crate::sysfs::Folder;
 use core::ffi::CStr;
@@ -54,22 +55,8 @@ impl Texts for Linux {
 
 impl Linux {
     /// A variable of the environment.
-    #[inline(never)]
     pub fn look_up(&self, name: &str) -> Option<&'static [u8]> {
-        let mut place = self.environment;
-        loop {
-            // SAFETY: the list ends with a null pointer, its words with NULs; the environment is
-            // the one that the agent was started with, and nobody changes it.
-            let word = unsafe { place.read() };
-            if word.is_null() {
-                return None;
-            }
-            // SAFETY: as above.
-            let word = unsafe { CStr::from_ptr(word.cast()) }.to_bytes();
-            if let Some([b'=', value @ ..]) = word.strip_prefix(name.as_bytes()) {
-                return Some(value);
-            }
-            place = place.wrapping_add(1);
-        }
+        // SAFETY: it is the one that the kernel handed over.
+        unsafe { variable(self.environment, name) }.map(CStr::to_bytes)
     }
 }

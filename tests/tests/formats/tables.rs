@@ -1,7 +1,7 @@
 //! Tables of lines: each with what it says behind `=> ` on the next line, `=> -` for nothing. `##`
 //! begins a remark.
 
-use qga_core::formats::{cpulist, diskstats, glob, loadavg, os_release, route, stat};
+use qga_core::formats::{cpulist, diskstats, glob, keyfile, loadavg, os_release, route, stat};
 use qga_core::writer::Writer;
 use qga_tests::repository;
 use std::fs;
@@ -47,6 +47,24 @@ fn os_release() {
     // A value need not be text, and a NUL is a byte like others.
     let mut line = *b"NAME=\"\xFF\0\"";
     assert_eq!(os_release::assignment(&mut line), Some((&b"NAME"[..], &b"\xFF\0"[..])));
+}
+
+#[test]
+fn key_file() {
+    each("keyfile", |line| {
+        let mut line = line.to_vec();
+        Some(match keyfile::line(&mut line)? {
+            keyfile::Line::Empty => "nothing".to_owned(),
+            keyfile::Line::Group(name) => format!("[{}]", text(name)),
+            keyfile::Line::Pair(key, rest) => {
+                let key = text(key);
+                let value = keyfile::value(rest);
+                let value = value.map(|value| value.strip_suffix(b"\0").expect("a NUL behind it"));
+                let value = value.map_or("?".to_owned(), |value| value.escape_ascii().to_string());
+                format!("{key}: ({value})")
+            }
+        })
+    });
 }
 
 #[test]
