@@ -20,8 +20,8 @@ use crate::error::{Error, Parameter, Raised, Slot};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-/// Most members that an argument struct declares.
-const FIELDS_MAX: usize = 6;
+/// Most members that an argument struct declares: those of guest-exec.
+const FIELDS_MAX: usize = 7;
 
 /// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put
 /// into `slot`.
