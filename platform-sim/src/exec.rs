@@ -169,9 +169,10 @@ impl Execs {
         pid
     }
 
-    /// Somebody ends the program of a slot, by this signal.
+    /// Somebody ends the program of a slot, if it runs, by this signal.
     pub fn kill(&mut self, slot: usize, signal: u8) {
-        if let Some(process) = self.processes.get_mut(&slot) {
+        let process = self.processes.get_mut(&slot);
+        if let Some(process) = process.filter(|process| !process.ended) {
             process.program.exit = Exit::Signal(signal);
             process.program.runs_ms = Some(0);
         }

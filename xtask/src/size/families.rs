@@ -23,7 +23,7 @@ pub struct Budget {
 /// safe from hostile users and odd guests, with the freeze worker and the order of what lies on
 /// what, is more than fitted in (docs/decisions.md, "What safety costs").
 pub const BUDGETS: [Budget; 19] = [
-    Budget { features: &["default"], bytes_max: 135_168, bytes_asked: 98_304 },
+    Budget { features: &["default"], bytes_max: 136_192, bytes_asked: 98_304 },
     // guest-sync, guest-ping and guest-info are always there.
     within(&[], 35_328),
     within(&["files"], 43_136),
@@ -36,7 +36,7 @@ pub const BUDGETS: [Budget; 19] = [
     within(&["memory"], 38_144),
     within(&["disks"], 51_840),
     within(&["network"], 43_008),
-    within(&["exec"], 47_488),
+    within(&["exec"], 48_576),
     within(&["trim"], 41_472),
     within(&["hotplug"], 42_624),
     within(&["suspend"], 41_216),
