@@ -16,7 +16,7 @@ pub use words::Program;
 
 use crate::errno::Errno;
 use crate::error::Error;
-use crate::limits::{EXEC_ENTRIES_MAX, EXEC_STEP_CALLS_MAX};
+use crate::limits::{EXEC_ENTRIES_MAX, EXEC_LOOK_MS, EXEC_STEP_CALLS_MAX};
 use crate::platform::{Clock, Exec, Exit, Free, Level, Log, Memory};
 use crate::text::Phrase;
 
@@ -39,6 +39,8 @@ pub struct Programs<F> {
     empty: u16,
     /// When to go on, although nothing new may come; 0 for never.
     again_ms: u64,
+    /// When the first of them is to be killed; 0 for never.
+    kill_ms: u64,
     /// The place of the one started last.
     last: u16,
     /// Whether it was said that one gives way, since there was a free place.
@@ -59,6 +61,7 @@ impl<F> Free for Programs<F> {
         next: 0,
         empty: 0,
         again_ms: 0,
+        kill_ms: 0,
         last: 0,
         said: false,
         failed: None,
@@ -69,7 +72,10 @@ impl<F> Free for Programs<F> {
 impl<F> Programs<F> {
     /// When to go on; `u64::MAX` if that can wait until something comes.
     pub fn next_ms(&self) -> u64 {
-        if self.again_ms == 0 { u64::MAX } else { self.again_ms }
+        match sooner(self.again_ms, self.kill_ms) {
+            0 => u64::MAX,
+            at_ms => at_ms,
+        }
     }
 
     /// How many run, or were not asked for since they have ended.
@@ -163,6 +169,15 @@ impl<F> Programs<F> {
         Ok(())
     }
 
+    /// Of the one started last: whether its output is told while it runs, and when it is killed, 0
+    /// for never.
+    pub fn arrange(&mut self, streams: bool, kill_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(usize::from(self.last)) {
+            (entry.streams, entry.kill_ms) = (streams, kill_ms);
+        }
+        self.kill_ms = sooner(self.kill_ms, kill_ms);
+    }
+
     /// Takes what programs have printed, and how they have ended; a bounded part of it. To be
     /// called with every step while any runs.
     #[inline(never)]
@@ -191,8 +206,29 @@ impl<F> Programs<F> {
                 self.empty = 0;
             }
         }
+        if self.kill_ms != 0 {
+            self.kill(platform);
+        }
         let goes_on = calls == 0 && self.active > 0;
         self.again_ms = if goes_on { platform.now_ms().max(1) } else { 0 };
+    }
+
+    /// Kills the programs whose time is over, and finds out when the next one's is. One that cannot
+    /// be killed is tried again: it may not have begun its group yet.
+    #[inline(never)]
+    fn kill<P: Exec<Pipe = F> + Clock>(&mut self, platform: &mut P) {
+        let now_ms = platform.now_ms();
+        self.kill_ms = 0;
+        for (place, entry) in self.entries.iter_mut().enumerate().take(self.used.into()) {
+            if !matches!(entry.stage, Stage::Starting | Stage::Running) {
+                continue;
+            }
+            if entry.kill_ms != 0 && entry.kill_ms <= now_ms {
+                entry.killed = platform.kill(place).is_ok();
+                entry.kill_ms = if entry.killed { 0 } else { now_ms + EXEC_LOOK_MS };
+            }
+            self.kill_ms = sooner(self.kill_ms, entry.kill_ms);
+        }
     }
 
     /// Looks at one of a program's pipes: 0 for the report, 1 and 2 for what it prints.
@@ -265,4 +301,9 @@ impl<F> Programs<F> {
         self.ended = self.ended.wrapping_add(1);
         self.active -= 1;
     }
+}
+
+/// The sooner of two times, of which 0 is never.
+fn sooner(one_ms: u64, other_ms: u64) -> u64 {
+    one_ms.wrapping_sub(1).min(other_ms.wrapping_sub(1)).wrapping_add(1)
 }

@@ -182,11 +182,12 @@ pub const STACK_WIPE_BYTES: usize = 3 * 1024;
 pub const SYNC_BYTES_MAX: usize = 256;
 
 /// Most programs of guest-exec that are running, or that nobody has asked for since they ended:
-/// some clients never ask. Each takes 48 bytes while it is in use.
+/// some clients never ask. Each takes 96 bytes while it is in use.
 pub const EXEC_ENTRIES_MAX: usize = 256;
 
 /// How much of what a program prints is kept, for each of its two outputs: 16 MiB, as with the
-/// reference. What is beyond is read and dropped.
+/// reference. What is beyond is read and dropped. Of a program whose output is told while it runs
+/// that is how much may wait to be told.
 pub const EXEC_OUTPUT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 
 /// Most calls in one step for what programs print: each moves what one pipe holds, 64 KiB, in some
@@ -196,7 +197,8 @@ pub const EXEC_STEP_CALLS_MAX: usize = 32;
 /// Input that any empty pipe holds, even where the user's pipes are short of memory: a page.
 pub const EXEC_PIPE_BYTES_MIN: usize = 4096;
 
-/// How often the agent looks at a program that has not begun to run, should nothing else wake it.
+/// How often the agent looks at a program that has not begun to run, should nothing else wake it,
+/// and how often it tries to kill one whose time is over and that it may not kill.
 pub const EXEC_LOOK_MS: u64 = 1_000;
 
 /// How long all programs of a shutdown may take together, before the agent goes on without them.

@@ -188,6 +188,15 @@ pub fn splice(pipe: &Fd, file: &Fd, bytes_max: usize) -> Result<u32, Errno> {
     counted(result)
 }
 
+/// Gives back the memory of a file in it that holds what stands before byte `until`; its length
+/// stays (fallocate(2)). All of it each time: a page that is given back in two halves stays.
+pub fn forget(memory: &Fd, until: u64) -> Result<(), Errno> {
+    const KEEP_SIZE_AND_PUNCH_HOLE: usize = 1 | 2;
+    let (file, until) = (memory.raw() as usize, until as usize);
+    // SAFETY: no memory of this process is involved.
+    unsafe { call(raw::__NR_fallocate, file, KEEP_SIZE_AND_PUNCH_HOLE, 0, until) }.map(drop)
+}
+
 /// So many bytes of new memory, all zero, that is this process's until it ends (mmap(2)).
 pub fn map(bytes: usize) -> Result<&'static mut [u8], Errno> {
     const READ_AND_WRITE: usize = 1 | 2;

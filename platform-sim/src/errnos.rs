@@ -147,7 +147,7 @@ impl Kind {
             Kind::Name => &[E::FAULT, E::OPNOTSUPP],
             Kind::Links | Kind::Addresses | Kind::NextLink | Kind::NextAddress => self.errnos_of_links(),
             Kind::Nothing | Kind::Memory | Kind::Pipe | Kind::Enlarge | Kind::PutIntoPipe | Kind::PutIntoMemory
-            | Kind::Watch | Kind::Spawn | Kind::Execute | Kind::Report | Kind::Keep | Kind::Discard => self.errnos_of_programs(),
+            | Kind::Watch | Kind::Spawn | Kind::Execute | Kind::Report | Kind::Keep | Kind::Discard | Kind::Forget | Kind::Kill => self.errnos_of_programs(),
             // reboot(2)
             Kind::Reboot => &[E::FAULT, E::INVAL, E::PERM],
         }
@@ -277,6 +277,10 @@ impl Kind {
             // read(2)
             Kind::Report => &[E::AGAIN, E::IO],
             Kind::Discard => &[E::AGAIN, E::INTR, E::IO],
+            // fallocate(2)
+            Kind::Forget => &[E::INTR, E::NOMEM, E::NOSYS, E::OPNOTSUPP, E::PERM],
+            // kill(2)
+            Kind::Kill => &[E::PERM, E::SRCH],
             // splice(2)
             Kind::Keep => &[E::AGAIN, E::INTR, E::IO, E::NOMEM, E::NOSPC, E::NOSYS],
             _ => &[],

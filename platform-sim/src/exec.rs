@@ -124,6 +124,10 @@ pub struct Execs {
     pub open: usize,
     /// How many processes there were.
     pub spawned: usize,
+    /// The most that was kept of an output at once.
+    pub held_bytes_max: usize,
+    /// When programs were killed by the agent, by their places.
+    pub killed: Vec<(usize, u64)>,
     /// The number of the next one, if it is not to be another one.
     pub next_pid: Option<i32>,
     pub(crate) processes: BTreeMap<usize, Process>,
@@ -165,12 +169,26 @@ impl Execs {
         pid
     }
 
-    /// Somebody ends the program of a slot, by this signal.
+    /// Somebody ends the program of a slot, if it runs, by this signal.
     pub fn kill(&mut self, slot: usize, signal: u8) {
-        if let Some(process) = self.processes.get_mut(&slot) {
+        let process = self.processes.get_mut(&slot);
+        if let Some(process) = process.filter(|process| !process.ended) {
             process.program.exit = Exit::Signal(signal);
             process.program.runs_ms = Some(0);
         }
+    }
+
+    /// The agent ends the program of a slot. Errors: ESRCH when it has ended.
+    pub(crate) fn end(&mut self, slot: usize, now_ms: u64) -> Result<(), Errno> {
+        let process = self.processes.get_mut(&slot).filter(|process| !process.ended);
+        let process = process.ok_or(Errno::SRCH)?;
+        // Whatever it waits for, execve(2) too.
+        process.program.begins_ms = Some(0);
+        process.program.prints.truncate(process.printed);
+        self.kill(slot, 9);
+        self.killed.push((slot, now_ms));
+        self.go_on(now_ms);
+        Ok(())
     }
 
     /// How the process of a slot has ended.

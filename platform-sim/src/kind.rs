@@ -113,6 +113,8 @@ kinds! {
     Keep, true, "`Exec::keep`.";
     Discard, true, "`Exec::discard`.";
     Kept, false, "`Exec::kept`.";
+    Forget, true, "`Exec::forget`.";
+    Kill, true, "`Exec::kill`.";
 }
 
 impl Kind {

@@ -4,7 +4,7 @@
 
 use qga_core::Errno;
 use qga_core::platform::{Device, Exit};
-use qga_sim::exec::Executable;
+use qga_sim::exec::{Executable, Print};
 use qga_sim::files::{Content, Permit};
 use qga_sim::init::{Init, Sign};
 use qga_sim::mounts::Lies;
@@ -34,6 +34,10 @@ pub const MORE_POINTS: [&str; 5] = ["/mnt/a", "/mnt/b", "/mnt/bind", "/mnt/e", "
 /// Where the subvolumes of a btrfs are mounted, in guests that have one.
 pub const SUBVOLUMES: [&str; 2] = ["/mnt/one", "/mnt/two"];
 
+/// How often the program prints that never ends, and how many times it does.
+pub const TICK_MS: u64 = 300;
+const TICKS: u8 = 30;
+
 const LARGE_BYTES: u32 = 9000;
 
 /// The guest of this shape.
@@ -42,6 +46,13 @@ pub fn guest(shape: u8, seed: u64) -> Sim {
     let program = Executable::printing("/usr/bin/p", b"printed");
     let program = Executable { exit: Exit::Status(7), ..program };
     sim.with(|world| world.exec.programs.push(program));
+    let tick = |at: u8| Print { after_ms: u64::from(at) * TICK_MS, error: false, bytes: vec![at] };
+    let ticks = Executable {
+        prints: (0..TICKS).map(tick).collect(),
+        runs_ms: None,
+        ..Executable::printing("/usr/bin/ticks", b"")
+    };
+    sim.with(|world| world.exec.programs.push(ticks));
     sim.with(|world| {
         for folder in ["/d", "/d/denied", "/mnt"] {
             world.files.add(folder, Content::Directory);

@@ -35,6 +35,7 @@ mod model;
 mod mounting;
 mod outliving;
 mod play;
+mod programs;
 mod record;
 mod reply;
 mod requests;

@@ -5,6 +5,7 @@ use crate::accounts;
 use crate::ask::{ask, must};
 use crate::channel::{Rest, exchange};
 use crate::client::Client;
+use crate::programs;
 use crate::record::Record;
 use crate::reply::{self, Answer};
 use crate::source::Source;
@@ -93,41 +94,8 @@ pub fn simple<S: Source>(client: &mut Client<S>, record: &mut Record) {
         24..30 => get_time(client, record),
         30..32 => set_time(client, record),
         32..35 => accounts::change(client, record),
-        35 => run(client, record),
+        35 => programs::run(client, record),
         _ => look(client, record),
-    }
-}
-
-/// A program, to its end if the client asks for that: what it prints comes back whole.
-fn run<S: Source>(client: &mut Client<S>, record: &mut Record) {
-    let (frozen, calls) = (client.is_frozen(), client.calls());
-    let waits = client.is_busy();
-    let capture = client.source.byte().is_multiple_of(2);
-    let arguments = format_args!("\"path\": \"p\", \"capture-output\": {capture}");
-    let pid = match ask(client, record, "guest-exec", arguments) {
-        Answer::Value(at) => {
-            assert!(!frozen, "a program is started while frozen");
-            let value = String::from_utf8_lossy(client.text(at)).into_owned();
-            value.strip_prefix("{\"pid\": ").and_then(|it| it.strip_suffix('}')?.parse().ok())
-        }
-        Answer::Error { not_found } => {
-            assert_eq!(not_found, frozen, "guest-exec");
-            assert!(frozen || waits || client.failed_since(calls), "no program without a reason");
-            return;
-        }
-        Answer::None => return,
-    };
-    let pid: i64 = pid.expect("a number");
-    if client.source.byte().is_multiple_of(4) {
-        return;
-    }
-    let arguments = format_args!("\"pid\": {pid}");
-    if let Answer::Value(at) = ask(client, record, "guest-exec-status", arguments)
-        && !client.failed_since(calls)
-    {
-        let value = String::from_utf8_lossy(client.text(at)).into_owned();
-        let printed = value.contains("\"out-data\": \"cHJpbnRlZA==\"");
-        assert!(value.contains("\"exitcode\": 7") && printed == capture, "{value}");
     }
 }
 

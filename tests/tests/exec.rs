@@ -543,3 +543,182 @@ fn programs_run_as_with_the_reference() {
         assert_eq!(mine, reference, "{request}");
     }
 }
+
+/// Whether a process is there and no zombie.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn until_dead(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while lives(pid) {
+        assert!(Instant::now() < deadline, "{pid} lives on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A script that may run for so long.
+fn timed(script: &str, seconds: u64) -> Value {
+    let mut request = shell(script);
+    request["timeout"] = json!(seconds);
+    request
+}
+
+#[test]
+fn who_would_not_end_is_killed_with_its_children() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let start = Instant::now();
+    let script = "trap '' TERM INT HUP; (trap '' TERM; sleep 60; sleep 60) & echo $!; sleep 60 & \
+                  echo $!; while :; do wait; sleep 1; done";
+    let reply = run(&mut client, &timed(script, 1));
+    let elapsed = start.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&elapsed), "{elapsed:?}");
+    assert_eq!((&reply["signal"], &reply["timed-out"]), (&json!(9), &json!(true)), "{reply}");
+    assert_eq!(reply.get("exitcode"), None);
+    let printed = String::from_utf8(data(&reply["out-data"])).unwrap();
+    assert_eq!(printed.lines().count(), 2);
+    printed.lines().for_each(until_dead);
+    until_childless(&agent);
+    // Who ends in time, by a signal too, is none of those.
+    let reply = run(&mut client, &timed("kill -9 $$", 30));
+    assert_eq!(reply, json!({"signal": 9, "exited": true}));
+    let reply = run(&mut client, &timed("exit 3", 30));
+    assert_eq!(reply, json!({"exitcode": 3, "exited": true}));
+}
+
+/// What has made a session of its own, as daemons do, is not the program's any more: it lives on.
+/// So does what a program leaves behind that ends in time.
+#[test]
+fn a_daemon_outlives_the_time_of_who_started_it() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    for (rest, signal) in [("exec sleep 60", Some(9)), ("exit 0", None)] {
+        let daemon = "setsid sleep 30 </dev/null >/dev/null 2>&1 & echo $!; sleep 0.2";
+        let reply = run(&mut client, &timed(&format!("{daemon}; {rest}"), 1));
+        assert_eq!(reply.get("signal"), signal.map(|signal| json!(signal)).as_ref(), "{reply}");
+        let daemon = String::from_utf8(data(&reply["out-data"])).unwrap().trim().to_owned();
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(lives(&daemon));
+        std::process::Command::new("kill").arg(daemon).status().expect("kill");
+    }
+}
+
+#[test]
+fn a_hundred_programs_end_when_their_time_is_over() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let start = Instant::now();
+    let pids: Vec<i64> = (0..100)
+        .map(|number| exec(&mut client, &timed("trap '' TERM; sleep 60; sleep 60", 1 + number % 2)))
+        .collect();
+    let times = pings(&mut client, 500);
+    assert!(times[times.len() / 50] < PING_MAX, "{:?}", &times[..20]);
+    for pid in pids {
+        let reply = ended(&mut client, pid)["return"].clone();
+        assert_eq!(reply, json!({"signal": 9, "timed-out": true, "exited": true}));
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    until_childless(&agent);
+}
+
+/// Neither a client that does not read its reply nor one that is not there keeps anybody alive.
+#[test]
+fn nobody_who_waits_prolongs_a_time() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let large = exec(&mut client, &shell("head -c 9000000 /dev/zero"));
+    let pid = exec(&mut client, &timed("exec sleep 60", 1));
+    let later = exec(&mut client, &timed("exec sleep 60", 2));
+    std::thread::sleep(Duration::from_millis(300));
+    let request = json!({"execute": "guest-exec-status", "arguments": {"pid": large}});
+    client.send(format!("{request}\n"));
+    until_dead(&pid.to_string());
+    drop(client);
+    until_dead(&later.to_string());
+    let mut client = agent.connect();
+    for pid in [pid, later] {
+        let reply = ended(&mut client, pid)["return"].clone();
+        assert_eq!(reply, json!({"signal": 9, "timed-out": true, "exited": true}));
+    }
+}
+
+/// How much memory takes what the agent keeps of its programs' outputs.
+fn kept_bytes(agent: &Agent) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let list = fs::read_dir(format!("/proc/{}/fd", agent.pid())).expect("the agent");
+    let memories = list.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let is_memory = fs::read_link(&path).ok()?.to_string_lossy().starts_with("/memfd:");
+        is_memory.then(|| fs::metadata(&path).ok())?
+    });
+    memories.map(|file| file.blocks() * 512).sum()
+}
+
+fn streamed(script: &str) -> Value {
+    let mut request = shell(script);
+    request["stream-output"] = json!(true);
+    request
+}
+
+/// As much as there is room for at once, and parts that fill no page, without end.
+#[test]
+fn a_program_that_prints_without_end_streams_in_constant_memory() {
+    const CAP: u64 = 16 << 20;
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let small = "while :; do head -c 4999 /dev/zero; sleep 0.001; done";
+    for (script, rounds, held_max) in [("exec yes", 30, CAP), (small, 400, 300_000)] {
+        let pid = exec(&mut client, &streamed(script));
+        let (mut taken, mut before) = (0, 0);
+        for round in 0..rounds {
+            let reply = send(&mut client, "exec-status", &json!({"pid": pid}))["return"].clone();
+            assert_eq!(reply["exited"], false);
+            taken += reply.get("out-data").map_or(0, |part| data(part).len());
+            let held = kept_bytes(&agent);
+            assert!(held <= held_max, "{script}: {held} bytes are held");
+            if round == rounds / 3 {
+                before = resident_kb(&agent);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(taken > 200_000, "{script}: only {taken} bytes");
+        let after = resident_kb(&agent);
+        assert!(after <= before + 64, "{before} {after}");
+        assert_eq!(client.ask(PING), PONG);
+        // SAFETY: the group of a process that was started above.
+        unsafe { libc::kill(-(pid as i32), libc::SIGKILL) };
+        assert_eq!(ended(&mut client, pid)["return"]["signal"], 9);
+        assert_eq!(kept_bytes(&agent), 0);
+    }
+}
+
+#[test]
+fn more_than_16_mib_are_streamed_whole() {
+    let agent = Agent::plain();
+    let mut client = agent.connect();
+    let script = "for letter in a b c d e f g h i j k l m n o p q r s t u v w x y z; do \
+                  head -c 1000003 /dev/zero | tr '\\0' $letter; echo $letter >&2; sleep 0.05; done";
+    let pid = exec(&mut client, &streamed(script));
+    let (mut out, mut err, mut parts) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let reply = send(&mut client, "exec-status", &json!({"pid": pid}))["return"].clone();
+        for (name, whole) in [("out", &mut out), ("err", &mut err)] {
+            if let Some(part) = reply.get(format!("{name}-data")) {
+                whole.extend(data(part));
+                parts += 1;
+                assert_eq!(reply[format!("{name}-truncated")], false);
+            }
+        }
+        if reply["exited"] == true {
+            assert_eq!(reply["exitcode"], 0);
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(parts > 10, "it came in {parts} parts");
+    assert!(out == (b'a'..=b'z').flat_map(|letter| vec![letter; 1_000_003]).collect::<Vec<u8>>());
+    assert_eq!(err, (b'a'..=b'z').flat_map(|letter| [letter, b'\n']).collect::<Vec<u8>>());
+    assert_eq!(kept_bytes(&agent), 0);
+}

@@ -15,7 +15,7 @@ const ODD_ARGUMENTS: [&str; 5] = [
     "first: Option<f64>",
     "first: &'a str",
     "first: (i64, i64)",
-    "a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64",
+    "a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64",
 ];
 const ODD_RETURNS: [&str; 4] = ["first: f32", "first: char", "first: (i64, i64)", "first: Odd"];
 

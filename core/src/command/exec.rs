@@ -3,7 +3,7 @@
 use crate::bytes::{copy, put, until_nul};
 use crate::errno::Errno;
 use crate::error::Error;
-use crate::exec::{Output, Program, Programs, ProgramsOf, Wanted};
+use crate::exec::{Entry, Output, Program, Programs, ProgramsOf, Wanted};
 use crate::json::lists::Strings;
 use crate::json::read::Base64;
 use crate::limits::{EXEC_LOOK_MS, SUBJECT_BYTES_MAX};
@@ -28,6 +28,10 @@ pub struct Start<'a> {
     #[serde(borrow)]
     input_data: Option<Base64<'a>>,
     capture_output: Option<Capture>,
+    /// Not in the schema: tell the output while the program runs.
+    stream_output: Option<bool>,
+    /// Neither: for how many seconds it may run.
+    timeout: Option<i64>,
 }
 
 /// What of the output to keep. Schema: GuestExecCaptureOutput (8.0), an alternate of truth and
@@ -69,8 +73,8 @@ const NOT_EXECUTED: Phrase = phrase!("Failed to execute child process \\u201C$\\
 
 /// Begins to start a program. The beginning of its path is kept in `room`, that of lists, for an
 /// error: no list is on its way into a reply while somebody waits for this one. Errors: input that
-/// is not base64, too many programs, those of pipe2(2), memfd_create(2) and fork(2).
-pub fn start<'a, P: Exec + Log>(
+/// is not base64, no time to run, too many programs, those of pipe2(2), memfd_create(2), fork(2).
+pub fn start<'a, P: Exec + Log + Clock>(
     platform: &mut P,
     programs: &mut ProgramsOf<P>,
     room: &mut [u8],
@@ -81,6 +85,10 @@ pub fn start<'a, P: Exec + Log>(
         Some(Base64::Bytes(bytes)) => Some(bytes),
         None => None,
     };
+    if let Some(seconds @ ..1) = arguments.timeout {
+        let sentence = phrase!("value '#' is invalid for argument timeout: at least 1 second");
+        return Err(Error::Told(sentence, b"", seconds));
+    }
     let program = Program {
         path: arguments.path,
         arguments: arguments.arg.unwrap_or(Strings::NONE),
@@ -90,6 +98,10 @@ pub fn start<'a, P: Exec + Log>(
     let wanted = arguments.capture_output.map_or(Wanted::None, |Capture(wanted)| wanted);
     let programs = programs.kept_mut().ok_or(ABSENT)?;
     programs.start(platform, &program, input, wanted)?;
+    let kill_ms = arguments.timeout.map_or(0, |seconds| {
+        platform.now_ms().saturating_add((seconds as u64).saturating_mul(1000))
+    });
+    programs.arrange(arguments.stream_output == Some(true), kill_ms);
     // As much as an error shows, and that there is more.
     let shown = program.path.get(..SUBJECT_BYTES_MAX + 1).unwrap_or(program.path);
     let mut len = copy(room, shown);
@@ -150,12 +162,18 @@ const BEGINNING: u8 = 0;
 const OUTPUT_BEGINS: u8 = 1;
 const OUTPUT: u8 = 2;
 
+/// What a reply says of a program, whatever becomes of it meanwhile: in [`Cursor::handle`].
+const RUNS: i64 = 0;
+const ENDED: i64 = 1;
+
 /// The outputs in the order in which the reference writes them: what they are called, and which of
 /// the program's they are.
 const OUTPUTS: [(&str, usize); 2] = [("err", 1), ("out", 0)];
 
 /// How a program has ended and what it has printed, a part of that at each call; it is forgotten
-/// with the last one. Schema: GuestExecStatus. In [`Cursor::inner`] stands which output is due.
+/// with the last one. Of one that runs and streams, what it has printed since the last reply, which
+/// is let go. Schema: GuestExecStatus. In [`Cursor::inner`] stands which output is due, in
+/// [`Cursor::handle`] whether the program had ended when the reply began.
 pub fn status_piece<P: Platform>(
     platform: &mut P,
     state: &mut State<P>,
@@ -163,19 +181,11 @@ pub fn status_piece<P: Platform>(
     out: &mut Writer<'_>,
 ) -> Result<bool, Failed> {
     let programs = state.exec.kept_mut();
-    let entry = programs.and_then(|programs| programs.entry(cursor.outer));
-    let Some((exit, entry)) = entry.and_then(|entry| Some((entry.exit()?, entry))) else {
-        out.ascii("{\"exited\": false}");
+    let Some(entry) = programs.and_then(|programs| programs.entry(cursor.outer)) else {
         return Ok(false);
     };
     if cursor.part == BEGINNING {
-        let (name, number) = match exit {
-            Exit::Status(status) => ("{\"exitcode\": ", status),
-            Exit::Signal(signal) => ("{\"signal\": ", signal),
-        };
-        out.ascii(name);
-        out.integer(number.into());
-        cursor.part = OUTPUT_BEGINS;
+        begin(entry, cursor, out);
     }
     let due =
         OUTPUTS.get(cursor.inner).and_then(|&(name, at)| Some((name, entry.outputs.get_mut(at)?)));
@@ -185,15 +195,45 @@ pub fn status_piece<P: Platform>(
         }
         return Ok(true);
     }
+    let runs = cursor.handle == RUNS;
     for (name, at) in OUTPUTS {
-        if let Some(output) = entry.outputs.get(at).filter(|output| output.bytes > 0) {
+        let Some(output) = entry.outputs.get_mut(at) else { continue };
+        if output.leaving > 0 || entry.streams && output.is_cut() {
             member(name, "-truncated\": ", out);
-            out.boolean(output.truncated);
+            out.boolean(output.is_cut());
+        }
+        if runs {
+            output.let_go(platform);
         }
     }
-    out.ascii(", \"exited\": true}");
-    entry.free();
+    if !runs {
+        out.ascii(", \"exited\": true");
+        entry.free();
+    }
+    out.ascii("}");
     Ok(false)
+}
+
+/// Writes how it stands with a program. One that runs has no output to tell unless it streams.
+fn begin<F>(entry: &Entry<F>, cursor: &mut Cursor, out: &mut Writer<'_>) {
+    cursor.part = OUTPUT_BEGINS;
+    let Some(exit) = entry.exit() else {
+        out.ascii("{\"exited\": false");
+        if !entry.streams {
+            cursor.inner = OUTPUTS.len();
+        }
+        return;
+    };
+    let (name, number) = match exit {
+        Exit::Status(status) => ("{\"exitcode\": ", status),
+        Exit::Signal(signal) => ("{\"signal\": ", signal),
+    };
+    out.ascii(name);
+    out.integer(number.into());
+    if entry.is_timed_out() {
+        out.ascii(", \"timed-out\": true");
+    }
+    cursor.handle = ENDED;
 }
 
 fn member(name: &str, after: &str, out: &mut Writer<'_>) {
@@ -215,11 +255,13 @@ fn write_output<P: Platform>(
     }
     if cursor.part == OUTPUT_BEGINS {
         member(name, "-data\": \"", out);
-        cursor.stream = Stream::of(output.bytes.into());
+        // What comes while this leaves is for the next reply.
+        output.leaving = output.bytes;
+        cursor.stream = Stream::of(output.leaving.into());
         cursor.part = OUTPUT;
     }
     if cursor.stream.goes_on() {
-        let at = cursor.stream.count;
+        let at = output.gone_bytes + cursor.stream.count;
         let mut read = |into: &mut [u8]| {
             Ok(output.memory().map_or(0, |memory| platform.kept(memory, at, into)) as u32)
         };
@@ -227,7 +269,7 @@ fn write_output<P: Platform>(
         let _ = cursor.stream.chunk(out, &mut read);
         return false;
     }
-    output.truncated |= cursor.stream.count < output.bytes.into();
+    output.truncated |= cursor.stream.count < output.leaving.into();
     out.ascii("\"");
     true
 }

@@ -172,6 +172,18 @@ impl<'c, P: Platform> Call<'c, '_, '_, P> {
             Err(error) => Err(self.slot.raise(&error)),
         }
     }
+
+    /// The same of a command that goes deep into the stack.
+    fn later_deep<A: Deserialize<'c>>(
+        self,
+        run: impl FnOnce(&'c mut P, &'c mut State<P>, A) -> Result<(), Error<'c>>,
+        later: Later<P>,
+    ) -> Done<P> {
+        match run(self.platform, self.state, apart(self.arguments, self.slot)?) {
+            Ok(()) => Ok(Reply::Later(later)),
+            Err(error) => Err(self.slot.raise(&error)),
+        }
+    }
 }
 
 /// Reads arguments; what that takes of the stack is free again before a command runs.

@@ -116,7 +116,7 @@ impl<P: Platform> Table<P> {
         row!(Exec, "guest-exec".secret().takes_time(),
             |call| call.later(|p, state, arguments| exec::start(p, &mut state.exec, state.list.room(), arguments), Later { poll: exec::poll, finish: Some(exec::started_piece), alone: None })),
         row!(Trim, "guest-fstrim".takes_time(),
-            |call| call.later(|p, state, arguments| trim::begin(p, state, arguments), Later { poll: errand::poll, finish: Some(trim::piece), alone: Some(errand::leave) })),
+            |call| call.later_deep(|p, state, arguments| trim::begin(p, state, arguments), Later { poll: errand::poll, finish: Some(trim::piece), alone: Some(errand::leave) })),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-disk".silent().takes_time(), |call| suspend(call, &suspend::DISK)),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-ram".silent().takes_time(), |call| suspend(call, &suspend::RAM)),
         row!(Settings::SUSPEND, Suspend, "guest-suspend-hybrid".silent().takes_time(), |call| suspend(call, &suspend::HYBRID)),

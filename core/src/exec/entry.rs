@@ -19,6 +19,9 @@ pub enum Wanted {
     Merged,
 }
 
+/// The signal that nobody ignores.
+const SIGKILL: u8 = 9;
+
 /// How it stands with a program. The numbered first variant makes a new table all zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 #[repr(u8)]
@@ -40,16 +43,41 @@ pub struct Output<F> {
     pub(super) memory: Option<F>,
     /// How much that is.
     pub bytes: u32,
+    /// How much of it the present reply has.
+    pub leaving: u32,
+    /// How much came before it, was told and let go.
+    pub gone_bytes: u64,
     /// Whether there was more.
     pub truncated: bool,
 }
 
 impl<F> Output<F> {
-    const NONE: Self = Output { pipe: None, memory: None, bytes: 0, truncated: false };
+    const NONE: Self =
+        Output { pipe: None, memory: None, bytes: 0, leaving: 0, gone_bytes: 0, truncated: false };
 
     /// What it kept, if it kept any.
     pub fn memory(&self) -> Option<&F> {
         self.memory.as_ref()
+    }
+
+    /// Whether something was dropped right after what the present reply has.
+    pub fn is_cut(&self) -> bool {
+        self.truncated && self.leaving == self.bytes
+    }
+
+    /// The present reply has its part, which is let go: there is room for as much again, and what
+    /// was dropped after it was told. Memory that cannot be given back would grow without end, so
+    /// from then on all is dropped.
+    pub(crate) fn let_go<P: Exec<Pipe = F>>(&mut self, platform: &mut P) {
+        self.truncated &= !self.is_cut();
+        let Some(memory) = self.memory.as_ref().filter(|_| self.leaving > 0) else { return };
+        self.gone_bytes += u64::from(self.leaving);
+        self.bytes = self.bytes.saturating_sub(self.leaving);
+        self.leaving = 0;
+        if platform.forget(memory, self.gone_bytes).is_err() {
+            self.truncated |= self.bytes > 0;
+            (self.memory, self.bytes) = (None, 0);
+        }
     }
 }
 
@@ -63,6 +91,12 @@ pub struct Entry<F> {
     pub(super) order: u32,
     /// What says whether it could be executed, until it has.
     pub(super) report: Option<F>,
+    /// When it is killed; 0 for never.
+    pub(super) kill_ms: u64,
+    /// Whether it was.
+    pub(super) killed: bool,
+    /// Whether its output is told while it runs.
+    pub streams: bool,
     /// Its standard output and its standard error output.
     pub outputs: [Output<F>; 2],
 }
@@ -74,6 +108,9 @@ impl<F> Free for Entry<F> {
         pid: 0,
         order: 0,
         report: None,
+        kill_ms: 0,
+        killed: false,
+        streams: false,
         outputs: [Output::NONE, Output::NONE],
     };
 }
@@ -82,6 +119,11 @@ impl<F> Entry<F> {
     /// How it has ended, if it has.
     pub fn exit(&self) -> Option<Exit> {
         (self.stage == Stage::Ended).then_some(self.exit)
+    }
+
+    /// Whether that is because its time was over.
+    pub fn is_timed_out(&self) -> bool {
+        self.killed && self.exit == Exit::Signal(SIGKILL)
     }
 
     /// Nobody asks for it any more.

@@ -20,8 +20,8 @@ use crate::error::{Error, Parameter, Raised, Slot};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-/// Most members that an argument struct declares.
-const FIELDS_MAX: usize = 6;
+/// Most members that an argument struct declares: those of guest-exec.
+const FIELDS_MAX: usize = 7;
 
 /// Reads `arguments`, the text of an object; an empty text stands for `{}`. What is wrong is put
 /// into `slot`.
@@ -162,9 +162,15 @@ impl<'de, 'e> Value<'de, 'e> {
         }
     }
 
+    /// None of an object's members yet.
+    #[inline(never)]
+    fn no_members(&self, fields: &'static [&'static str]) -> ObjectAccess<'de> {
+        let texts = Default::default();
+        ObjectAccess { texts, fields, next: 0, unexpected: None, at: self.at }
+    }
+
     /// The object's members, the declared ones in the order of `fields`.
     fn members(&mut self, members: &mut ObjectAccess<'de>) -> Result<(), Raised> {
-        members.at = self.at;
         if let Some([]) = self.text {
             return Ok(());
         }
@@ -259,7 +265,7 @@ impl<'de> Deserializer<'de> for &mut Value<'de, '_> {
         if fields.len() > FIELDS_MAX {
             unused();
         }
-        let mut members = ObjectAccess::none(fields);
+        let mut members = self.no_members(fields);
         self.members(&mut members)?;
         let value = visitor.visit_seq(Each(&mut members, self.slot))?;
         members.end(self.slot)?;
@@ -300,12 +306,6 @@ struct ObjectAccess<'de> {
 }
 
 impl<'de> ObjectAccess<'de> {
-    #[inline(never)]
-    fn none(fields: &'static [&'static str]) -> Self {
-        let texts = Default::default();
-        ObjectAccess { texts, fields, next: 0, unexpected: None, at: Parameter::default() }
-    }
-
     /// The next declared member; where one is missing, and after the last one, a value without
     /// text.
     fn next<'e>(&mut self, slot: &'e Slot<'de>) -> Value<'de, 'e> {

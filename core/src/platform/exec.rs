@@ -207,6 +207,21 @@ pub trait Exec: Sized {
         0
     }
 
+    /// Gives back the memory of what stands before byte `until`, which nobody reads again; what
+    /// comes later stands where it would have (fallocate(2), FALLOC_FL_PUNCH_HOLE). Errors: ENOSYS
+    /// where that cannot be.
+    fn forget(&mut self, memory: &Self::Pipe, until: u64) -> Result<(), Errno> {
+        let _ = (memory, until);
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// Ends the process of a slot and all others of its group, whatever they would rather do
+    /// (kill(2), SIGKILL). Errors: EPERM; ESRCH when it has ended, or has no group of its own yet.
+    fn kill(&mut self, slot: usize) -> Result<(), Errno> {
+        let _ = slot;
+        Err(Errno::OPNOTSUPP)
+    }
+
     /// How the process of a slot has ended, once it has.
     fn ended(&mut self, slot: usize) -> Option<Exit> {
         let _ = slot;

@@ -35,6 +35,11 @@ impl Children {
         }
     }
 
+    /// The number of the one of a place, which nobody else has until it has ended.
+    pub fn pid(&self, place: usize) -> Option<i32> {
+        self.0.get(place).filter(|child| child.pid > 0 && !child.has_ended).map(|child| child.pid)
+    }
+
     /// How the one of a place has ended, once it has.
     pub fn exit(&self, place: usize) -> Option<Exit> {
         self.0.get(place).filter(|child| child.has_ended).map(|child| child.exit)

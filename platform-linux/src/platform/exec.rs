@@ -99,6 +99,17 @@ impl Exec for Linux {
         sys::read_at(memory, at, into).unwrap_or(0) as usize
     }
 
+    fn forget(&mut self, memory: &Fd, until: u64) -> Result<(), Errno> {
+        sys::forget(memory, until)
+    }
+
+    fn kill(&mut self, slot: usize) -> Result<(), Errno> {
+        // A group and no control group, which nobody leaves: the agent may not own the tree that
+        // such a one would be made in, and systemd, which does, wants no other hands there.
+        let pid = self.children.pid(slot).ok_or(Errno::SRCH)?;
+        sys::process::kill(-pid, linux_raw_sys::general::SIGKILL as i32)
+    }
+
     fn ended(&mut self, slot: usize) -> Option<Exit> {
         self.children.exit(slot)
     }

@@ -12,9 +12,17 @@ use std::rc::Rc;
 #[derive(Debug)]
 enum What {
     Nothing,
-    Memory(Rc<RefCell<Vec<u8>>>),
+    Memory(Rc<RefCell<Content>>),
     Reads(Pipe),
     Writes(Pipe),
+}
+
+/// What memory has.
+#[derive(Debug, Default)]
+struct Content {
+    /// How much of its beginning was given back.
+    gone: usize,
+    bytes: Vec<u8>,
 }
 
 /// What the agent has open for a program.
@@ -44,7 +52,7 @@ impl Open {
         self.pipe().map(|pipe| &**pipe).ok_or(Errno::BADF)
     }
 
-    fn content(&self) -> Result<&RefCell<Vec<u8>>, Errno> {
+    fn content(&self) -> Result<&RefCell<Content>, Errno> {
         match &self.what {
             What::Memory(memory) => Ok(memory),
             _ => Err(Errno::SPIPE),
@@ -55,7 +63,7 @@ impl Open {
     fn read_all(&self) -> Vec<u8> {
         match &self.what {
             What::Nothing => Vec::new(),
-            What::Memory(memory) => memory.borrow().clone(),
+            What::Memory(memory) => memory.borrow().bytes.clone(),
             What::Reads(pipe) | What::Writes(pipe) => pipe.borrow().bytes.iter().copied().collect(),
         }
     }
@@ -138,7 +146,7 @@ impl Exec for Sim {
 
     fn put_into_memory(&mut self, memory: &Open, at: usize, bytes: &[u8]) -> Result<usize, Errno> {
         let len = self.call(Kind::PutIntoMemory, |world| Ok(world.faults.transfer(bytes.len())))?;
-        let mut content = memory.content()?.borrow_mut();
+        let content = &mut memory.content()?.borrow_mut().bytes;
         content.truncate(at);
         content.resize(at, 0);
         content.extend(&bytes[..len]);
@@ -232,7 +240,12 @@ impl Exec for Sim {
             Ok(world.faults.transfer(bytes_max))
         })?;
         let bytes = pipe.take(most)?;
-        memory.content()?.borrow_mut().extend(&bytes);
+        let mut content = memory.content()?.borrow_mut();
+        content.bytes.extend(&bytes);
+        self.with(|world| {
+            let most = &mut world.exec.held_bytes_max;
+            *most = content.bytes.len().max(*most);
+        });
         Ok(bytes.len() as u32)
     }
 
@@ -248,10 +261,32 @@ impl Exec for Sim {
         let most = self.sure(Kind::Kept, 0, |world| world.faults.transfer(into.len()));
         let Ok(content) = memory.content() else { return 0 };
         let content = content.borrow();
-        let from = usize::try_from(at).ok().and_then(|at| content.get(at..)).unwrap_or(&[]);
+        let at = usize::try_from(at).ok().and_then(|at| at.checked_sub(content.gone));
+        if at.is_none() {
+            self.with(|world| world.violations.push("reads what was given back".into()));
+        }
+        let from = at.and_then(|at| content.bytes.get(at..)).unwrap_or(&[]);
         let len = from.len().min(most);
         into[..len].copy_from_slice(&from[..len]);
         len
+    }
+
+    fn forget(&mut self, memory: &Open, until: u64) -> Result<(), Errno> {
+        self.call(Kind::Forget, |_| Ok(()))?;
+        let mut content = memory.content()?.borrow_mut();
+        let until = usize::try_from(until).map_err(|_| Errno::INVAL)?;
+        let len = until.saturating_sub(content.gone).min(content.bytes.len());
+        content.bytes.drain(..len);
+        content.gone += len;
+        Ok(())
+    }
+
+    fn kill(&mut self, slot: usize) -> Result<(), Errno> {
+        self.call(Kind::Kill, |world| {
+            let now_ms = world.time.now_ms;
+            world.exec.go_on(now_ms);
+            world.exec.end(slot, now_ms)
+        })
     }
 
     fn ended(&mut self, slot: usize) -> Option<Exit> {

@@ -13,63 +13,63 @@ use qga_sim::exec::{Executable, Print};
 use qga_sim::{Fault, Kind, Sim};
 use serde_json::{Value, json};
 
-const CAP: usize = EXEC_OUTPUT_BYTES_MAX as usize;
+pub const CAP: usize = EXEC_OUTPUT_BYTES_MAX as usize;
 
 /// A guest with these programs.
-fn guest(programs: &[Executable]) -> (Sim, Large) {
+pub fn guest(programs: &[Executable]) -> (Sim, Large) {
     let sim = Sim::new(1);
     sim.with(|world| world.exec.programs = programs.to_vec());
     let session = Large::start(&sim).expect("a start");
     (sim, session)
 }
 
-fn print(text: &[u8]) -> Executable {
+pub fn print(text: &[u8]) -> Executable {
     Executable::printing("/bin/p", text)
 }
 
 /// A program that runs for ever.
-fn daemon() -> Executable {
+pub fn daemon() -> Executable {
     Executable { runs_ms: None, ..print(b"") }
 }
 
-fn send(session: &mut Large, command: &str, arguments: &Value) -> Value {
+pub fn send(session: &mut Large, command: &str, arguments: &Value) -> Value {
     let request = json!({"execute": format!("guest-{command}"), "arguments": arguments});
     let output = session.send(format!("{request}\n").as_bytes());
     serde_json::from_slice(&output).unwrap_or_else(|_| panic!("{}", output.escape_ascii()))
 }
 
-fn exec(session: &mut Large, arguments: Value) -> i64 {
+pub fn exec(session: &mut Large, arguments: Value) -> i64 {
     let reply = send(session, "exec", &arguments);
     reply["return"]["pid"].as_i64().unwrap_or_else(|| panic!("{reply}"))
 }
 
-fn status(session: &mut Large, pid: i64) -> Value {
+pub fn status(session: &mut Large, pid: i64) -> Value {
     send(session, "exec-status", &json!({"pid": pid}))
 }
 
-fn run(session: &mut Large, arguments: Value) -> Value {
+pub fn run(session: &mut Large, arguments: Value) -> Value {
     let pid = exec(session, arguments);
     let reply = status(session, pid);
     assert_eq!(status(session, pid), failure(&format!("PID {pid} does not exist")));
     reply["return"].clone()
 }
 
-fn failure(text: &str) -> Value {
+pub fn failure(text: &str) -> Value {
     json!({"error": {"class": "GenericError", "desc": text}})
 }
 
-fn programs(session: &Large) -> &Programs<<Sim as Exec>::Pipe> {
+pub fn programs(session: &Large) -> &Programs<<Sim as Exec>::Pipe> {
     session.agent().state().exec.kept().expect("a table")
 }
 
-fn open(sim: &Sim) -> usize {
+pub fn open(sim: &Sim) -> usize {
     sim.with(|world| {
         assert_eq!(world.violations, [""; 0]);
         world.exec.open
     })
 }
 
-fn data(value: &Value) -> Vec<u8> {
+pub fn data(value: &Value) -> Vec<u8> {
     BASE64.decode(value.as_str().expect("a text")).expect("base64")
 }
 
@@ -485,8 +485,8 @@ fn a_number_that_comes_round_is_the_newer_program() {
     assert_eq!(status(&mut session, 77), failure("PID 77 does not exist"));
 }
 
-const SYNC: &[u8] = b"{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
-const SYNCED: &[u8] = b"{\"return\": 5}\n";
+pub const SYNC: &[u8] = b"{\"execute\": \"guest-sync\", \"arguments\": {\"id\": 5}}\n";
+pub const SYNCED: &[u8] = b"{\"return\": 5}\n";
 const START: &[u8] = b"{\"execute\": \"guest-exec\", \"arguments\": {\"path\": \"/bin/p\"}}\n";
 
 #[test]

@@ -38,7 +38,7 @@ pub const BUDGETS: [Budget; 21] = [
     within(&["memory"], 38_144),
     within(&["disks"], 51_840),
     within(&["network"], 43_008),
-    within(&["exec"], 47_488),
+    within(&["exec"], 48_576),
     within(&["trim"], 41_472),
     within(&["hotplug"], 42_624),
     within(&["suspend"], 41_216),
