@@ -216,7 +216,7 @@ fn start(
     if is_daemon {
         options.pid_file = take_pid_file(agent, &mut linux, options.pid_file());
     }
-    let status = run(agent, &mut linux, options, &signals);
+    let status = run(agent, &mut linux, options, &signals, let_go_of_start);
     linux.say_lost();
     if let Some(path) = options.pid_file.filter(|_| is_daemon && agent.may_write()) {
         let _ = rustix::fs::unlink(path);
@@ -371,3 +371,16 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[cfg(not(prove_no_panic))]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
+
+unsafe extern "C" {
+    /// Where the pages of program text begin that only a start takes, and where they end (link.ld).
+    static start_code: u8;
+    static start_code_end: u8;
+}
+
+/// Lets go of that text.
+#[inline(always)]
+fn let_go_of_start() {
+    // SAFETY: program text, which nobody writes to; nothing is read here.
+    unsafe { sys::pages::let_go(&raw const start_code, &raw const start_code_end) }
+}

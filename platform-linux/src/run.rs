@@ -33,8 +33,16 @@ const SIGNALS_AT_ONCE: usize = 64;
 /// The agent of this platform.
 pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 
-/// Serves until the agent is told to stop; the exit status.
-pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
+/// Serves until the agent is told to stop; the exit status. Whenever there is a channel `let_go` is
+/// called, to let go of what only a start takes.
+#[inline(never)]
+pub fn run(
+    agent: &mut LinuxAgent,
+    linux: &mut Linux,
+    options: &Options,
+    signals: &Signals,
+    let_go: impl Fn(),
+) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
     let always = options.retry || linux.is_init;
     let mut alarm = Alarm::default();
@@ -44,6 +52,7 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
         if opened.is_ok() || options.retry {
             daemon::serves(linux);
         }
+        let_go();
         let lost = match opened {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
