@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, &[Needs]); 16] = [
+const FAMILIES: [(&str, &[Needs]); 17] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
     ("power", &[Needs::Power]),
@@ -26,6 +26,8 @@ const FAMILIES: [(&str, &[Needs]); 16] = [
     ("suspend", &[Needs::Suspend]),
     ("passwords", &[Needs::Passwords]),
     ("ssh", &[Needs::Keys]),
+    // How it is started.
+    ("config", &[]),
 ];
 
 /// What guest-info lists, and what the other commands of the table answer.
