@@ -20,8 +20,8 @@ const NEVER: &[u8] = b"-1000";
 /// end a text for the kernel too; nothing when it stands there still.
 pub struct Inherited([u8; 8]);
 
-/// Blocks the signals, before anything else that takes time. Errors: they cannot be blocked, and any
-/// of them would end an agent that holds filesystems frozen.
+/// Blocks the signals, before anything else that takes time. Errors: they cannot be blocked, and
+/// any of them would end an agent that holds filesystems frozen.
 pub fn block_signals() -> Result<(), Errno> {
     // All: those of a fault that does happen end the process all the same, sent by somebody they
     // mean nothing.

@@ -44,7 +44,7 @@ pub const BUDGETS: [Budget; 20] = [
     within(&["suspend"], 43_840),
     within(&["passwords"], 51_648),
     within(&["ssh"], 52_672),
-    within(&["config"], 42_496),
+    within(&["config"], 42_624),
     Budget { features: &["files", "freeze", "power"], bytes_max: 68_288, bytes_asked: 59_392 },
 ];
 
