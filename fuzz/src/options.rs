@@ -11,7 +11,7 @@ mod parser;
 
 use parser::{Action, Method, Options, Words, Wrong};
 use qga_core::Rule;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 
 /// What the first bytes of the alphabet stand for, so that the words are near to the truth.
 const PARTS: [&[u8]; 57] = [
@@ -139,7 +139,7 @@ struct Wish {
     daemon: bool,
     dump: bool,
     commands: bool,
-    lists: Vec<(bool, Vec<u8>)>,
+    lists: [Vec<Vec<u8>>; 2],
     verbose: bool,
     retry: bool,
     ms: Option<u64>,
@@ -193,7 +193,7 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
         Wrong::Lists => Fault::Lists,
         Wrong::Line | Wrong::Boolean | Wrong::Escape => panic!("no file was read"),
     })?;
-    let text = |text: Option<&'static CStr>| text.map(|text| text.to_bytes().to_vec());
+    let text = |short| options.text(short).map(|text| text.to_bytes().to_vec());
     Ok(Wish {
         version: options.action == Action::Version,
         help: options.action == Action::Help,
@@ -202,22 +202,23 @@ fn ours(words: &[&[u8]]) -> Result<Wish, Fault> {
             Method::IsaSerial => 1,
             Method::UnixListen => 2,
         },
-        path: text(options.path),
-        state_dir: text(options.state_dir),
-        log_file: text(options.log_file),
-        pid_file: text(options.pid_file),
-        hook: text(options.hook),
-        config: text(options.config),
-        daemon: options.daemon,
-        dump: options.dump,
+        path: text(b'p'),
+        state_dir: text(b't'),
+        log_file: text(b'l'),
+        pid_file: text(b'f'),
+        hook: options.hook().map(|hook| hook.to_bytes().to_vec()),
+        config: options.config.map(|file| file.to_bytes().to_vec()),
+        daemon: options.is_on(b'd'),
+        dump: options.is_on(b'D'),
         commands: options.action == Action::Commands,
-        lists: options.lists().map(|(rule, list)| (*rule == Rule::Allow, list.to_vec())).collect(),
-        verbose: options.verbose,
-        retry: options.retry,
-        ms: options.freeze_ms_max,
-        step_ms: options.step_ms_max,
-        strict: options.freeze_strict,
-        excluded: options.excluded.to_vec(),
+        lists: [Rule::Block, Rule::Allow]
+            .map(|rule| options.lists(rule).map(|list| list.to_bytes().to_vec()).collect()),
+        verbose: options.is_on(b'v'),
+        retry: options.is_on(b'r'),
+        ms: options.ms(parser::TIMEOUT),
+        step_ms: options.ms(parser::DEADLINE),
+        strict: options.text(parser::UNREACHABLE) == Some(c"fail"),
+        excluded: text(parser::EXCLUDED).unwrap_or_default(),
     })
 }
 
@@ -317,11 +318,12 @@ fn take(wish: &mut Wish, letter: u8, value: Option<&[u8]>) -> Result<(), Fault> 
         b'F' if has_value => wish.hook = own.filter(|hook| hook != b"/dev/null"),
         b'F' => wish.hook = Some(b"/etc/qemu/fsfreeze-hook".to_vec()),
         b'a' | b'b' => {
-            if wish.lists.len() == 8 {
+            let lists = &mut wish.lists[usize::from(letter == b'a')];
+            if lists.len() == 3 {
                 return Err(Fault::Lists);
             }
+            lists.push(value.to_vec());
             wish.commands |= value == b"help" || value == b"?";
-            wish.lists.push((letter == b'a', value.to_vec()));
         }
         b'h' => wish.help = true,
         b'V' => wish.version = true,

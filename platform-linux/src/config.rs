@@ -3,14 +3,11 @@
 
 use crate::channel;
 use crate::fd::Fd;
-use crate::options::{
-    DEADLINE, EXCLUDED, Options, TIMEOUT, UNREACHABLE, Wrong, known, name_of, put_key,
-};
+use crate::options::{Known, Options, Wrong, known, put_key};
 use crate::process::variable;
 use crate::run::LinuxAgent;
 use crate::state_dir::USUAL_DIR;
 use crate::sys;
-use core::ffi::CStr;
 use linux_raw_sys::general::{S_IFMT, S_IFREG};
 use qga_core::formats::keyfile::{self, Line};
 use qga_core::writer::Writer;
@@ -86,7 +83,7 @@ pub fn parse(mut text: &'static mut [u8], options: &mut Options) -> Result<(), W
         let (line, rest) = core::mem::take(&mut text).split_at_mut_checked(end).unwrap_or_default();
         text = rest.get_mut(1..).unwrap_or(&mut []);
         options.config_line += 1;
-        options.subject = b"";
+        options.subject = None;
         match (keyfile::line(line).ok_or(Wrong::Line)?, owns) {
             (Line::Empty, _) => {}
             (Line::Group(name), _) => {
@@ -115,7 +112,7 @@ pub fn dump(agent: &LinuxAgent, options: &Options, out: &mut Writer<'_>) {
             let start = out.len();
             out.raw(option.key());
             out.ascii("=");
-            if write_value(agent, options, option.short, out) {
+            if write_value(agent, options, option, out) {
                 out.ascii("\n");
             } else {
                 out.take_back(start);
@@ -125,32 +122,20 @@ pub fn dump(agent: &LinuxAgent, options: &Options, out: &mut Writer<'_>) {
 }
 
 /// Writes the value of an option; whether it has one.
-fn write_value(agent: &LinuxAgent, options: &Options, short: u8, out: &mut Writer<'_>) -> bool {
-    let text = |text: Option<&'static CStr>| text.map(CStr::to_bytes);
-    let on = |on: bool| Some(if on { &b"true"[..] } else { b"false" });
-    let value = match short {
-        b'd' => on(options.daemon),
-        b'v' => on(options.verbose),
-        b'r' => on(options.retry),
-        b'm' => Some(name_of(options.method).as_bytes()),
-        b'p' => text(Some(channel::path(options))),
-        b'l' => text(options.log_file),
-        b'f' => text(Some(options.pid_file())),
-        b'F' => text(options.hook),
-        b't' => text(Some(options.state_dir.unwrap_or(USUAL_DIR))),
-        b'b' | b'a' => return write_list(agent, short == b'a', out),
-        TIMEOUT | DEADLINE => {
-            let ms = if short == TIMEOUT { options.freeze_ms_max } else { options.step_ms_max };
-            out.unsigned(ms.unwrap_or(0) / 1000);
-            return ms.is_some();
-        }
-        UNREACHABLE => options.freeze_strict.then_some(&b"fail"[..]),
-        EXCLUDED => Some(options.excluded).filter(|patterns| !patterns.is_empty()),
-        _ => None,
+fn write_value(agent: &LinuxAgent, options: &Options, option: Known, out: &mut Writer<'_>) -> bool {
+    let usual = match option.short {
+        b'b' => return write_list(agent, Rule::Block, out),
+        b'a' => return write_list(agent, Rule::Allow, out),
+        b'm' => Some(c"virtio-serial"),
+        b'p' => Some(channel::path(options)),
+        b'f' => Some(options.pid_file()),
+        b't' => Some(USUAL_DIR),
+        _ => option.is_flag().then_some(c"false"),
     };
+    let value = options.text(option.short).or(usual);
     // Blanks at the beginning would not be read.
     let mut begins = true;
-    for &byte in value.unwrap_or(&[]) {
+    for &byte in value.unwrap_or(c"").to_bytes() {
         begins &= matches!(byte, b' ' | b'\t');
         let letter = match byte {
             b'\\' => b'\\',
@@ -170,12 +155,10 @@ fn write_value(agent: &LinuxAgent, options: &Options, short: u8, out: &mut Write
 
 /// Writes the commands that lists of a rule have named. Without any list nothing is allowed in
 /// particular: that must not be read as a list which allows nothing.
-fn write_list(agent: &LinuxAgent, allows: bool, out: &mut Writer<'_>) -> bool {
-    let named = agent.named(if allows { Rule::Allow } else { Rule::Block });
-    let is_set = !allows || named.is_some();
-    for (at, name) in named.into_iter().flatten().enumerate() {
+fn write_list(agent: &LinuxAgent, rule: Rule, out: &mut Writer<'_>) -> bool {
+    for (at, name) in agent.named(rule).enumerate() {
         out.ascii(if at == 0 { "" } else { "," });
         out.ascii(name);
     }
-    is_set
+    rule == Rule::Block || agent.has_list(rule)
 }

@@ -19,6 +19,8 @@ pub fn detach() -> Result<Fd, Errno> {
     // SAFETY: both end by exit.
     if let Fork::Parent(_) = unsafe { sys::process::fork() }? {
         drop(tells);
+        // Whoever waits may be interrupted.
+        let _ = sys::process::block_signals(0);
         // Why it could not, it has said on the same standard error.
         let served = hears.get(&mut [0]) == Ok(1);
         sys::process::exit(i32::from(!served))

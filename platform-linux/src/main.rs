@@ -6,16 +6,17 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
-use core::mem::MaybeUninit;
 use qga_core::limits::ABANDONED_MAX;
 use qga_core::platform::{Level, Log as _};
 use qga_core::text::Phrase;
 use qga_core::writer::Writer;
-use qga_core::{Agent, Errno, phrase};
+use qga_core::{Agent, Errno, Rule, phrase};
 use qga_linux::config;
 use qga_linux::daemon;
 use qga_linux::fd::Fd;
-use qga_linux::options::{self, Action, Options, USAGE, WRONG, Words, Wrong};
+use qga_linux::options::{
+    self, Action, DEADLINE, EXCLUDED, Options, TIMEOUT, UNREACHABLE, USAGE, WRONG, Words, Wrong,
+};
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::{Children, Linux, LogFile, START_MS_MAX, Worker};
 use qga_linux::print::{LINE_BYTES_MAX, STDERR, STDOUT, complain, line};
@@ -38,7 +39,9 @@ unsafe impl<T> Sync for Owned<T> {}
 #[repr(C)]
 struct Memory {
     agent: LinuxAgent,
-    options: MaybeUninit<Options>,
+    // What an agent needs at its start shares a page with the end of what stands before it: these,
+    // and the beginning of the path.
+    options: Options,
     path: PathBuffer,
     line: [u8; LINE_BYTES_MAX],
     children: Children,
@@ -47,8 +50,7 @@ struct Memory {
 
 static MEMORY: Owned<Memory> = Owned(UnsafeCell::new(Memory {
     agent: Agent::new(),
-    // It is put down when the agent starts: not all of it is zero.
-    options: MaybeUninit::zeroed(),
+    options: Options::new(),
     path: PathBuffer::new(),
     line: [0; LINE_BYTES_MAX],
     children: Children::NONE,
@@ -77,49 +79,18 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
     // box keeps the compiler from writing the full address into each access, which is longer.
     let Memory { agent, options, path, line, children, config } =
         unsafe { &mut *core::hint::black_box(MEMORY.0.get()) };
-    let options = options.write(Options::new());
     if let Err(wrong) = understand(words, options, config, environment) {
         explain(wrong, options);
     }
-    let name = if words.are_of(b"qemu-ga") { phrase!("qemu-ga") } else { phrase!("qga") };
-    match options.action {
-        Action::Run => start(agent, options, path, line, children, environment),
-        Action::Help => print(agent, |_, out| {
-            out.phrase(phrase!("usage: "));
-            out.phrase(name);
-            out.ascii(" ");
-            out.phrase(USAGE);
-        }),
-        // Whoever asks the reference reads two words and a number.
-        Action::Version if words.are_of(b"qemu-ga") => print(agent, |_, out| {
-            out.phrase(phrase!(concat!(
-                "QEMU Guest Agent ",
-                qga_core::schema_version!(),
-                " (qga ",
-                env!("CARGO_PKG_VERSION"),
-                ")\n"
-            )))
-        }),
-        Action::Version => print(agent, |_, out| {
-            out.phrase(phrase!(concat!(
-                "qga ",
-                env!("CARGO_PKG_VERSION"),
-                ", QEMU guest agent protocol ",
-                qga_core::schema_version!(),
-                "\n"
-            )))
-        }),
-        Action::Commands => print(agent, |_, out| {
-            for name in LinuxAgent::commands() {
-                out.ascii(name);
-                out.ascii("\n");
-            }
-        }),
+    if options.action == Action::Run {
+        start(agent, options, path, line, children, environment)
     }
+    print(agent, options, words.are_of(b"qemu-ga"))
 }
 
 /// Reads the command line, and before it counts the file that it names. Errors: what is wrong with
 /// one of them.
+#[inline(never)]
 fn understand(
     words: Words,
     options: &mut Options,
@@ -127,10 +98,12 @@ fn understand(
     environment: *const *const u8,
 ) -> Result<(), Wrong> {
     options::parse(words, options)?;
-    if options.action == Action::Run {
-        let named = options.config;
-        *options = Options::new();
-        options.config = named;
+    if options.action == Action::Run
+        && let Err(errno) = qga_linux::process::block_signals()
+    {
+        fail(phrase!("cannot take over the signals"), None, errno)
+    }
+    if cfg!(feature = "config") && options.action == Action::Run {
         // SAFETY: it is the one that the kernel handed over.
         let text = match unsafe { config::load(text, options, environment) } {
             Ok(text) => text,
@@ -142,6 +115,7 @@ fn understand(
                 end(1)
             }
         };
+        options.forget_lists();
         config::parse(text, options)?;
         options.action = Action::Run;
         options::parse(words, options)?;
@@ -152,7 +126,7 @@ fn understand(
 /// Ends with the process, as all below do: the kernel closes what is open.
 fn start(
     agent: &mut LinuxAgent,
-    options: &mut Options,
+    options: &Options,
     path: &'static mut PathBuffer,
     line: &'static mut [u8; LINE_BYTES_MAX],
     children: &'static mut Children,
@@ -162,20 +136,17 @@ fn start(
         fail(phrase!("cannot fill the standard descriptors"), None, errno);
     }
     let is_init = rustix::process::getpid().is_init();
-    let is_daemon = options.daemon && !options.dump && !is_init;
+    let is_daemon = options.is_daemon() && !is_init;
     let started_by = if is_daemon { Some(detach()) } else { None };
-    let inherited = match qga_linux::process::settle() {
-        Ok(inherited) => inherited,
-        Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
-    };
+    let inherited = qga_linux::process::settle();
     let mut linux = Linux {
         path,
         line,
         state: StateDir::none(),
-        log: LogFile::new(options.log_file),
-        verbose: options.verbose,
-        excluded: options.excluded,
-        hook: options.hook,
+        log: LogFile::new(options.text(b'l')),
+        verbose: options.is_on(b'v'),
+        excluded: options.text(EXCLUDED).map_or(b"", CStr::to_bytes),
+        hook: options.hook(),
         is_init,
         inherited,
         environment,
@@ -188,24 +159,24 @@ fn start(
         started_by,
         channel: [-1; 2],
     };
-    if options.dump {
+    if cfg!(feature = "config") && options.is_on(b'D') {
         linux.log = LogFile::new(None);
         restrict(agent, &mut linux, options);
-        print(agent, |agent, out| config::dump(agent, options, out));
+        print(agent, options, false)
     }
-    let found = open_state(&mut linux, options.state_dir);
+    let found = open_state(&mut linux, options.text(b't'));
     let signals = match Signals::take_over() {
         Ok(signals) => signals,
         Err(errno) => fail(phrase!("cannot take over the signals"), None, errno),
     };
-    agent.refuse_unreachable(options.freeze_strict);
-    if let Some(ms_max) = options.step_ms_max {
+    agent.refuse_unreachable(options.text(UNREACHABLE) == Some(c"fail"));
+    if let Some(ms_max) = options.ms(DEADLINE) {
         agent.limit_steps(ms_max);
     }
-    agent.limit_freezes(options.freeze_ms_max);
+    agent.limit_freezes(options.ms(TIMEOUT));
     if let Err(errno) = agent.start(&mut linux) {
         stop(agent, &mut linux, &signals);
-        fail(phrase!("cannot read or write the state file qga.state"), options.state_dir, errno);
+        fail(phrase!("cannot read or write the state file qga.state"), options.text(b't'), errno);
     }
     // A frozen filesystem lets nobody create a file, for ever, and only this agent can thaw it: the
     // log waits.
@@ -213,12 +184,10 @@ fn start(
         open_log(&mut linux, options, found);
     }
     restrict(agent, &mut linux, options);
-    if is_daemon {
-        options.pid_file = take_pid_file(agent, &mut linux, options.pid_file());
-    }
-    let status = run(agent, &mut linux, options, &signals, let_go_of_start);
+    let pid_file = if is_daemon { take_pid_file(agent, &mut linux, options) } else { None };
+    let status = run(agent, &mut linux, options, &signals);
     linux.say_lost();
-    if let Some(path) = options.pid_file.filter(|_| is_daemon && agent.may_write()) {
+    if let Some(path) = pid_file.filter(|_| agent.may_write()) {
         let _ = rustix::fs::unlink(path);
     }
     end(status)
@@ -239,7 +208,7 @@ fn open_log(linux: &mut Linux, options: &Options, found: bool) {
         linux.log(Level::Warning, &[phrase!("serving without")]);
     }
     if let Err(errno) = linux.log.open(START_MS_MAX) {
-        refuse(phrase!("cannot open the log file"), options.log_file, errno);
+        refuse(phrase!("cannot open the log file"), options.text(b'l'), errno);
         if !linux.is_init {
             sys::process::exit(1)
         }
@@ -248,8 +217,8 @@ fn open_log(linux: &mut Linux, options: &Options, found: bool) {
 
 /// Has the lists of commands count.
 fn restrict(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) {
-    for &(rule, names) in options.lists() {
-        agent.restrict(linux, rule, names);
+    for rule in [Rule::Block, Rule::Allow] {
+        options.lists(rule).for_each(|names| agent.restrict(linux, rule, names.to_bytes()));
     }
 }
 
@@ -259,9 +228,9 @@ fn restrict(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options) {
 fn take_pid_file(
     agent: &LinuxAgent,
     linux: &mut Linux,
-    path: &'static CStr,
+    options: &Options,
 ) -> Option<&'static CStr> {
-    let may_write = agent.may_write();
+    let (path, may_write) = (options.pid_file(), agent.may_write());
     if !may_write && !is_beside_memory(path, linux.path) {
         return None;
     }
@@ -305,11 +274,40 @@ fn open_state(linux: &mut Linux, named: Option<&'static CStr>) -> bool {
 /// The longest text that is printed: two lists of all commands with 2 kB, and paths.
 const PRINTED_BYTES_MAX: usize = 5 * 1024;
 
-/// Says what was asked for, and waits for whoever reads it.
-fn print(agent: &mut LinuxAgent, fill: impl FnOnce(&LinuxAgent, &mut Writer<'_>)) -> ! {
+/// Says what was asked for, and waits for whoever reads it; by the name of the reference to who has
+/// called it so.
+#[inline(never)]
+fn print(agent: &LinuxAgent, options: &Options, by_its_name: bool) -> ! {
     let mut room = [0; PRINTED_BYTES_MAX];
     let mut out = Writer::new(&mut room);
-    fill(agent, &mut out);
+    match options.action {
+        Action::Run if cfg!(feature = "config") => config::dump(agent, options, &mut out),
+        Action::Run => {}
+        Action::Help => {
+            out.phrase(phrase!("usage: "));
+            out.ascii(if by_its_name { "qemu-ga " } else { "qga " });
+            out.phrase(USAGE);
+        }
+        Action::Version => {
+            // Whoever asks the reference reads three words and three numbers.
+            if by_its_name {
+                out.phrase(phrase!(concat!("QEMU Guest Agent ", qga_core::schema_version!(), " ")));
+            }
+            out.phrase(phrase!(concat!(
+                "qga ",
+                env!("CARGO_PKG_VERSION"),
+                ", QEMU guest agent protocol ",
+                qga_core::schema_version!(),
+                "\n"
+            )));
+        }
+        Action::Commands => {
+            for name in LinuxAgent::commands() {
+                out.ascii(name);
+                out.ascii("\n");
+            }
+        }
+    }
     end(i32::from(out.is_full() || STDOUT.put(out.written()).is_err()))
 }
 
@@ -341,9 +339,9 @@ fn explain(wrong: Wrong, options: &Options) -> ! {
             out.ascii(": ");
         }
         out.phrase(before);
-        if !options.subject.is_empty() || options.config_line == 0 {
+        if let Some(subject) = options.subject {
             out.ascii(" '");
-            out.raw(options.subject);
+            out.raw(subject);
             out.ascii("'");
         }
         out.phrase(phrase!(", see qga --help"));
@@ -371,16 +369,3 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[cfg(not(prove_no_panic))]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
-
-unsafe extern "C" {
-    /// Where the pages of program text begin that only a start takes, and where they end (link.ld).
-    static start_code: u8;
-    static start_code_end: u8;
-}
-
-/// Lets go of that text.
-#[inline(always)]
-fn let_go_of_start() {
-    // SAFETY: program text, which nobody writes to; nothing is read here.
-    unsafe { sys::pages::let_go(&raw const start_code, &raw const start_code_end) }
-}

@@ -3,6 +3,7 @@
 //! there.
 
 use core::ffi::{CStr, c_char};
+use core::ptr::NonNull;
 use qga_core::bytes::decimal;
 use qga_core::formats::keyfile;
 use qga_core::text::{Phrase, Phrases};
@@ -32,9 +33,22 @@ pub enum Action {
     Commands,
 }
 
-/// Most lists of commands that count: one of each rule from a file, and what a unit adds, which is
-/// one or two.
-const LISTS_MAX: usize = 8;
+/// Most lists of commands of each rule: one from a file, and what a unit adds, which is one or two.
+const LISTS_MAX: usize = 3;
+
+/// A text as its beginning alone: half as long, so that all of them share a page with others.
+type Word = Option<NonNull<c_char>>;
+
+fn pointer(text: &'static CStr) -> NonNull<c_char> {
+    // SAFETY: a reference is never null.
+    unsafe { NonNull::new_unchecked(text.as_ptr().cast_mut()) }
+}
+
+/// The text again.
+fn read(word: Word) -> Option<&'static CStr> {
+    // SAFETY: all are made by `pointer`.
+    word.map(|word| unsafe { CStr::from_ptr(word.as_ptr()) })
+}
 
 /// What is asked for, by the command line and by a file.
 pub struct Options {
@@ -42,85 +56,88 @@ pub struct Options {
     pub action: Action,
     /// Where requests come from.
     pub method: Method,
-    /// The device or socket, if it is not the usual one.
-    pub path: Option<&'static CStr>,
-    /// The directory of the state, if it is not the usual one.
-    pub state_dir: Option<&'static CStr>,
-    /// The log file.
-    pub log_file: Option<&'static CStr>,
-    /// The file that holds the number of the process, if it is not the usual one.
-    pub pid_file: Option<&'static CStr>,
-    /// The program that is told before a freeze and after a thaw, if one is to be.
-    pub hook: Option<&'static CStr>,
+    /// The value of each option that has one, in the order of [`KNOWN`]; that of one that has none
+    /// is [`ON`] where it was given. One loop over all of them is less than a field for each.
+    texts: [Word; OPTIONS_MAX],
     /// The file that this is read from as well: the one that was named, or else the usual one.
     pub config: Option<&'static CStr>,
     /// The line of that file that an error is about; 0 for the command line.
     pub config_line: u32,
-    /// Whether to say what is in force, instead of serving.
-    pub dump: bool,
-    /// Whether to serve in the background.
-    pub daemon: bool,
-    /// Log everything.
-    pub verbose: bool,
-    /// Wait for a device that is missing or has gone.
-    pub retry: bool,
-    /// How long a freeze may last, in milliseconds; nothing for as long as nobody thaws.
-    pub freeze_ms_max: Option<u64>,
-    /// How long one filesystem may take, in milliseconds, if it is not the usual time.
-    pub step_ms_max: Option<u64>,
-    /// Whether a freeze fails that would leave something out.
-    pub freeze_strict: bool,
-    /// Patterns of the interfaces that are not shown.
-    pub excluded: &'static [u8],
-    /// Lists of commands that may be used, or not.
-    lists: [(Rule, &'static [u8]); LISTS_MAX],
-    /// How many.
-    lists_len: usize,
+    /// Lists of commands, of each [`Rule`].
+    lists: [[Word; LISTS_MAX]; 2],
     /// The word that an error is about.
-    pub subject: &'static [u8],
+    pub subject: Option<&'static [u8]>,
 }
 
 impl Options {
-    /// Those of an empty command line.
+    /// Those of an empty command line. All zero.
     pub const fn new() -> Self {
         Options {
             action: Action::Run,
             method: Method::VirtioSerial,
-            path: None,
-            state_dir: None,
-            log_file: None,
-            pid_file: None,
-            hook: None,
+            texts: [None; OPTIONS_MAX],
             config: None,
             config_line: 0,
-            dump: false,
-            daemon: false,
-            verbose: false,
-            retry: false,
-            freeze_ms_max: None,
-            step_ms_max: None,
-            freeze_strict: false,
-            excluded: b"",
-            lists: [(Rule::Block, b""); LISTS_MAX],
-            lists_len: 0,
-            subject: b"unix-listen",
+            lists: [[None; LISTS_MAX]; 2],
+            subject: None,
         }
     }
 
-    /// The lists of commands, in their order.
-    pub fn lists(&self) -> impl Iterator<Item = &(Rule, &'static [u8])> {
-        self.lists.iter().take(self.lists_len)
+    /// The value of an option by its letter, if it was given one.
+    #[inline(never)]
+    pub fn text(&self, short: u8) -> Option<&'static CStr> {
+        let mut both = known().zip(&self.texts);
+        both.find(|(option, _)| option.short == short).and_then(|(_, text)| read(*text))
+    }
+
+    /// Whether an option was given: `-d`, `-D`, `-v`, `-r`.
+    pub fn is_on(&self, short: u8) -> bool {
+        self.text(short).is_some()
+    }
+
+    /// Whether to serve in the background.
+    pub fn is_daemon(&self) -> bool {
+        cfg!(feature = "config") && self.is_on(b'd') && !self.is_on(b'D')
+    }
+
+    /// The number of seconds of an option, in milliseconds.
+    pub fn ms(&self, short: u8) -> Option<u64> {
+        let seconds = decimal(self.text(short)?.to_bytes())?;
+        Some(seconds.saturating_mul(1000))
+    }
+
+    /// The program that is told before a freeze and after a thaw, if one is to be.
+    pub fn hook(&self) -> Option<&'static CStr> {
+        self.text(b'F')
     }
 
     /// The file with the number of the process.
     pub fn pid_file(&self) -> &'static CStr {
-        self.pid_file.unwrap_or(PID_FILE)
+        self.text(b'f').unwrap_or(PID_FILE)
+    }
+
+    /// The lists of commands of a rule.
+    pub fn lists(&self, rule: Rule) -> impl Iterator<Item = &'static CStr> {
+        let [blocked, allowed] = &self.lists;
+        let lists = if rule == Rule::Allow { allowed } else { blocked };
+        lists.iter().map_while(|list| read(*list))
+    }
+
+    /// Makes room for the lists of a file, before those of the command line that are here already
+    /// and are read again after them, as is all else.
+    pub fn forget_lists(&mut self) {
+        self.lists = [[None; LISTS_MAX]; 2];
     }
 
     /// Whether all that is needed was said. Errors: a path is missing.
     pub fn check(&mut self) -> Result<(), Wrong> {
-        self.subject = b"unix-listen";
-        match (self.action, self.method, self.path) {
+        if !cfg!(feature = "hooks") && self.hook().is_some() {
+            // A freeze that leaves out what somebody relies on would look as one that does not.
+            self.subject = Some(b"fsfreeze-hook");
+            return Err(Wrong::Unknown);
+        }
+        self.subject = Some(b"unix-listen");
+        match (self.action, self.method, self.text(b'p')) {
             (Action::Run, Method::UnixListen, None) => Err(Wrong::NoPath),
             _ => Ok(()),
         }
@@ -180,9 +197,12 @@ pub const WRONG: Phrases = phrases![
     "a wrong escape in",
 ];
 
-/// The usage text, after the program's name.
-pub const USAGE: Phrase = phrase!(
-    "[options]
+/// The usage text, with what a build has that a file of options can start.
+macro_rules! usage {
+    ($background:literal, $file:literal) => {
+        phrase!(concat!(
+            "\
+[options]
  -m, --method METHOD  virtio-serial (default), isa-serial, unix-listen
  -p, --path PATH  device or socket (default: virtio port org.qemu.guest_agent.0,
    /dev/ttyS0; a socket needs one)
@@ -190,15 +210,17 @@ pub const USAGE: Phrase = phrase!(
  -l, --logfile FILE  append the log to FILE (default: standard error)
  -v, --verbose  log every command
  -r, --retry-path  wait for a device that is missing or goes away
- -d, --daemonize  serve in the background
- -f, --pidfile FILE  with -d (default: /var/run/qemu-ga.pid)
- -F, --fsfreeze-hook[=FILE]  run FILE at freeze and thaw (default:
+",
+            $background,
+            " \
+-F, --fsfreeze-hook[=FILE]  run FILE at freeze and thaw (default:
    /etc/qemu/fsfreeze-hook)
  -b, --block-rpcs LIST  commands that may not be used (help: which there are)
  -a, --allow-rpcs LIST  the only ones that may
- -c, --config FILE  (default: $QGA_CONF, /etc/qemu/qemu-ga.conf)
- -D, --dump-conf  print what is in force as such a file
- --freeze-timeout SECONDS  thaw if nobody has by then (default: never)
+",
+            $file,
+            " \
+--freeze-timeout SECONDS  thaw if nobody has by then (default: never)
  --freeze-deadline SECONDS  what one filesystem may take (default: 120)
  --freeze-unreachable log|fail  what a freeze must leave out: log it (default),
    or fail
@@ -206,14 +228,34 @@ pub const USAGE: Phrase = phrase!(
  -V, --version
  -h, --help
 "
+        ))
+    };
+}
+
+/// The usage text, after the program's name.
+#[cfg(feature = "config")]
+pub const USAGE: Phrase = usage!(
+    " \
+-d, --daemonize  serve in the background
+ -f, --pidfile FILE  with -d (default: /var/run/qemu-ga.pid)
+",
+    " \
+-c, --config FILE  (default: $QGA_CONF, /etc/qemu/qemu-ga.conf)
+ -D, --dump-conf  print what is in force as such a file
+"
 );
+/// The same of a build without the file.
+#[cfg(not(feature = "config"))]
+pub const USAGE: Phrase = usage!("", "");
 
 /// The file with the number of the process, without `-f`.
 pub const PID_FILE: &CStr = c"/var/run/qemu-ga.pid";
+/// The value of an option that has none and was given, as it is printed.
+const ON: &CStr = c"true";
 /// The hook of `-F` without a value.
 const HOOK: &CStr = c"/etc/qemu/fsfreeze-hook";
 /// What RHEL's units name in the place of none.
-const NO_HOOK: &CStr = c"/dev/null";
+const NO_HOOK: &[u8] = b"/dev/null";
 
 /// In place of the letter of an option that has none: a byte that is looked for as a letter is none
 /// above 0x7F.
@@ -243,9 +285,12 @@ pub struct Known {
     kind: u8,
     /// The long option, without the dashes.
     pub long: &'static [u8],
+    /// Its place in [`KNOWN`].
+    at: usize,
 }
 
 impl Known {
+    /// Whether one of these bits is set.
     fn is(&self, what: u8) -> bool {
         self.kind & what != 0
     }
@@ -253,6 +298,11 @@ impl Known {
     /// Whether it is a key of the file, of the agent's own group or of the other one.
     pub fn is_key(&self, own: bool) -> bool {
         self.is(if own { OWN } else { GENERAL })
+    }
+
+    /// Whether it has no value.
+    pub fn is_flag(&self) -> bool {
+        !self.is(VALUE)
     }
 
     /// What it is called there.
@@ -263,15 +313,32 @@ impl Known {
 
 /// The options: letter, bits and name in one text, without pointers and without what would fill
 /// names up. What is a key stands first, in the order in which it is printed.
-static KNOWN: &[u8] = b"dDdaemonize mEmethod pEpath lElogfile fEpidfile FGfsfreeze-hook \
+#[cfg(feature = "config")]
+const KNOWN: &[u8] = b"dDdaemonize mEmethod pEpath lElogfile fEpidfile FGfsfreeze-hook \
     tEstatedir vDverbose rDretry-path bEblock-rpcs aEallow-rpcs \
     \xFCIfreeze-timeout \xFEIfreeze-deadline \xFFIfreeze-unreachable \xFDIexclude-interfaces \
     bAblacklist cAconfig D@dump-conf V@version h@help";
+#[cfg(not(feature = "config"))]
+const KNOWN: &[u8] = b"mEmethod pEpath lElogfile FGfsfreeze-hook \
+    tEstatedir vDverbose rDretry-path bEblock-rpcs aEallow-rpcs \
+    \xFCIfreeze-timeout \xFEIfreeze-deadline \xFFIfreeze-unreachable \xFDIexclude-interfaces \
+    bAblacklist V@version h@help";
+
+/// How many there are.
+const OPTIONS_MAX: usize = {
+    let (mut count, mut at) = (1, 0);
+    while at < KNOWN.len() {
+        count += (KNOWN[at] == b' ') as usize;
+        at += 1;
+    }
+    count
+};
 
 /// The options, one after the other.
 pub fn known() -> impl Iterator<Item = Known> {
-    KNOWN.split(|&byte| byte == b' ').filter_map(|option| match option {
-        &[short, kind, ref long @ ..] => Some(Known { short, kind, long }),
+    let options = KNOWN.split(|&byte| byte == b' ').enumerate();
+    options.filter_map(|(at, option)| match option {
+        &[short, kind, ref long @ ..] => Some(Known { short, kind, long, at }),
         _ => None,
     })
 }
@@ -287,18 +354,18 @@ pub fn parse(mut words: Words, options: &mut Options) -> Result<(), Wrong> {
         }
         if let [b'-', b'-', name @ ..] = bytes {
             let end = name.iter().position(|&byte| byte == b'=');
-            options.subject = bytes;
+            options.subject = Some(bytes);
             let option = long(name.get(..end.unwrap_or(name.len())).unwrap_or(name))?;
             let attached = end.map(|end| after(word, end + 3));
             if attached.is_some() && !option.is(VALUE) {
-                options.subject = option.long;
+                options.subject = Some(option.long);
                 return Err(Wrong::HasValue);
             }
             take(options, option, attached, &mut words)?;
         } else if let [b'-', shorts @ ..] = bytes {
             for (at, &short) in shorts.iter().enumerate() {
                 let option = known().find(|option| option.short == short && short.is_ascii());
-                options.subject = bytes;
+                options.subject = Some(bytes);
                 let option = option.ok_or(Wrong::Unknown)?;
                 let attached = (at + 1 < shorts.len()).then(|| after(word, at + 2));
                 take(options, option, attached, &mut words)?;
@@ -317,11 +384,6 @@ static METHODS: [(&str, Method); 3] = [
     ("unix-listen", Method::UnixListen),
 ];
 
-/// The name of a method.
-pub fn name_of(method: Method) -> &'static str {
-    METHODS.iter().find(|(_, known)| *known == method).map_or("", |(name, _)| name)
-}
-
 /// Takes an option with its value: the one attached to it, or else the next word.
 fn take(
     options: &mut Options,
@@ -330,14 +392,18 @@ fn take(
     words: &mut Words,
 ) -> Result<(), Wrong> {
     let mut value = attached;
-    if !option.is(OPTIONAL) {
-        value = if option.is(VALUE) { attached.or_else(|| words.next()) } else { None };
-        if option.is(VALUE) && value.is_none() {
-            options.subject = option.long;
+    if !option.is(VALUE) {
+        value = Some(ON);
+    } else if option.is(OPTIONAL) {
+        value = attached.or(Some(HOOK));
+    } else if value.is_none() {
+        value = words.next();
+        if value.is_none() {
+            options.subject = Some(option.long);
             return Err(Wrong::NoValue);
         }
     }
-    put(options, option.short, value, true)
+    put(options, option, value)
 }
 
 /// Puts a key of the file down, in the agent's own group or in the other one, and its value, as
@@ -348,7 +414,7 @@ pub fn put_key(
     key: &'static [u8],
     value: &'static mut [u8],
 ) -> Result<(), Wrong> {
-    options.subject = key;
+    options.subject = Some(key);
     // What it was called before.
     let key = if key == b"blacklist" { b"block-rpcs" } else { key };
     let found = known().find(|option| option.is_key(own) && option.key() == key);
@@ -358,67 +424,48 @@ pub fn put_key(
     let value = keyfile::value(value).ok_or(Wrong::Escape)?;
     // SAFETY: it ends with a NUL.
     let value = unsafe { CStr::from_ptr(value.as_ptr().cast()) };
-    options.subject = value.to_bytes();
-    let on = match (option.is(VALUE), options.subject.trim_ascii_end()) {
-        (true, _) | (_, b"true" | b"1") => true,
-        (_, b"false" | b"0") => false,
+    options.subject = Some(value.to_bytes());
+    let value = match (option.is(VALUE), value.to_bytes().trim_ascii_end()) {
+        (true, _) => Some(value),
+        (_, b"true" | b"1") => Some(ON),
+        (_, b"false" | b"0") => None,
         _ => return Err(Wrong::Boolean),
     };
-    put(options, option.short, Some(value), on)
+    put(options, option, value)
 }
 
-/// Puts an option down: its value if it has one, else whether it is on. An empty value stands for
-/// the usual one, as units write it whose variable is empty.
-fn put(
-    options: &mut Options,
-    short: u8,
-    value: Option<&'static CStr>,
-    on: bool,
-) -> Result<(), Wrong> {
-    options.subject = value.map_or(b"", CStr::to_bytes);
-    let given = value.filter(|value| !value.is_empty());
-    match short {
+/// Puts an option down, or takes back that it was given. An empty value stands for the usual one:
+/// units write it whose variable is empty.
+fn put(options: &mut Options, option: Known, value: Option<&'static CStr>) -> Result<(), Wrong> {
+    let text = value.map_or(&b""[..], CStr::to_bytes);
+    options.subject = Some(text);
+    let word = value.map(pointer);
+    let mut value = value.filter(|_| !text.is_empty());
+    match option.short {
         b'm' => {
-            let known = METHODS.iter().find(|(known, _)| known.as_bytes() == options.subject);
+            let known = METHODS.iter().find(|(known, _)| known.as_bytes() == text);
             options.method = known.ok_or(Wrong::Method)?.1;
         }
-        b'p' => options.path = given,
-        b't' => options.state_dir = given,
-        b'l' => options.log_file = given,
-        b'f' => options.pid_file = given,
-        b'c' => options.config = value,
-        b'F' => options.hook = value.map_or(Some(HOOK), |_| given.filter(|hook| *hook != NO_HOOK)),
+        b'c' => options.config = Some(value.unwrap_or(c"")),
+        b'F' => value = value.filter(|_| text != NO_HOOK),
         b'b' | b'a' => {
-            if let b"help" | b"?" = options.subject {
+            if let b"help" | b"?" = text {
                 options.action = Action::Commands;
             }
-            let place = options.lists.get_mut(options.lists_len).ok_or(Wrong::Lists)?;
-            let rule = if short == b'a' { Rule::Allow } else { Rule::Block };
-            *place = (rule, options.subject);
-            options.lists_len += 1;
+            let [blocked, allowed] = &mut options.lists;
+            let lists = if option.short == b'a' { allowed } else { blocked };
+            *lists.iter_mut().find(|list| list.is_none()).ok_or(Wrong::Lists)? = word;
         }
-        b'd' => options.daemon = on,
-        b'D' => options.dump = on,
-        b'v' => options.verbose = on,
-        b'r' => options.retry = on,
         TIMEOUT | DEADLINE => {
-            let seconds = decimal(options.subject).filter(|&seconds| seconds > 0);
-            let ms = Some(seconds.ok_or(Wrong::Seconds)?.saturating_mul(1000));
-            match short {
-                DEADLINE => options.step_ms_max = ms,
-                _ => options.freeze_ms_max = ms,
-            }
+            decimal(text).filter(|&seconds| seconds > 0).ok_or(Wrong::Seconds)?;
         }
-        UNREACHABLE => {
-            options.freeze_strict = match options.subject {
-                b"fail" => true,
-                b"log" => false,
-                _ => return Err(Wrong::Unreachable),
-            }
-        }
-        EXCLUDED => options.excluded = options.subject,
+        UNREACHABLE if text != b"fail" && text != b"log" => return Err(Wrong::Unreachable),
         b'V' => options.action = Action::Version,
-        _ => options.action = Action::Help,
+        b'h' => options.action = Action::Help,
+        _ => {}
+    }
+    if let Some(place) = options.texts.get_mut(option.at) {
+        *place = value.map(pointer);
     }
     Ok(())
 }

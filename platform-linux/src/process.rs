@@ -20,12 +20,16 @@ const NEVER: &[u8] = b"-1000";
 /// end a text for the kernel too; nothing when it stands there still.
 pub struct Inherited([u8; 8]);
 
-/// Settles the process. Errors: the signals cannot be blocked, and any of them would end an agent
-/// that holds filesystems frozen.
-pub fn settle() -> Result<Inherited, Errno> {
+/// Blocks the signals, before anything else that takes time. Errors: they cannot be blocked, and
+/// any of them would end an agent that holds filesystems frozen.
+pub fn block_signals() -> Result<(), Errno> {
     // All: those of a fault that does happen end the process all the same, sent by somebody they
     // mean nothing.
-    sys::process::block_signals(sys::process::ALL_SIGNALS)?;
+    sys::process::block_signals(sys::process::ALL_SIGNALS)
+}
+
+/// Settles the process, whose signals are blocked.
+pub fn settle() -> Inherited {
     // Ignored, as some parents hand it down, the kernel would keep no child's exit status.
     sys::process::default_action(SIGCHLD);
     // The frozen mark is a file, and so is what programs print: those keep the limit as it is here.
@@ -46,7 +50,7 @@ pub fn settle() -> Result<Inherited, Errno> {
     }
     // Nor to a debugger of the same user. Last, because it gives the files of /proc/self to root.
     sys::process::set_dumpable(false);
-    Ok(Inherited(badness))
+    Inherited(badness)
 }
 
 /// A variable of the environment.

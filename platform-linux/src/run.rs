@@ -3,16 +3,18 @@
 use crate::alarm::Alarm;
 use crate::channel::{self, Channel, Moved, Ready, poll};
 use crate::daemon;
-use crate::options::{Method, Options};
+use crate::options::{self, Method, Options};
 use crate::platform::Linux;
 use crate::print::complain;
 use crate::signals::{Signal, Signals};
 use crate::state_dir::is_beside_memory;
 use crate::sys::pages;
+use core::ffi::c_void;
 use qga_core::platform::{Clock, Level, Log};
 use qga_core::text::Phrase;
 use qga_core::{Agent, Errno, Step, phrase};
 use rustix::event::{PollFlags, Timespec};
+use rustix::mm::Advice;
 
 /// Longest request, in bytes: libvirt's longest RPC string; Proxmox VE sends up to 1.4 MB.
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -33,26 +35,22 @@ const SIGNALS_AT_ONCE: usize = 64;
 /// The agent of this platform.
 pub type LinuxAgent = Agent<Linux, FRAME_BYTES, WINDOW_BYTES>;
 
-/// Serves until the agent is told to stop; the exit status. Whenever there is a channel `let_go` is
-/// called, to let go of what only a start takes.
+/// Serves until the agent is told to stop; the exit status.
 #[inline(never)]
-pub fn run(
-    agent: &mut LinuxAgent,
-    linux: &mut Linux,
-    options: &Options,
-    signals: &Signals,
-    let_go: impl Fn(),
-) -> i32 {
+pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals: &Signals) -> i32 {
     // Process 1 may not end: what ends others makes it wait for its channel.
-    let always = options.retry || linux.is_init;
+    let retries = options.is_on(b'r');
+    let always = retries || linux.is_init;
     let mut alarm = Alarm::default();
     let mut said = false;
     loop {
         let opened = open(agent, linux, options, signals, &mut alarm);
-        if opened.is_ok() || options.retry {
+        if cfg!(feature = "config") && (opened.is_ok() || retries) {
             daemon::serves(linux);
         }
-        let_go();
+        if opened.is_ok() {
+            forget_start();
+        }
         let lost = match opened {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
                 None => return 0,
@@ -88,6 +86,16 @@ pub fn run(
             return 0;
         }
     }
+}
+
+/// What was needed to start is mapped apart from what is needed to serve (link.ld), and not needed
+/// any more: it may go from memory, until somebody asks for what lies beside it.
+fn forget_start() {
+    const APART: usize = 64 * 1024;
+    let start = (options::parse as *const () as usize / APART * APART) as *mut c_void;
+    // SAFETY: the program's own text, which nobody writes to: the kernel reads it again. That there
+    // is none behind it is an error that stops nothing.
+    let _ = unsafe { rustix::mm::madvise(start, APART, Advice::LinuxDontNeed) };
 }
 
 /// Says that there is no channel, and what somebody can do about it.

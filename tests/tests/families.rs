@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use xtask::size::families::{self, BUDGETS, Budget, WHOLE};
 
 /// A feature, and what its commands need.
-const FAMILIES: [(&str, &[Needs]); 17] = [
+const FAMILIES: [(&str, &[Needs]); 18] = [
     ("files", &[Needs::Files]),
     ("freeze", &[Needs::Freeze]),
     ("hooks", &[]),
@@ -27,6 +27,8 @@ const FAMILIES: [(&str, &[Needs]); 17] = [
     ("suspend", &[Needs::Suspend]),
     ("passwords", &[Needs::Passwords]),
     ("ssh", &[Needs::Keys]),
+    // How it is started.
+    ("config", &[]),
 ];
 
 /// What guest-info lists, and what the other commands of the table answer.

@@ -2,16 +2,17 @@
 //! agent answers, does what it is told, leaves no crowd of processes behind, and says afterwards
 //! how many lines were lost.
 
-use qga_tests::agent::{Held, usual_arguments, wait};
+use qga_tests::agent::{Held, connect, usual_arguments, wait};
 use qga_tests::connection::Connection;
 use qga_tests::disk::Disk;
 use qga_tests::guest::{Guest, returns, thaw};
 use qga_tests::hanging::{ends_within, state};
 use qga_tests::jail::{JailedAgent, Start};
 use qga_tests::pty::Pty;
-use qga_tests::{binary, counters, eventually, sys};
+use qga_tests::{binary, counters, eventually, skip, sys};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -176,4 +177,31 @@ fn a_terminal_that_is_full_stops_nothing() {
     // One of them may be there in part.
     assert_eq!(called + lost, MANY + 1, "{text}");
     assert!(lost > 0 && called > 10, "{text}");
+}
+
+/// poll(2) never says that there is room in the kernel's log, although there always is.
+#[test]
+fn the_kernels_log() {
+    let test = "log::the_kernels_log";
+    let kernel =
+        File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
+    let Ok(mut kernel) = kernel else { return skip(test, "needs the right to use /dev/kmsg") };
+    kernel.seek(SeekFrom::End(0)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut words = usual_arguments(folder.path());
+    let name = format!("no-command-{}", std::process::id());
+    words.extend(["-l", "/dev/kmsg", "-b", &name].map(String::from));
+    let _agent = Held(Command::new(binary()).args(&words).stdin(Stdio::null()).spawn().unwrap());
+    let mut client = Connection::new(connect(&folder.path().join("s")));
+    assert_eq!(client.ask(PING), PONG);
+    // A record at each read.
+    let mut record = [0; 8192];
+    loop {
+        let len = kernel.read(&mut record).expect("the line is there");
+        let text = String::from_utf8_lossy(&record[..len]);
+        if text.contains(&name) {
+            assert!(text.contains(": warning: "), "{text}");
+            break;
+        }
+    }
 }

@@ -79,8 +79,7 @@ fn help() {
         let output = run(&mut agent(&[option]));
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{option}: {}", output.status);
-        let options =
-            "-m --method -p --path -t --statedir -l --logfile -v --verbose -V --version -h \
+        let options = "-m --method -p --path -t --statedir -l --logfile -v --verbose -V --version -h \
              --help -r --retry-path --freeze-timeout --freeze-unreachable --exclude-interfaces \
              -c --config -f --pidfile -F --fsfreeze-hook -d --daemonize -b --block-rpcs \
              -a --allow-rpcs -D --dump-conf --freeze-deadline virtio-serial isa-serial \

@@ -31,10 +31,9 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
             }
         }
         rules.add(rule, GIVEN);
-        let harmless = Table::<P>::rows().enumerate();
-        for (row, _) in harmless.filter(|(_, row)| row.command.needs == Needs::Nothing) {
-            if is_empty && rule == Rule::Allow {
-                rules.add(rule, row as u32);
+        for (number, row) in (0..).zip(Table::<P>::rows()) {
+            if is_empty && rule == Rule::Allow && row.command.needs == Needs::Nothing {
+                rules.add(rule, number);
             }
         }
     }
@@ -44,11 +43,15 @@ impl<P: Platform, const FRAME: usize, const WINDOW: usize> Agent<P, FRAME, WINDO
         Table::<P>::rows().map(|row| row.command.name).filter(|name| !name.is_empty())
     }
 
-    /// The names that lists of this rule have named; nothing without any list.
-    pub fn named(&self, rule: Rule) -> Option<impl Iterator<Item = &'static str>> {
+    /// Whether there was a list of this rule.
+    pub fn has_list(&self, rule: Rule) -> bool {
+        self.state.rules.has(rule, GIVEN)
+    }
+
+    /// The commands that lists of this rule have named.
+    pub fn named(&self, rule: Rule) -> impl Iterator<Item = &'static str> {
         let rules = self.state.rules;
-        let rows = Table::<P>::rows().enumerate();
-        let named = rows.filter(move |(row, _)| rules.has(rule, *row as u32));
-        rules.has(rule, GIVEN).then(|| named.map(|(_, row)| row.command.name))
+        let rows = (0..).zip(Table::<P>::rows());
+        rows.filter(move |(row, _)| rules.has(rule, *row)).map(|(_, row)| row.command.name)
     }
 }

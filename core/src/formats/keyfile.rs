@@ -23,23 +23,24 @@ pub fn line(line: &mut [u8]) -> Option<Line<'_>> {
         return Some(Line::Empty);
     }
     if line.starts_with(b"[") {
-        let name = line.trim_ascii_end().strip_prefix(b"[")?.strip_suffix(b"]")?;
-        let is_odd = |byte: &u8| matches!(byte, b'[' | b']') || byte.is_ascii_control();
-        return (!name.is_empty() && !name.iter().any(is_odd)).then_some(Line::Group(name));
+        let [b'[', name @ .., b']'] = line.trim_ascii_end() else { return None };
+        let is_odd = brackets(name) > 0 || name.iter().any(u8::is_ascii_control);
+        return (!name.is_empty() && !is_odd).then_some(Line::Group(name));
     }
     let end = line.iter().position(|&byte| byte == b'=')?;
     let (key, rest) = line.split_at_mut_checked(end)?;
     let key = key.trim_ascii_end();
     // A language may stand behind it in brackets, and nothing else has any.
-    let name = key.strip_suffix(b"]").map_or(Some(key), |key| {
-        let bracket = key.iter().position(|&byte| byte == b'[')?;
-        key.get(..bracket).filter(|_| !key.get(bracket + 1..).is_some_and(has_bracket))
-    })?;
-    (!name.is_empty() && !has_bracket(name)).then_some(Line::Pair(key, rest))
+    let is_key = match brackets(key) {
+        0 => !key.is_empty(),
+        2 => key.ends_with(b"]") && key.contains(&b'['),
+        _ => false,
+    };
+    is_key.then_some(Line::Pair(key, rest))
 }
 
-fn has_bracket(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'[' | b']'))
+fn brackets(text: &[u8]) -> usize {
+    text.iter().filter(|byte| matches!(byte, b'[' | b']')).count()
 }
 
 /// The value in what follows a key, from its `=` on; with a NUL behind it, for which there is room
@@ -47,7 +48,7 @@ fn has_bracket(text: &[u8]) -> bool {
 /// belong to it.
 #[inline(never)]
 pub fn value(text: &mut [u8]) -> Option<&[u8]> {
-    let end = text.len() - usize::from(text.ends_with(b"\r"));
+    let end = text.len() - usize::from(matches!(text, [.., b'\r']));
     let mut read =
         1 + text.get(1..end)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let mut write = 0;

@@ -68,7 +68,7 @@ const EAGER_BYTES: u32 = 4096;
 
 /// Where the channel is.
 pub fn path(options: &Options) -> &'static CStr {
-    options.path.unwrap_or(match options.method {
+    options.text(b'p').unwrap_or(match options.method {
         Method::VirtioSerial => c"/dev/virtio-ports/org.qemu.guest_agent.0",
         Method::IsaSerial => c"/dev/ttyS0",
         Method::UnixListen => c"",

@@ -125,6 +125,9 @@ impl LogFile {
     }
 }
 
+/// The device /dev/kmsg.
+const KERNEL_LOG: (u32, u32) = (1, 11);
+
 fn open(path: &CStr) -> Result<Fd, Errno> {
     // A FIFO that nobody reads is an error, where open(2) would wait for somebody.
     let how = OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -132,9 +135,13 @@ fn open(path: &CStr) -> Result<Fd, Errno> {
 }
 
 /// Whether it is a file on a disk, or where else it may hang; as the kernel remembers it, without
-/// asking there.
+/// asking there. The kernel's log is written by a writer as well: poll(2) never says that there is
+/// room in it, although there always is.
 fn is_file(file: &Fd) -> bool {
     let flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     let stat = sys::statx(file.raw(), c"", flags, STATX_TYPE);
-    stat.is_some_and(|stat| u32::from(stat.stx_mode) & S_IFMT == S_IFREG)
+    stat.is_some_and(|stat| {
+        u32::from(stat.stx_mode) & S_IFMT == S_IFREG
+            || (stat.stx_rdev_major, stat.stx_rdev_minor) == KERNEL_LOG
+    })
 }

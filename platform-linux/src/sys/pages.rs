@@ -18,14 +18,3 @@ pub fn give_back(memory: &mut [u8]) {
         };
     }
 }
-
-/// Lets go of program text that has done what it was for (madvise(2)): it is read from the file
-/// again if it is needed after all.
-///
-/// # Safety
-/// `first`, where a page begins, to `end` is mapped from a file and not written to.
-pub unsafe fn let_go(first: *const u8, end: *const u8) {
-    let len = end.addr().saturating_sub(first.addr());
-    // SAFETY: the caller vouches for what is there: it comes back as it was.
-    let _ = unsafe { rustix::mm::madvise(first.cast_mut().cast(), len, Advice::LinuxDontNeed) };
-}

@@ -1,7 +1,9 @@
 //! The table of commands is the pinned one, and each row is spoken to in the conversations: once
 //! with success and once without. Every reply is JSON to two parsers that are not ours.
 
+use crate::freeze::{ask, disks};
 use crate::guest::{Cut, Large, guest, hold};
+use qga_core::Rule;
 use qga_core::internals::command::Table;
 use qga_sim::Sim;
 use qga_tests::conversations::{Conversation, load};
@@ -29,6 +31,72 @@ fn is_never_twice_the_same(command: &str) -> bool {
 /// Whether the success of a command has no reply.
 fn is_silent(command: &str) -> bool {
     Table::<Sim>::rows().any(|row| row.command.name == command && !row.command.replies)
+}
+
+/// The commands that guest-info says may not be used.
+fn disabled(session: &mut Large) -> Vec<String> {
+    let info: Value =
+        serde_json::from_slice(&session.send(b"{\"execute\":\"guest-info\"}\n")).expect("JSON");
+    let commands = info["return"]["supported_commands"].as_array().expect("a list").iter();
+    let disabled = commands.filter(|command| command["enabled"] == false);
+    disabled.map(|command| command["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn desc(session: &mut Large, command: &str) -> String {
+    let request = format!("{{\"execute\":\"{command}\"}}\n");
+    let reply: Value = serde_json::from_slice(&session.send(request.as_bytes())).expect("JSON");
+    reply["error"]["desc"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn lists_of_commands() {
+    let sim = Sim::new(1);
+    let mut session = Large::start(&sim).expect("a start");
+    assert_eq!(disabled(&mut session), [""; 0]);
+    let (agent, platform) = session.parts();
+    agent.restrict(platform, Rule::Block, b"guest-ping; nobody-knows ,,guest-get-time\t");
+    let logged = sim.with(|world| world.log.clone());
+    assert!(logged.iter().any(|line| line.text.contains("nobody-knows")), "{logged:?}");
+    assert_eq!(disabled(&mut session), ["guest-ping", "guest-get-time"]);
+    let why = "Command guest-ping has been disabled: the command is not allowed";
+    assert_eq!(desc(&mut session, "guest-ping"), why);
+    assert_eq!(desc(&mut session, "guest-sync"), "Parameter 'id' is missing");
+    // A list that allows, allows nothing else, and what is blocked stays so.
+    let (agent, platform) = session.parts();
+    agent.restrict(platform, Rule::Allow, b"guest-info,guest-ping");
+    let named: Vec<&str> = agent.named(Rule::Allow).collect();
+    assert_eq!(named, ["guest-ping", "guest-info"]);
+    assert!(agent.has_list(Rule::Allow));
+    assert_eq!(disabled(&mut session).len(), COMMANDS.len() - 1);
+    assert_eq!(desc(&mut session, "guest-ping"), why);
+    // Without a name it allows four.
+    let mut session = Large::start(&Sim::new(1)).expect("a start");
+    let (agent, platform) = session.parts();
+    agent.restrict(platform, Rule::Allow, b" ; ");
+    assert_eq!(disabled(&mut session).len(), COMMANDS.len() - 4);
+    // And with none that is known none.
+    let mut session = Large::start(&Sim::new(1)).expect("a start");
+    let (agent, platform) = session.parts();
+    agent.restrict(platform, Rule::Allow, b"nobody-knows");
+    let why = "Command guest-info has been disabled: the command is not allowed";
+    assert_eq!(desc(&mut session, "guest-info"), why);
+    let all: Vec<&str> = qga_core::Agent::<Sim, 1024, 4096>::commands().collect();
+    assert_eq!(all, COMMANDS);
+}
+
+/// As with the reference: whoever has frozen something must be heard.
+#[test]
+fn lists_do_not_count_while_frozen() {
+    let mut session = Large::start(&disks(1)).expect("a start");
+    let (agent, platform) = session.parts();
+    agent.restrict(platform, Rule::Block, b"guest-ping,guest-fsfreeze-thaw");
+    assert_eq!(ask(&mut session, "fsfreeze-freeze")["return"], 1);
+    assert_eq!(desc(&mut session, "guest-ping"), "");
+    let why = "Command guest-get-time has been disabled: the agent is in frozen state";
+    assert_eq!(desc(&mut session, "guest-get-time"), why);
+    assert_eq!(ask(&mut session, "fsfreeze-thaw")["return"], 1);
+    let why = "Command guest-ping has been disabled: the command is not allowed";
+    assert_eq!(desc(&mut session, "guest-ping"), why);
 }
 
 #[test]
