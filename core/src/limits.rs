@@ -232,4 +232,4 @@ pub const STOP_REPLY_MS_MAX: u64 = 1_000;
 pub const SHUTDOWN_TERM_POLL_MS: u64 = 50;
 
 /// Space for the account of a failed shutdown: what was tried and why it did not work.
-pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 440;
+pub const SHUTDOWN_REPORT_BYTES_MAX: usize = 424;
