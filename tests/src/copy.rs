@@ -50,10 +50,20 @@ impl Copy {
 
     /// Builds the agent. Errors: what the compiler and the linker said.
     pub fn build(&self) -> Result<PathBuf, String> {
+        self.build_with(&[])
+    }
+
+    /// The same without any family of commands, which takes a quarter of the time.
+    pub fn build_smallest(&self) -> Result<PathBuf, String> {
+        self.build_with(&["--no-default-features"])
+    }
+
+    fn build_with(&self, options: &[&str]) -> Result<PathBuf, String> {
         let target = self.0.join("target");
         let output = Command::new(env!("CARGO"))
             .args(["build", "--release", "--offline", "-p", "qga-linux", "--target-dir"])
             .arg(&target)
+            .args(options)
             .current_dir(self.0.join("source"))
             .env_remove("RUSTFLAGS")
             .output()

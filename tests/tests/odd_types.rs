@@ -37,7 +37,7 @@ fn build(copy: &Copy, arguments: &str, returns: &str) -> Result<(), String> {
     let odd =
         if arguments.contains("'a") { odd } else { odd.replace("Arguments<'a>", "Arguments") };
     copy.write(ROOM, &source.replace(ping, &odd));
-    copy.build().map(drop)
+    copy.build_smallest().map(drop)
 }
 
 #[test]

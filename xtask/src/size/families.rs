@@ -2,7 +2,9 @@
 //! these alone, beside its budget, out.
 
 use std::fs::{self, File};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use xtask::table::{bytes as number, cells};
 use xtask::{ElseSay, Result, build, command, paths, progress};
@@ -88,11 +90,34 @@ pub fn names() -> impl Iterator<Item = &'static str> + Clone {
     })
 }
 
+/// How many builds run at a time: the last step of each takes one processor.
+const LANES: usize = 2;
+
+/// Calls `each` for every budget but that of the whole file, several at a time; what it gave, in
+/// their order.
+pub fn for_each<R: Send>(each: impl Fn(&Budget) -> R + Sync) -> Vec<R> {
+    let small: Vec<&Budget> =
+        BUDGETS.iter().filter(|budget| budget.features != WHOLE.features).collect();
+    let lane = |lane| {
+        let numbers = (lane..small.len()).step_by(LANES);
+        numbers.map(|number| (number, each(small[number]))).collect::<Vec<_>>()
+    };
+    let mut given: Vec<(usize, R)> = thread::scope(|scope| {
+        let lane = &lane;
+        let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number))).collect();
+        // A test that fails in a lane fails here, with its message.
+        let joined = lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|e| resume_unwind(e)));
+        joined.flatten().collect()
+    });
+    given.sort_by_key(|(number, _)| *number);
+    given.into_iter().map(|(_, given)| given).collect()
+}
+
 /// Measures every budget but that of the whole file.
 pub fn measure() -> Result<Vec<Measured>> {
     let small = BUDGETS.iter().filter(|budget| budget.features != WHOLE.features);
-    let bytes = small.clone().map(|budget| paths::bytes(&with(budget.features)?));
-    let bytes: Vec<u64> = bytes.collect::<Result<_>>()?;
+    let bytes = for_each(|budget| paths::bytes(&with(budget.features)?));
+    let bytes: Vec<u64> = bytes.into_iter().collect::<Result<_>>()?;
     let none = small.clone().zip(&bytes).find(|(budget, _)| budget.features.is_empty());
     let none_bytes = none.map_or(0, |(_, bytes)| *bytes);
     let measured = small.zip(&bytes).map(|(budget, &bytes)| {
@@ -107,7 +132,9 @@ pub fn measure() -> Result<Vec<Measured>> {
 /// Builds the agent with these features alone, without a warning; the file.
 pub fn with(features: &[&str]) -> Result<PathBuf> {
     let name = if features.is_empty() { "none".to_owned() } else { features.join("-") };
-    let folder = paths::target().join("families");
+    let at = BUDGETS.iter().position(|budget| budget.features == features).unwrap_or(0);
+    let families = paths::target().join("families");
+    let folder = families.join(format!("lane-{}", at % LANES));
     paths::make(&folder)?;
     // Another process that builds here would put its file in this one's place before it is copied.
     let lock = File::create(folder.join("lock")).else_say_of("cannot make a lock in", &folder)?;
@@ -120,7 +147,7 @@ pub fn with(features: &[&str]) -> Result<PathBuf> {
         let said = String::from_utf8_lossy(&said);
         if said.contains("warning") { Err(said.into_owned()) } else { Ok(()) }
     })?;
-    let file = folder.join(format!("qga-{name}"));
+    let file = families.join(format!("qga-{name}"));
     fs::copy(folder.join("release/qga"), &file).else_say_of("cannot write", &file)?;
     Ok(file)
 }
