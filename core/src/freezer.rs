@@ -88,6 +88,8 @@ pub struct Freezer<F> {
     short: bool,
     /// How long it may take.
     step_ms_max: Option<u64>,
+    /// How long the freeze begun last may last.
+    lasts_ms: Option<u64>,
     /// How many filesystems the present command has frozen or thawed.
     count: i64,
     /// Why it has failed.
@@ -125,6 +127,7 @@ impl<F> Freezer<F> {
             until_ms: 0,
             short: false,
             step_ms_max: None,
+            lasts_ms: None,
             count: 0,
             failure: Failure::NONE,
             hidden: None,
@@ -246,8 +249,9 @@ where
     /// Freezes everything, or what has been named. Errors: one cannot be opened or frozen (all run
     /// again then), nothing can be reached that should be frozen, or the mark cannot be written
     /// (nothing was frozen).
-    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>) {
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: u64) {
         self.expired = false;
+        self.lasts_ms = Some(ms_max);
         (self.standing.inherited, self.standing.failed) = (false, false);
         if self.standing.mark_stays {
             // What hangs would hang again.
@@ -293,6 +297,10 @@ where
         } else {
             self.begin(platform, Task::Thaw, failure, None);
         }
+    }
+
+    fn ms_max(&self) -> u64 {
+        self.lasts_ms.unwrap_or(u64::MAX)
     }
 
     fn run(&mut self, platform: &mut P, task: Task, only: Option<Strings<'_>>) {

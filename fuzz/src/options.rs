@@ -245,11 +245,9 @@ fn theirs(words: &[&[u8]]) -> Result<Wish, Fault> {
                 (Perhaps, value) => value,
                 (AValue, value) => Some(value.or_else(|| words.next()).ok_or(Fault::NoValue)?),
             };
-            take(
-                &mut wish,
-                if letter == 0 { name.as_bytes()[7].to_ascii_uppercase() } else { letter },
-                value,
-            )?;
+            // What has no letter goes by a byte of its name that is no letter then.
+            let letter = if letter == 0 { name.as_bytes()[7] | 0x80 } else { letter };
+            take(&mut wish, letter, value)?;
         } else if word.len() > 1 && word[0] == b'-' {
             for at in 1..word.len() {
                 let known = LONG.iter().find(|(_, letter, _)| *letter == word[at]);
@@ -338,9 +336,9 @@ fn take(wish: &mut Wish, letter: u8, value: Option<&[u8]>) -> Result<(), Fault> 
             wish.method = found.ok_or(Fault::Method)?;
         }
         // exclude-interfaces
-        b'-' => wish.excluded = value.to_vec(),
+        0xAD => wish.excluded = value.to_vec(),
         // freeze-unreachable
-        b'U' => {
+        0xF5 => {
             let words: [&[u8]; 2] = [b"log", b"fail"];
             let found = words.iter().position(|word| *word == value);
             wish.strict = found.ok_or(Fault::Unreachable)? == 1;
@@ -353,7 +351,7 @@ fn take(wish: &mut Wish, letter: u8, value: Option<&[u8]>) -> Result<(), Fault> 
             let seconds: u64 = seconds.filter(|&seconds| seconds > 0).ok_or(Fault::Seconds)?;
             let ms = Some(seconds.saturating_mul(1000));
             // freeze-deadline, or freeze-timeout
-            if letter == b'D' { wish.step_ms = ms } else { wish.ms = ms }
+            if letter == 0xE4 { wish.step_ms = ms } else { wish.ms = ms }
         }
     }
     Ok(())

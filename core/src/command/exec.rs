@@ -1,5 +1,6 @@
 //! guest-exec, guest-exec-status: programs of the guest, by the number of their process.
 
+use super::seconds;
 use crate::bytes::{copy, put, until_nul};
 use crate::errno::Errno;
 use crate::error::Error;
@@ -85,10 +86,7 @@ pub fn start<'a, P: Exec + Log + Clock>(
         Some(Base64::Bytes(bytes)) => Some(bytes),
         None => None,
     };
-    if let Some(seconds @ ..1) = arguments.timeout {
-        let sentence = phrase!("value '#' is invalid for argument timeout: at least 1 second");
-        return Err(Error::Told(sentence, b"", seconds));
-    }
+    let ms_max = seconds::to_ms(arguments.timeout)?;
     let program = Program {
         path: arguments.path,
         arguments: arguments.arg.unwrap_or(Strings::NONE),
@@ -98,9 +96,10 @@ pub fn start<'a, P: Exec + Log + Clock>(
     let wanted = arguments.capture_output.map_or(Wanted::None, |Capture(wanted)| wanted);
     let programs = programs.kept_mut().ok_or(ABSENT)?;
     programs.start(platform, &program, input, wanted)?;
-    let kill_ms = arguments.timeout.map_or(0, |seconds| {
-        platform.now_ms().saturating_add((seconds as u64).saturating_mul(1000))
-    });
+    let kill_ms = match ms_max {
+        seconds::NONE_MS => 0,
+        _ => platform.now_ms().saturating_add(ms_max),
+    };
     programs.arrange(arguments.stream_output == Some(true), kill_ms);
     // As much as an error shows, and that there is more.
     let shown = program.path.get(..SUBJECT_BYTES_MAX + 1).unwrap_or(program.path);

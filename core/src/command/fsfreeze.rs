@@ -1,7 +1,8 @@
 //! guest-fsfreeze-*: stopping and starting the guest's filesystems. The work is in
 //! [`crate::freezer`].
 
-use super::Nothing;
+use super::{Nothing, seconds};
+use crate::error::{Error, Parameter};
 use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason, Strings};
 use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
@@ -31,23 +32,30 @@ pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
     }
 }
 
-/// Begins to freeze all local filesystems; the reply is how many. Schema: guest-fsfreeze-freeze
-/// (0.15.0).
-pub fn freeze<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer) {
-    freezer.freeze(platform, None);
-}
-
-/// Where the filesystems were mounted first that are to be frozen; without it all are. Schema:
-/// guest-fsfreeze-freeze-list (2.2).
+/// Where the filesystems were mounted first that are to be frozen; without it all are. How many
+/// seconds that may last, if nobody thaws before. Schema: guest-fsfreeze-freeze (0.15.0),
+/// guest-fsfreeze-freeze-list (2.2); `timeout` is a proposal of the reference's that was never
+/// taken. One type for both takes 350 bytes less than two.
 #[derive(Deserialize)]
-pub struct FreezeList<'a> {
+pub struct ToFreeze<'a> {
     #[serde(borrow)]
     mountpoints: Option<Strings<'a>>,
+    timeout: Option<i64>,
 }
 
-/// Begins to freeze these filesystems; the reply is how many.
-pub fn freeze_list<P: Freeze>(platform: &mut P, freezer: &mut P::Freezer, list: FreezeList<'_>) {
-    freezer.freeze(platform, list.mountpoints);
+/// Begins to freeze all local filesystems, or, for guest-fsfreeze-freeze-list, those that are
+/// `named`; the reply is how many.
+pub fn freeze<P: Freeze>(
+    platform: &mut P,
+    freezer: &mut P::Freezer,
+    ToFreeze { mountpoints, timeout }: ToFreeze<'_>,
+    named: bool,
+) -> Result<(), Error<'static>> {
+    if mountpoints.is_some() && !named {
+        return Err(Error::Unexpected(Parameter::default(), b"mountpoints"));
+    }
+    freezer.freeze(platform, mountpoints, seconds::to_ms(timeout)?);
+    Ok(())
 }
 
 /// Begins to thaw what was frozen; the reply is how many. Schema: guest-fsfreeze-thaw (0.15.0).

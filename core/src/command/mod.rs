@@ -23,6 +23,7 @@ pub mod network;
 pub mod passwords;
 pub mod power;
 mod schema;
+mod seconds;
 pub mod suspend;
 pub mod sync;
 pub mod system;

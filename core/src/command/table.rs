@@ -87,11 +87,9 @@ impl<P: Platform> Table<P> {
         row!(Files, "guest-file-flush", |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments))),
         row!(Freeze, "guest-fsfreeze-status".while_frozen(),
             |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&mut state.freezer, arguments)))),
-        row!(Freeze, "guest-fsfreeze-freeze".takes_time(),
-            |call| freeze_or_thaw(call, false)),
-        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), freeze_list),
-        row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(),
-            |call| freeze_or_thaw(call, true)),
+        row!(Freeze, "guest-fsfreeze-freeze".takes_time(), |call| freeze(call, false)),
+        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), |call| freeze(call, true)),
+        row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(), thaw),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
         row!(Texts::INFO, Info, "guest-get-osinfo", |call| call.list(system::osinfo_piece)),
         row!(Texts::INFO, Info, "guest-get-timezone", |call| call.list(system::timezone_piece)),
@@ -165,24 +163,18 @@ fn suspend<P: Platform>(call: Call<'_, '_, '_, P>, mode: &'static suspend::Mode)
     call.later(begin, Later { poll, finish: None, alone: Some(errand::poll_alone) })
 }
 
-/// guest-fsfreeze-freeze, or -thaw.
-#[inline(never)]
-fn freeze_or_thaw<P: Platform>(call: Call<'_, '_, '_, P>, thaws: bool) -> Done<P> {
-    let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
-        if thaws {
-            fsfreeze::thaw(platform, &mut state.freezer);
-        } else {
-            fsfreeze::freeze(platform, &mut state.freezer);
-        }
-        Ok(())
+/// guest-fsfreeze-freeze, or -freeze-list.
+fn freeze<'c, P: Platform>(call: Call<'c, '_, '_, P>, named: bool) -> Done<P> {
+    let begin = |platform: &'c mut P, state: &'c mut State<P>, what: fsfreeze::ToFreeze<'c>| {
+        fsfreeze::freeze(platform, &mut state.freezer, what, named)
     };
     call.later(begin, freezing())
 }
 
-/// guest-fsfreeze-freeze-list.
-fn freeze_list<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
-    let begin = |platform: &mut P, state: &mut State<P>, list: fsfreeze::FreezeList<'_>| {
-        fsfreeze::freeze_list(platform, &mut state.freezer, list);
+/// guest-fsfreeze-thaw.
+fn thaw<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, Nothing {}| {
+        fsfreeze::thaw(platform, &mut state.freezer);
         Ok(())
     };
     call.later(begin, freezing())

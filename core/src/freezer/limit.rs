@@ -1,5 +1,5 @@
-//! How long a freeze may last: the clock and what is frozen come in, a thaw goes out when the time
-//! is over. A backup that dies between freeze and thaw would else leave the guest hanging for ever.
+//! How long a freeze may last, by the agent's own limit or its client's: the clock and what is
+//! frozen come in, a thaw goes out when the time is over. A backup that dies between freeze and thaw would else leave the guest hanging for ever.
 
 use crate::platform::{Freezing as _, Level, Platform, Reason};
 use crate::text::Phrase;
@@ -31,8 +31,8 @@ impl Limit {
     /// be thawed then is tried again after the same time: it stays on record, and the status says
     /// `error`.
     pub fn keep<P: Platform>(&mut self, platform: &mut P, freezer: &mut P::Freezer) {
-        let Some(ms_max) = self.ms_max else { return };
-        if freezer.is_frozen() {
+        let ms_max = self.ms_max.unwrap_or(u64::MAX).min(freezer.ms_max());
+        if ms_max < u64::MAX && freezer.is_frozen() {
             let now_ms = platform.now_ms();
             if self.over_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
                 (self.over_at_ms, self.is_over) = (None, true);
@@ -52,4 +52,5 @@ impl Limit {
 }
 
 /// What the log says of it: somebody's backup has not ended as it should.
-const OVER: Phrase = phrase!("no thaw came within --freeze-timeout: all filesystems run again");
+const OVER: Phrase =
+    phrase!("no thaw came within its time (timeout, --freeze-timeout): all filesystems run again");

@@ -76,9 +76,16 @@ pub trait Freezing<P: ?Sized> {
         let _ = platform;
     }
 
-    /// Begins to freeze everything, or only what is mounted where these say.
-    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>) {
-        let _ = (platform, only);
+    /// Begins to freeze everything, or only what is mounted where these say; for `ms_max`
+    /// milliseconds at most.
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: u64) {
+        let _ = (platform, only, ms_max);
+    }
+
+    /// How long the present freeze may last, as its client has said, in milliseconds; `u64::MAX`
+    /// when it has not.
+    fn ms_max(&self) -> u64 {
+        u64::MAX
     }
 
     /// Begins to thaw what was frozen. A freeze that is under way is given up.

@@ -42,7 +42,8 @@ fn said(sim: &Sim) -> Vec<String> {
     sim.with(|world| world.log.iter().filter(errors).map(|line| line.text.clone()).collect())
 }
 
-const OVER: &str = "no thaw came within --freeze-timeout: all filesystems run again";
+const OVER: &str =
+    "no thaw came within its time (timeout, --freeze-timeout): all filesystems run again";
 
 #[test]
 fn a_freeze_ends_when_its_time_is_over() {
@@ -184,4 +185,73 @@ fn a_shutdown_waits_for_the_end_of_a_freeze() {
     assert!(runs(&sim));
     session.send(b"{\"execute\": \"guest-shutdown\"}\n");
     assert!(sim.with(|world| world.machine.ending.is_some()));
+}
+
+/// Freezes for so many seconds, everything or what is named.
+fn freeze_for(session: &mut Large, seconds: i64, named: bool) -> serde_json::Value {
+    let request = if named {
+        json!({"execute": "guest-fsfreeze-freeze-list",
+               "arguments": {"mountpoints": ["/mnt/a", "/mnt/b"], "timeout": seconds}})
+    } else {
+        json!({"execute": "guest-fsfreeze-freeze", "arguments": {"timeout": seconds}})
+    };
+    let output = session.send(format!("{request}\n").as_bytes());
+    serde_json::from_slice(&output).expect("JSON")
+}
+
+/// A client may say itself how long it needs: the sooner limit counts, for this freeze alone.
+#[test]
+fn a_client_may_limit_its_freeze() {
+    for named in [false, true] {
+        let sim = disks(2);
+        let mut session = Large::start(&sim).expect("a start");
+        assert_eq!(freeze_for(&mut session, 3, named), json!({"return": 2}));
+        pass(&sim, 2999);
+        session.step();
+        assert!(!runs(&sim));
+        pass(&sim, 1);
+        session.step();
+        assert!(runs(&sim), "named: {named}");
+        assert_eq!(said(&sim), [OVER]);
+        // The thaw that comes too late finds nothing to do.
+        assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 0}));
+        // The next one has no limit.
+        assert_eq!(ask(&mut session, "fsfreeze-freeze"), json!({"return": 2}));
+        assert_eq!(session.agent().deadline(), None);
+        pass(&sim, 1_000_000);
+        session.step();
+        assert!(!runs(&sim));
+    }
+}
+
+#[test]
+fn the_sooner_limit_counts() {
+    for (seconds, over_ms) in [(2, 2000), (60, LIMIT_MS)] {
+        let sim = disks(2);
+        let mut session = limited(&sim);
+        assert_eq!(freeze_for(&mut session, seconds, false), json!({"return": 2}));
+        pass(&sim, over_ms - 1);
+        session.step();
+        assert!(!runs(&sim));
+        pass(&sim, 1);
+        session.step();
+        assert!(runs(&sim), "{seconds} s");
+    }
+}
+
+#[test]
+fn a_limit_below_a_second_is_an_error_and_nothing_freezes() {
+    let sim = disks(2);
+    let mut session = Large::start(&sim).expect("a start");
+    for named in [false, true] {
+        for seconds in [0, -1, i64::MIN] {
+            let desc =
+                format!("value '{seconds}' is invalid for argument timeout: at least 1 second");
+            let error = json!({"error": {"class": "GenericError", "desc": desc}});
+            assert_eq!(freeze_for(&mut session, seconds, named), error);
+        }
+    }
+    assert!(runs(&sim));
+    assert_eq!(freeze_for(&mut session, i64::MAX, false), json!({"return": 2}));
+    assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 2}));
 }

@@ -399,7 +399,8 @@ fn the_time_of_a_freeze_holds_while_it_hangs() {
     let text = "thawed before this reply could leave: told to stop, or the freeze took too long";
     assert_eq!(reply, failed(text));
     assert_eq!(how_many_frozen(&sim), 0);
-    let over = "no thaw came within --freeze-timeout: all filesystems run again";
+    let over =
+        "no thaw came within its time (timeout, --freeze-timeout): all filesystems run again";
     let said = |sim: &Sim| sim.with(|world| world.log.iter().any(|line| line.text == over));
     assert!(!said(&sim), "the log may lie on what hangs");
     assert_eq!(ask(&mut session, "fsfreeze-thaw"), json!({"return": 0}));
