@@ -2,7 +2,7 @@
 //! [`crate::freezer`].
 
 use super::{Nothing, seconds};
-use crate::error::{Error, Parameter};
+use crate::error::Error;
 use crate::platform::{Freeze, FreezeStatus, Freezing, Platform, Reason, Strings};
 use crate::response::{Cursor, Failed};
 use crate::shutdown::Progress;
@@ -32,28 +32,38 @@ pub fn status<P>(freezer: &mut impl Freezing<P>, _: Nothing) -> FsfreezeStatus {
     }
 }
 
-/// Where the filesystems were mounted first that are to be frozen; without it all are. How many
-/// seconds that may last, if nobody thaws before. Schema: guest-fsfreeze-freeze (0.15.0),
-/// guest-fsfreeze-freeze-list (2.2); `timeout` is a proposal of the reference's that was never
-/// taken. One type for both takes 350 bytes less than two.
+/// How many seconds it may last, if nobody thaws before. Schema: guest-fsfreeze-freeze (0.15.0);
+/// the argument is a proposal of the reference's that was never taken.
 #[derive(Deserialize)]
-pub struct ToFreeze<'a> {
+pub struct FreezeAll {
+    timeout: Option<i64>,
+}
+
+/// Begins to freeze all local filesystems; the reply is how many.
+pub fn freeze<P: Freeze>(
+    platform: &mut P,
+    freezer: &mut P::Freezer,
+    FreezeAll { timeout }: FreezeAll,
+) -> Result<(), Error<'static>> {
+    freezer.freeze(platform, None, seconds::to_ms(timeout)?);
+    Ok(())
+}
+
+/// Where the filesystems were mounted first that are to be frozen; without it all are; and how many
+/// seconds it may last. Schema: guest-fsfreeze-freeze-list (2.2).
+#[derive(Deserialize)]
+pub struct FreezeList<'a> {
     #[serde(borrow)]
     mountpoints: Option<Strings<'a>>,
     timeout: Option<i64>,
 }
 
-/// Begins to freeze all local filesystems, or, for guest-fsfreeze-freeze-list, those that are
-/// `named`; the reply is how many.
-pub fn freeze<P: Freeze>(
+/// Begins to freeze these filesystems; the reply is how many.
+pub fn freeze_list<P: Freeze>(
     platform: &mut P,
     freezer: &mut P::Freezer,
-    ToFreeze { mountpoints, timeout }: ToFreeze<'_>,
-    named: bool,
+    FreezeList { mountpoints, timeout }: FreezeList<'_>,
 ) -> Result<(), Error<'static>> {
-    if mountpoints.is_some() && !named {
-        return Err(Error::Unexpected(Parameter::default(), b"mountpoints"));
-    }
     freezer.freeze(platform, mountpoints, seconds::to_ms(timeout)?);
     Ok(())
 }

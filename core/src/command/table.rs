@@ -87,8 +87,8 @@ impl<P: Platform> Table<P> {
         row!(Files, "guest-file-flush", |call| call.value(|_, state, arguments| file::flush(&mut state.files, arguments))),
         row!(Freeze, "guest-fsfreeze-status".while_frozen(),
             |call| call.value(|_, state, arguments| Ok(fsfreeze::status::<P>(&mut state.freezer, arguments)))),
-        row!(Freeze, "guest-fsfreeze-freeze".takes_time(), |call| freeze(call, false)),
-        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), |call| freeze(call, true)),
+        row!(Freeze, "guest-fsfreeze-freeze".takes_time(), freeze),
+        row!(Freeze, "guest-fsfreeze-freeze-list".takes_time(), freeze_list),
         row!(Freeze, "guest-fsfreeze-thaw".while_frozen().takes_time(), thaw),
         row!(Texts::INFO, Info, "guest-get-host-name", |call| call.list(system::host_name_piece)),
         row!(Texts::INFO, Info, "guest-get-osinfo", |call| call.list(system::osinfo_piece)),
@@ -163,10 +163,18 @@ fn suspend<P: Platform>(call: Call<'_, '_, '_, P>, mode: &'static suspend::Mode)
     call.later(begin, Later { poll, finish: None, alone: Some(errand::poll_alone) })
 }
 
-/// guest-fsfreeze-freeze, or -freeze-list.
-fn freeze<'c, P: Platform>(call: Call<'c, '_, '_, P>, named: bool) -> Done<P> {
-    let begin = |platform: &'c mut P, state: &'c mut State<P>, what: fsfreeze::ToFreeze<'c>| {
-        fsfreeze::freeze(platform, &mut state.freezer, what, named)
+/// guest-fsfreeze-freeze.
+fn freeze<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, all: fsfreeze::FreezeAll| {
+        fsfreeze::freeze(platform, &mut state.freezer, all)
+    };
+    call.later(begin, freezing())
+}
+
+/// guest-fsfreeze-freeze-list.
+fn freeze_list<P: Platform>(call: Call<'_, '_, '_, P>) -> Done<P> {
+    let begin = |platform: &mut P, state: &mut State<P>, list: fsfreeze::FreezeList<'_>| {
+        fsfreeze::freeze_list(platform, &mut state.freezer, list)
     };
     call.later(begin, freezing())
 }
