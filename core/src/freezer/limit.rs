@@ -1,5 +1,6 @@
 //! How long a freeze may last, by the agent's own limit or its client's: the clock and what is
-//! frozen come in, a thaw goes out when the time is over. A backup that dies between freeze and thaw would else leave the guest hanging for ever.
+//! frozen come in, a thaw goes out when the time is over. A backup that dies between freeze and
+//! thaw would else leave the guest hanging for ever.
 
 use crate::platform::{Freezing as _, Level, Platform, Reason};
 use crate::text::Phrase;
