@@ -89,7 +89,7 @@ pub struct Freezer<F> {
     /// How long it may take.
     step_ms_max: Option<u64>,
     /// How long the freeze begun last may last.
-    lasts_ms: Option<u64>,
+    ms_max: Option<u64>,
     /// How many filesystems the present command has frozen or thawed.
     count: i64,
     /// Why it has failed.
@@ -127,7 +127,7 @@ impl<F> Freezer<F> {
             until_ms: 0,
             short: false,
             step_ms_max: None,
-            lasts_ms: None,
+            ms_max: None,
             count: 0,
             failure: Failure::NONE,
             hidden: None,
@@ -249,9 +249,9 @@ where
     /// Freezes everything, or what has been named. Errors: one cannot be opened or frozen (all run
     /// again then), nothing can be reached that should be frozen, or the mark cannot be written
     /// (nothing was frozen).
-    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: u64) {
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: Option<u64>) {
         self.expired = false;
-        self.lasts_ms = Some(ms_max);
+        self.ms_max = ms_max;
         (self.standing.inherited, self.standing.failed) = (false, false);
         if self.standing.mark_stays {
             // What hangs would hang again.
@@ -299,8 +299,8 @@ where
         }
     }
 
-    fn ms_max(&self) -> u64 {
-        self.lasts_ms.unwrap_or(u64::MAX)
+    fn ms_max(&self) -> Option<u64> {
+        self.ms_max
     }
 
     fn run(&mut self, platform: &mut P, task: Task, only: Option<Strings<'_>>) {

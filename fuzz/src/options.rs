@@ -5,7 +5,7 @@
 //! standard library, because it brings a memcpy of its own, which would take the place of the one
 //! by which the address sanitizer watches. This is the target in which pointers are walked.
 
-#[path = "../../platform-linux/src/options.rs"]
+#[path = "../../platform-linux/src/options/mod.rs"]
 #[allow(unsafe_code, dead_code)]
 mod parser;
 

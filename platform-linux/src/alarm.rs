@@ -18,7 +18,9 @@ impl Alarm {
         if self.at_ms != at_ms {
             self.at_ms = at_ms;
             // Zero would mean never.
-            sys::alarm(at_ms.map_or(0, |at_ms| at_ms.saturating_sub(linux.now_ms()).max(1)));
+            sys::clocks::alarm(
+                at_ms.map_or(0, |at_ms| at_ms.saturating_sub(linux.now_ms()).max(1)),
+            );
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn serves(linux: &mut Linux) {
 pub fn take_pid_file(path: &CStr) -> Result<Fd, Errno> {
     let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = sys::open(path, OFlags::RDWR | OFlags::CREATE | careful, 0o600)?;
-    if sys::lock_byte(&file, 0, false)?.is_some() {
+    if sys::locks::lock_byte(&file, 0, false)?.is_some() {
         return Err(Errno::BUSY);
     }
     rustix::fs::ftruncate(&file, 0).map_err(errno)?;

@@ -14,8 +14,10 @@ use qga_core::{Agent, Errno, Rule, phrase};
 use qga_linux::config;
 use qga_linux::daemon;
 use qga_linux::fd::Fd;
+use qga_linux::options::usage::USAGE;
+use qga_linux::options::wrong::WRONG;
 use qga_linux::options::{
-    self, Action, DEADLINE, EXCLUDED, Options, TIMEOUT, UNREACHABLE, USAGE, WRONG, Words, Wrong,
+    self, Action, DEADLINE, EXCLUDED, Options, TIMEOUT, UNREACHABLE, Words, Wrong,
 };
 use qga_linux::path::PathBuffer;
 use qga_linux::platform::{Children, Linux, LogFile, START_MS_MAX, Worker};
@@ -109,8 +111,11 @@ fn understand(
             Ok(text) => text,
             Err(errno) => {
                 let path = options.config.unwrap_or(c"").to_bytes();
-                let mend = phrase!("others may use it: chown root, chmod o-w");
-                let hint = if errno == Errno::PERM { mend } else { Phrase::NONE };
+                let hint = match errno {
+                    Errno::PERM => phrase!("others may write to it: chown root, chmod go-w"),
+                    Errno::FBIG => phrase!("16 KiB at most"),
+                    _ => Phrase::NONE,
+                };
                 complain(phrase!("cannot read the configuration"), path, errno, hint);
                 end(1)
             }

@@ -9,12 +9,10 @@ use crate::print::complain;
 use crate::signals::{Signal, Signals};
 use crate::state_dir::is_beside_memory;
 use crate::sys::pages;
-use core::ffi::c_void;
 use qga_core::platform::{Clock, Level, Log};
 use qga_core::text::Phrase;
 use qga_core::{Agent, Errno, Step, phrase};
 use rustix::event::{PollFlags, Timespec};
-use rustix::mm::Advice;
 
 /// Longest request, in bytes: libvirt's longest RPC string; Proxmox VE sends up to 1.4 MB.
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -49,7 +47,8 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             daemon::serves(linux);
         }
         if opened.is_ok() {
-            forget_start();
+            // What was needed to start is not needed any more.
+            pages::let_go(options::parse as *const ());
         }
         let lost = match opened {
             Ok(mut channel) => match serve(agent, linux, &mut channel, signals, &mut alarm) {
@@ -86,16 +85,6 @@ pub fn run(agent: &mut LinuxAgent, linux: &mut Linux, options: &Options, signals
             return 0;
         }
     }
-}
-
-/// What was needed to start is mapped apart from what is needed to serve (link.ld), and not needed
-/// any more: it may go from memory, until somebody asks for what lies beside it.
-fn forget_start() {
-    const APART: usize = 64 * 1024;
-    let start = (options::parse as *const () as usize / APART * APART) as *mut c_void;
-    // SAFETY: the program's own text, which nobody writes to: the kernel reads it again. That there
-    // is none behind it is an error that stops nothing.
-    let _ = unsafe { rustix::mm::madvise(start, APART, Advice::LinuxDontNeed) };
 }
 
 /// Says that there is no channel, and what somebody can do about it.

@@ -150,13 +150,13 @@ impl StateDir {
     pub fn show_worker(&self) {
         if let Some(lock) = &self.lock {
             // One before it may linger.
-            sys::share_byte(lock, self.key.of_workers());
+            sys::locks::share_byte(lock, self.key.of_workers());
         }
     }
 
     /// Whether a worker is there, of this agent or of one that is gone.
     pub fn has_worker(&self) -> bool {
-        let holder = |lock: &ManuallyDrop<Fd>| sys::lock_holder(lock, self.key.of_workers());
+        let holder = |lock: &ManuallyDrop<Fd>| sys::locks::lock_holder(lock, self.key.of_workers());
         self.lock.as_ref().is_some_and(|lock| holder(lock).is_ok_and(|holder| holder.is_some()))
     }
 

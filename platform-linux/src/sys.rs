@@ -1,12 +1,16 @@
 //! The system calls that are not rustix's: those that it does not offer to a program without libc
-//! (processes, signals, clocks), and those that make a descriptor, which it answers with an
+//! (processes, signals, clocks, ...), and those that make a descriptor, which it answers with an
 //! assertion that the compiler cannot prove, so that a panic could be reached (docs/decisions.md,
 //! "Descriptors"). One architecture each; this is the one that the project builds for.
 
+pub mod clocks;
+pub mod disk;
+pub mod locks;
 pub mod pages;
 pub mod process;
 pub mod replace;
 pub mod socket;
+pub mod tty;
 
 use crate::fd::Fd;
 use core::arch::asm;
@@ -14,7 +18,6 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
 use linux_raw_sys::general as raw;
-use linux_raw_sys::ioctl;
 use qga_core::Errno;
 use qga_core::limits::{EXEC_ENTRIES_MAX, FROZEN_MAX, HANDLES_MAX};
 use rustix::fs::OFlags;
@@ -271,189 +274,9 @@ pub fn epoll() -> Result<Fd, Errno> {
     unsafe { call_fd(raw::__NR_epoll_create1, raw::EPOLL_CLOEXEC as usize, 0, 0, 0) }
 }
 
-/// Locks one byte of a file (fcntl(2), F_SETLK and F_SETLKW with F_WRLCK or F_RDLCK), or looks who
-/// has (F_GETLK).
-#[inline(never)]
-fn lock(file: &Fd, number: u64, kind: u32, command: u32) -> Result<Option<i32>, Errno> {
-    let mut lock =
-        raw::flock { l_type: kind as i16, l_whence: 0, l_start: number as i64, l_len: 1, l_pid: 0 };
-    // SAFETY: the kernel reads the structure, or writes into it, which lives until the call
-    // returns.
-    unsafe { control(file, command, &raw mut lock as usize) }?;
-    Ok((lock.l_type != raw::F_UNLCK as i16).then_some(lock.l_pid))
-}
-
-/// Locks one byte of a file for this process, and waits for that if it `waits`; the process that
-/// has it, if one does, 0 where that cannot be seen.
-pub fn lock_byte(file: &Fd, number: u64, waits: bool) -> Result<Option<i32>, Errno> {
-    match lock(file, number, raw::F_WRLCK, if waits { raw::F_SETLKW } else { raw::F_SETLK }) {
-        Ok(_) => Ok(None),
-        // Who has it has given it up since, if nobody does.
-        Err(Errno::AGAIN | Errno::ACCES) => {
-            lock_holder(file, number).map(|holder| Some(holder.unwrap_or(0)))
-        }
-        Err(errno) => Err(errno),
-    }
-}
-
-/// Locks one byte of a file for this process and for any other that shares it.
-pub fn share_byte(file: &Fd, number: u64) {
-    let _ = lock(file, number, raw::F_RDLCK, raw::F_SETLK);
-}
-
-/// Which other process has locked one byte of a file, if one has.
-pub fn lock_holder(file: &Fd, number: u64) -> Result<Option<i32>, Errno> {
-    lock(file, number, raw::F_WRLCK, raw::F_GETLK)
-}
-
-/// The settings of a serial line (TCGETS of ioctl_tty(2)). Errors: ENOTTY.
-pub fn line_settings(line: &Fd, settings: &mut raw::termios) -> Result<(), Errno> {
-    let (fd, pointer) = (line.raw() as usize, &raw mut *settings as usize);
-    // SAFETY: the kernel writes its termios into a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCGETS as usize, pointer, 0) }.map(drop)
-}
-
-/// Whether a file is a terminal (TIOCOUTQ of ioctl_tty(2)).
-pub fn is_terminal(file: &Fd) -> bool {
-    let mut queued = 0i32;
-    let pointer = &raw mut queued as usize;
-    // SAFETY: the kernel writes a number into a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, file.raw() as usize, ioctl::TIOCOUTQ as usize, pointer, 0) }
-        .is_ok()
-}
-
-/// Makes a serial line this process's own: only root can still open it (TIOCEXCL of ioctl_tty(2)),
-/// and whoever has it open, this process too, loses it (TIOCVHANGUP). Errors: EPERM for who is not
-/// root, and then nobody loses it.
-pub fn take_line(line: &Fd) -> Result<(), Errno> {
-    set(line, ioctl::TIOCEXCL)?;
-    set(line, ioctl::TIOCVHANGUP)
-}
-
 /// Has a file do one thing (ioctl(2)).
 #[inline(never)]
 fn set(file: &Fd, request: u32) -> Result<(), Errno> {
     // SAFETY: no request with which this is called has an argument.
     unsafe { call(raw::__NR_ioctl, file.raw() as usize, request as usize, 0, 0) }.map(drop)
-}
-
-/// Freezes the filesystem that a file is on (FIFREEZE).
-pub fn freeze(file: &Fd) -> Result<(), Errno> {
-    set(file, ioctl::FIFREEZE)
-}
-
-/// Thaws it (FITHAW).
-pub fn thaw(file: &Fd) -> Result<(), Errno> {
-    set(file, ioctl::FITHAW)
-}
-
-/// Has the filesystem that a file is on tell its disk of extents of `minimum` bytes and more that
-/// it does not use: how many bytes these were, and how small the smallest could be (FITRIM).
-pub fn trim(file: &Fd, minimum: u64) -> Result<[u64; 2], Errno> {
-    // `struct fstrim_range`: from the start on, to the end.
-    let mut range = [0, u64::MAX, minimum];
-    let (fd, pointer) = (file.raw() as usize, &raw mut range as usize);
-    // SAFETY: the kernel reads its structure from a variable, and writes it there, which lives
-    // until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, ioctl::FITRIM as usize, pointer, 0) }?;
-    let [_, bytes, minimum] = range;
-    Ok([bytes, minimum])
-}
-
-/// The number of the filesystem that the file of a loop device is on, as the kernel writes it
-/// (LOOP_GET_STATUS64).
-pub fn loop_file(device: &Fd) -> Result<u32, Errno> {
-    const LOOP_GET_STATUS64: usize = 0x4C05;
-    // `struct loop_info64`, which begins with it.
-    let mut status = [0u64; 29];
-    let (fd, pointer) = (device.raw() as usize, &raw mut status as usize);
-    // SAFETY: the kernel writes its structure into a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, LOOP_GET_STATUS64, pointer, 0) }?;
-    let [on, ..] = status;
-    Ok(on as u32)
-}
-
-/// What the controller of an NVMe disk tells of its health, in 512 bytes (NVME_IOCTL_ADMIN_CMD of
-/// linux/nvme_ioctl.h).
-pub fn nvme_health(disk: &Fd, page: &mut [u8; 512]) -> Result<(), Errno> {
-    const NVME_IOCTL_ADMIN_CMD: usize = 0xC048_4E41;
-    /// Get Log Page, of all namespaces; the page, and how many words of it, less one.
-    const GET_LOG_PAGE: u32 = 0x02;
-    const ALL: u32 = u32::MAX;
-    const HEALTH: u32 = 0x02;
-    const WORDS: u32 = 512 / 4 - 1;
-    // `struct nvme_admin_cmd`, in words of 32 bits: the address of the page at 6, its length at 9,
-    // the command's own words from 10 on.
-    let mut command = [0u32; 18];
-    let address = page.as_mut_ptr() as u64;
-    (command[0], command[1]) = (GET_LOG_PAGE, ALL);
-    (command[6], command[7]) = (address as u32, (address >> 32) as u32);
-    (command[9], command[10]) = (512, WORDS << 16 | HEALTH);
-    let (fd, pointer) = (disk.raw() as usize, &raw mut command as usize);
-    // SAFETY: the kernel reads its structure from a variable, and writes as many bytes as that says
-    // to the page, which both live until the call returns.
-    match unsafe { call(raw::__NR_ioctl, fd, NVME_IOCTL_ADMIN_CMD, pointer, 0) }? {
-        0 => Ok(()),
-        // The status that the controller answers.
-        _ => Err(Errno::IO),
-    }
-}
-
-/// Sets them, and drops input that has come before (TCSETS, TCFLSH).
-pub fn set_line_settings(line: &Fd, settings: &raw::termios) -> Result<(), Errno> {
-    const INPUT: usize = 0;
-    let (fd, pointer) = (line.raw() as usize, &raw const *settings as usize);
-    // SAFETY: the kernel reads a termios that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCSETS as usize, pointer, 0) }?;
-    // SAFETY: no memory is involved.
-    unsafe { call(raw::__NR_ioctl, fd, ioctl::TCFLSH as usize, INPUT, 0) }.map(drop)
-}
-
-/// Seconds and nanoseconds of a clock (clock_gettime(2)).
-pub fn clock(clock: u32) -> (u64, u64) {
-    let mut now = raw::__kernel_timespec { tv_sec: 0, tv_nsec: 0 };
-    let pointer = &raw mut now as usize;
-    // SAFETY: the kernel writes one timespec into a variable that lives until it returns.
-    let _ = unsafe { call(raw::__NR_clock_gettime, clock as usize, pointer, 0, 0) };
-    (now.tv_sec as u64, now.tv_nsec as u64)
-}
-
-/// Sets the time of day, in seconds since 1970 and nanoseconds (clock_settime(2)). Errors: EPERM.
-pub fn set_clock(seconds: i64, nanoseconds: i64) -> Result<(), Errno> {
-    let time = raw::__kernel_timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-    let (clock, pointer) = (raw::CLOCK_REALTIME as usize, &raw const time as usize);
-    // SAFETY: the kernel reads one timespec from a variable that lives until it returns.
-    unsafe { call(raw::__NR_clock_settime, clock, pointer, 0, 0) }.map(drop)
-}
-
-/// What a hardware clock shows (RTC_RD_TIME of rtc(4)): its `struct rtc_time`.
-pub fn rtc_time(rtc: &Fd, shown: &mut [i32; 9]) -> Result<(), Errno> {
-    const RTC_RD_TIME: usize = 0x8024_7009;
-    let (fd, pointer) = (rtc.raw() as usize, shown.as_mut_ptr() as usize);
-    // SAFETY: the kernel writes its structure into a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, RTC_RD_TIME, pointer, 0) }.map(drop)
-}
-
-/// Sets a hardware clock (RTC_SET_TIME). Errors: EACCES without the right to.
-pub fn set_rtc_time(rtc: &Fd, shown: &[i32; 9]) -> Result<(), Errno> {
-    const RTC_SET_TIME: usize = 0x4024_700A;
-    let (fd, pointer) = (rtc.raw() as usize, shown.as_ptr() as usize);
-    // SAFETY: the kernel reads its structure from a variable that lives until the call returns.
-    unsafe { call(raw::__NR_ioctl, fd, RTC_SET_TIME, pointer, 0) }.map(drop)
-}
-
-/// Sends this process SIGALRM once, in so many milliseconds, or not at all when there are none
-/// (setitimer(2)). The timer is that of CLOCK_MONOTONIC, whatever its name says, and no program
-/// inherits it.
-pub fn alarm(in_ms: u64) {
-    let timer = raw::__kernel_old_itimerval {
-        it_interval: raw::__kernel_old_timeval { tv_sec: 0, tv_usec: 0 },
-        it_value: raw::__kernel_old_timeval {
-            tv_sec: (in_ms / 1000) as i64,
-            tv_usec: (in_ms % 1000 * 1000) as i64,
-        },
-    };
-    let pointer = &raw const timer as usize;
-    // SAFETY: the kernel reads one itimerval from a variable that lives until it returns.
-    let _ = unsafe { call(raw::__NR_setitimer, raw::ITIMER_REAL as usize, pointer, 0, 0) };
 }

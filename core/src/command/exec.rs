@@ -96,10 +96,7 @@ pub fn start<'a, P: Exec + Log + Clock>(
     let wanted = arguments.capture_output.map_or(Wanted::None, |Capture(wanted)| wanted);
     let programs = programs.kept_mut().ok_or(ABSENT)?;
     programs.start(platform, &program, input, wanted)?;
-    let kill_ms = match ms_max {
-        seconds::NONE_MS => 0,
-        _ => platform.now_ms().saturating_add(ms_max),
-    };
+    let kill_ms = ms_max.map_or(0, |ms_max| platform.now_ms().saturating_add(ms_max));
     programs.arrange(arguments.stream_output == Some(true), kill_ms);
     // As much as an error shows, and that there is more.
     let shown = program.path.get(..SUBJECT_BYTES_MAX + 1).unwrap_or(program.path);

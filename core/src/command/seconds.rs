@@ -2,16 +2,11 @@
 
 use crate::error::Error;
 
-/// No limit.
-pub const NONE_MS: u64 = u64::MAX;
-
-/// The argument `timeout` in milliseconds; [`NONE_MS`] without one. Errors: less than a second.
-#[inline(never)]
-pub fn to_ms(timeout: Option<i64>) -> Result<u64, Error<'static>> {
+/// The argument `timeout` in milliseconds, if there is one. Errors: less than a second.
+pub fn to_ms(timeout: Option<i64>) -> Result<Option<u64>, Error<'static>> {
     let sentence = phrase!("value '#' is invalid for argument timeout: at least 1 second");
     match timeout {
-        None => Ok(NONE_MS),
         Some(seconds @ ..1) => Err(Error::Told(sentence, b"", seconds)),
-        Some(seconds) => Ok((seconds as u64).saturating_mul(1000)),
+        seconds => Ok(seconds.map(|seconds| (seconds as u64).saturating_mul(1000))),
     }
 }

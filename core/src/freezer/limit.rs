@@ -32,7 +32,8 @@ impl Limit {
     /// be thawed then is tried again after the same time: it stays on record, and the status says
     /// `error`.
     pub fn keep<P: Platform>(&mut self, platform: &mut P, freezer: &mut P::Freezer) {
-        let ms_max = self.ms_max.unwrap_or(u64::MAX).min(freezer.ms_max());
+        let [own, asked] = [self.ms_max, freezer.ms_max()].map(|max| max.unwrap_or(u64::MAX));
+        let ms_max = own.min(asked);
         if ms_max < u64::MAX && freezer.is_frozen() {
             let now_ms = platform.now_ms();
             if self.over_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {

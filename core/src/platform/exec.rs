@@ -208,8 +208,8 @@ pub trait Exec: Sized {
     }
 
     /// Gives back the memory of what stands before byte `until`, which nobody reads again; what
-    /// comes later stands where it would have (fallocate(2), FALLOC_FL_PUNCH_HOLE). Errors: ENOSYS
-    /// where that cannot be.
+    /// comes later stands where it would have (fallocate(2), FALLOC_FL_PUNCH_HOLE). Errors:
+    /// EOPNOTSUPP where that cannot be.
     fn forget(&mut self, memory: &Self::Pipe, until: u64) -> Result<(), Errno> {
         let _ = (memory, until);
         Err(Errno::OPNOTSUPP)

@@ -77,15 +77,14 @@ pub trait Freezing<P: ?Sized> {
     }
 
     /// Begins to freeze everything, or only what is mounted where these say; for `ms_max`
-    /// milliseconds at most.
-    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: u64) {
+    /// milliseconds at most, or for as long as nobody thaws.
+    fn freeze(&mut self, platform: &mut P, only: Option<Strings<'_>>, ms_max: Option<u64>) {
         let _ = (platform, only, ms_max);
     }
 
-    /// How long the present freeze may last, as its client has said, in milliseconds; `u64::MAX`
-    /// when it has not.
-    fn ms_max(&self) -> u64 {
-        u64::MAX
+    /// How long the present freeze may last, in milliseconds, if its client has said that.
+    fn ms_max(&self) -> Option<u64> {
+        None
     }
 
     /// Begins to thaw what was frozen. A freeze that is under way is given up.

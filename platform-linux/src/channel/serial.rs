@@ -18,12 +18,12 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
     let mut line = sys::open(path, LINE, 0)?;
     let mut settings =
         raw::termios { c_iflag: 0, c_oflag: 0, c_cflag: 0, c_lflag: 0, c_line: 0, c_cc: [0; 19] };
-    sys::line_settings(&line, &mut settings)?;
+    sys::tty::line_settings(&line, &mut settings)?;
     let node = sys::look(&line)?;
     if !sys::is_own(node.user) || node.mode & 0o002 != 0 {
         return Err(Errno::PERM);
     }
-    if sys::take_line(&line).is_ok() {
+    if sys::tty::take_line(&line).is_ok() {
         line = sys::open(path, LINE, 0)?;
     }
     // What cfmakeraw(3) does: bytes pass as they are, eight bits, a read returns with the first
@@ -42,6 +42,6 @@ pub fn open(path: &CStr) -> Result<Fd, Errno> {
     // Both places are constants, so the compiler sees that they are inside.
     settings.c_cc[raw::VMIN as usize] = 1;
     settings.c_cc[raw::VTIME as usize] = 0;
-    sys::set_line_settings(&line, &settings)?;
+    sys::tty::set_line_settings(&line, &settings)?;
     Ok(line)
 }

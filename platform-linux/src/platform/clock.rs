@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 impl Clock for Linux {
     fn now_ms(&mut self) -> u64 {
-        let (seconds, nanoseconds) = sys::clock(CLOCK_MONOTONIC);
+        let (seconds, nanoseconds) = sys::clocks::clock(CLOCK_MONOTONIC);
         seconds.wrapping_mul(1000).wrapping_add(nanoseconds / 1_000_000)
     }
 }
@@ -21,18 +21,18 @@ impl WallClock for Linux {
     const SETS: bool = Self::OFFERED;
 
     fn now_ns(&mut self) -> Result<i64, Errno> {
-        let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
+        let (seconds, nanoseconds) = sys::clocks::clock(CLOCK_REALTIME);
         // In range until the year 2262.
         Ok(seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds) as i64)
     }
 
     fn set_ns(&mut self, ns: i64) -> Result<(), Errno> {
-        sys::set_clock(ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000))
+        sys::clocks::set_clock(ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000))
     }
 
     fn rtc(&mut self) -> Result<Civil, Errno> {
         let mut shown = [0; 9];
-        sys::rtc_time(&open_rtc()?, &mut shown)?;
+        sys::clocks::rtc_time(&open_rtc()?, &mut shown)?;
         let [second, minute, hour, day, month, year, ..] = shown.map(|part: i32| part as u32);
         let (year, month) = (year.wrapping_add(YEAR), month.wrapping_add(1));
         Ok(Civil { year, month, day, hour, minute, second })
@@ -44,7 +44,7 @@ impl WallClock for Linux {
         // What day of the week and of the year it is the kernel finds out, and it knows nothing of
         // daylight saving time.
         let shown = [second, minute, hour, day, month, year, 0, 0, 0];
-        sys::set_rtc_time(&open_rtc()?, &shown.map(|part| part as i32))
+        sys::clocks::set_rtc_time(&open_rtc()?, &shown.map(|part| part as i32))
     }
 }
 

@@ -26,6 +26,6 @@ impl Disks for Linux {
 
     fn health(&mut self, path: &[u8], into: &mut [u8; HEALTH_BYTES]) -> Result<(), Errno> {
         let disk = sys::open(self.path.path(path)?, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-        sys::nvme_health(&disk, into)
+        sys::disk::nvme_health(&disk, into)
     }
 }

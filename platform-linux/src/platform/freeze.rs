@@ -88,7 +88,7 @@ impl Freeze for Linux {
             return;
         };
         if device.major() == LOOP {
-            if let Ok(on) = sys::loop_file(&opened) {
+            if let Ok(on) = sys::disk::loop_file(&opened) {
                 // As the kernel writes a number for programs (makedev(3)), in 32 bits.
                 below.add_filesystem(Device::new(on >> 8 & 0xFFF, on >> 12 & 0xF_FF00 | on & 0xFF));
             }
@@ -108,11 +108,11 @@ impl Freeze for Linux {
     }
 
     fn freeze(&mut self, filesystem: &Fd) -> Result<(), Errno> {
-        sys::freeze(filesystem)
+        sys::disk::freeze(filesystem)
     }
 
     fn thaw(&mut self, filesystem: &Fd) -> Result<(), Errno> {
-        sys::thaw(filesystem)
+        sys::disk::thaw(filesystem)
     }
 
     fn create_mark(&mut self, place: usize) -> Result<Fd, Errno> {

@@ -79,7 +79,7 @@ impl Linux {
         path: &[u8],
         number: Option<u64>,
     ) -> Result<(), Errno> {
-        let (seconds, nanoseconds) = sys::clock(CLOCK_REALTIME);
+        let (seconds, nanoseconds) = sys::clocks::clock(CLOCK_REALTIME);
         let mut out = Writer::new(self.line);
         out.unsigned(seconds);
         // Six digits: a one in front keeps the zeros, and the point takes its place.

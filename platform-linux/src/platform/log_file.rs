@@ -38,7 +38,7 @@ impl LogFile {
     /// Goes to a file, or where there is none to standard error.
     pub fn new(path: Option<&'static CStr>) -> Self {
         let mut to = None;
-        if path.is_none() && sys::is_terminal(&STDERR) {
+        if path.is_none() && sys::tty::is_terminal(&STDERR) {
             // It may have less room than a line. Other processes have the same terminal, and wait
             // as they like.
             to = open(c"/proc/self/fd/2").ok();

@@ -133,7 +133,7 @@ impl Replace for Linux {
     fn lock_users(&mut self) -> Result<(), Errno> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW;
         let file = sys::open(c"/etc/.pwd.lock", flags, 0o600)?;
-        match sys::lock_byte(&file, 0, false)? {
+        match sys::locks::lock_byte(&file, 0, false)? {
             None => {
                 file.keep_open();
                 Ok(())

@@ -12,7 +12,7 @@ impl Trim for Linux {
         let path = self.path.path(path).map_err(Untrimmed::Open)?;
         let mount =
             sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY, 0).map_err(Untrimmed::Open)?;
-        let [bytes, minimum] = sys::trim(&mount, minimum).map_err(Untrimmed::Trim)?;
+        let [bytes, minimum] = sys::disk::trim(&mount, minimum).map_err(Untrimmed::Trim)?;
         Ok(Trimmed { bytes, minimum })
     }
 }

@@ -176,14 +176,14 @@ pub fn claim(
         }
         let lock = open_lock(&dir)?;
         trusted(&lock, S_IFREG)?;
-        if let Some(pid) = sys::lock_byte(&lock, key.number, false)? {
+        if let Some(pid) = sys::locks::lock_byte(&lock, key.number, false)? {
             refused.put(path, HELD);
             refused.pid = pid;
             if !waits {
                 return Err(HELD);
             }
             refused.explain();
-            sys::lock_byte(&lock, key.number, true)?;
+            sys::locks::lock_byte(&lock, key.number, true)?;
             refused.errno.set(None);
         }
         // Closed, it would give the directory up.

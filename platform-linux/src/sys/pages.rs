@@ -1,5 +1,6 @@
-//! Pages of memory that hold nothing any more.
+//! Pages of memory that hold nothing any more, or what is in the program's file.
 
+use core::ffi::c_void;
 use rustix::mm::Advice;
 
 /// The unit in which memory is given back.
@@ -17,4 +18,15 @@ pub fn give_back(memory: &mut [u8]) {
             rustix::mm::madvise(start.wrapping_add(skip).cast(), whole, Advice::LinuxDontNeed)
         };
     }
+}
+
+/// Lets go of the program text that lies around `function`, mapped apart from all else (link.ld),
+/// until somebody calls what is there: it is read from the file again.
+pub fn let_go(function: *const ()) {
+    /// What link.ld puts apart begins at a multiple of this, and so does what comes after it.
+    const APART_BYTES: usize = 64 * 1024;
+    let start = (function.addr() / APART_BYTES * APART_BYTES) as *mut c_void;
+    // SAFETY: the program's own text, which nobody writes to. That there is none at its end is an
+    // error that stops nothing.
+    let _ = unsafe { rustix::mm::madvise(start, APART_BYTES, Advice::LinuxDontNeed) };
 }

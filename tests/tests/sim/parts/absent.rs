@@ -178,7 +178,7 @@ fn without_a_freezer_nothing_is_frozen() {
     assert_eq!(Freezing::<Bare>::status(nothing), FreezeStatus::Thawed);
     assert!(Freezing::<Bare>::scratch(nothing).is_empty());
     Freezing::<Bare>::restore(nothing, &mut Bare);
-    Freezing::<Bare>::freeze(nothing, &mut Bare, None, u64::MAX);
+    Freezing::<Bare>::freeze(nothing, &mut Bare, None, None);
     Freezing::<Bare>::thaw(nothing, &mut Bare, Reason::Over);
     Freezing::<Bare>::run(nothing, &mut Bare, Task::Thaw, None);
     Freezing::<Bare>::follow(nothing, &mut Bare);
